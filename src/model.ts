@@ -1,0 +1,193 @@
+// The nouns that stages pass to each other. Types only.
+
+/** What IMDS says of this instance. Absent values are undefined, never ''. */
+export type Identity = {
+  readonly instanceId: string;
+  readonly instanceType: string;
+  readonly accountId: string;
+  readonly region: string;
+  /** `aws`, `aws-cn`, `aws-us-gov`: the second field of an ARN. */
+  readonly partition: string;
+  readonly availabilityZone: string;
+  /** The same name in all accounts (`use1-az1`); compare it with ENIs where present. */
+  readonly availabilityZoneId: string | undefined;
+  readonly architecture: string;
+  readonly hostname: string | undefined;
+  readonly privateIpv4: string | undefined;
+  /** Of the primary ENI: lower case, colons. */
+  readonly primaryMac: string;
+  readonly primarySubnet: Subnet | undefined;
+  readonly vpcId: string | undefined;
+  /** undefined: tags in instance metadata are not enabled. */
+  readonly tags: Readonly<Record<string, string>> | undefined;
+};
+
+export type Subnet = {
+  readonly subnetId: string;
+  readonly ipv4Cidr: string | undefined;
+  readonly ipv6Cidrs: readonly string[];
+};
+
+/** Short-lived keys of the instance role. Secret: never logged. */
+export type RoleCredentials = {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string;
+  readonly expiresAtMs: number;
+};
+
+/** Where a configuration came from, for the log and the status. */
+export type ConfigSource = {
+  /** `file /etc/berth/config.json`, `parameter /berth/config`, `user data`, `instance tag berth:pool`, ... */
+  readonly name: string;
+  /** Version of the parameter; undefined where there is none. */
+  readonly version: number | undefined;
+  /** The copy of the last good configuration was used, since Parameter Store did not answer. */
+  readonly lastKnownGood: boolean;
+};
+
+/** The configuration after validation, with every default filled in. */
+export type Config = {
+  /** Value of the tag `berth:pool` on the ENIs; undefined: this instance claims nothing. */
+  readonly pool: string | undefined;
+  /** Detach and release the claim at a clean stop. */
+  readonly releaseOnStop: boolean;
+  readonly logs: LogsConfig;
+};
+
+export type LogsConfig = {
+  readonly sources: readonly LogSource[];
+  /** A batch waits for at most this long. */
+  readonly forceFlushMs: number;
+};
+
+export type LogSource = {
+  /** Glob of file paths. */
+  readonly filePath: string;
+  /** Placeholders are filled in. */
+  readonly logGroupName: string;
+  readonly logStreamName: string;
+};
+
+export type LoadedConfig = { readonly config: Config; readonly source: ConfigSource };
+
+/** An ENI as EC2 describes it. */
+export type Eni = {
+  readonly eniId: string;
+  /** Lower case, colons. */
+  readonly mac: string;
+  readonly subnetId: string;
+  readonly vpcId: string;
+  readonly availabilityZone: string;
+  readonly availabilityZoneId: string | undefined;
+  readonly status: 'available' | 'associated' | 'attaching' | 'in-use' | 'detaching' | 'unknown';
+  readonly interfaceType: string;
+  readonly requesterManaged: boolean;
+  /** Managed by an AWS service (`Operator.Managed`). */
+  readonly operatorManaged: boolean;
+  readonly outpostArn: string | undefined;
+  /** The first is the primary address. */
+  readonly ipv4: readonly string[];
+  readonly ipv4Prefixes: readonly string[];
+  readonly ipv6: readonly string[];
+  readonly ipv6Prefixes: readonly string[];
+  readonly tags: Readonly<Record<string, string>>;
+  readonly attachment: EniAttachment | undefined;
+};
+
+export type EniAttachment = {
+  readonly attachmentId: string;
+  /** undefined: attached by a service that hides its instance. */
+  readonly instanceId: string | undefined;
+  readonly deviceIndex: number;
+  readonly networkCardIndex: number;
+  readonly status: 'attaching' | 'attached' | 'detaching' | 'detached' | 'unknown';
+  readonly deleteOnTermination: boolean;
+};
+
+/** The ENI that this instance holds: what routing needs. */
+export type ClaimedEni = {
+  readonly eni: Eni;
+  readonly deviceIndex: number;
+  readonly networkCardIndex: number;
+  readonly subnet: Subnet;
+};
+
+/** A network device of the kernel. */
+export type Device = { readonly name: string; readonly index: number; readonly mac: string };
+
+/** What berth wants the kernel to hold for one ENI (routing.md section 3). */
+export type RoutePlan = {
+  readonly eniId: string;
+  readonly mac: string;
+  /** Name of the device; a placeholder while it does not exist yet. */
+  readonly ifname: string;
+  readonly table: number;
+  readonly priority: number;
+  /** Of the primary's device. */
+  readonly mtu: number;
+  readonly ipv4: AddressFamilyPlan;
+  readonly ipv6: AddressFamilyPlan;
+};
+
+export type AddressFamilyPlan = {
+  /** With prefix length, in the order of the ENI: `10.0.1.20/24`, then `/32` (`/128`). */
+  readonly addresses: readonly string[];
+  /** Sources of the `from` rules: each address and each delegated prefix, with length. */
+  readonly sources: readonly string[];
+  /** Subnets reached directly. */
+  readonly subnets: readonly string[];
+  readonly gateway: string | undefined;
+};
+
+/** The stage that the daemon is in, and what it is doing there. */
+export type Phase =
+  | 'starting'
+  | 'identifying'
+  | 'configuring'
+  | 'claiming'
+  | 'waiting-for-eni'
+  | 'attaching'
+  | 'routing'
+  | 'ready'
+  | 'lost'
+  | 'stopping'
+  | 'failed';
+
+/** What `berth status --json` prints. Times are ISO 8601 in UTC. */
+export type Status = {
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly phase: Phase;
+  readonly ready: boolean;
+  readonly readyAt: string | undefined;
+  /** From the start of the process to ready. */
+  readonly readyAfterMs: number | undefined;
+  /** One sentence for people: what is going on, what to do. */
+  readonly message: string;
+  readonly instanceId: string | undefined;
+  readonly config: ConfigSource | undefined;
+  readonly pool: string | undefined;
+  readonly eni: StatusEni | undefined;
+  readonly logs: ShipStatus | undefined;
+};
+
+export type StatusEni = {
+  readonly eniId: string;
+  readonly mac: string;
+  readonly ipv4: readonly string[];
+  readonly ipv6: readonly string[];
+  readonly device: string | undefined;
+  readonly table: number | undefined;
+};
+
+export type ShipStatus = {
+  readonly files: number;
+  readonly eventsSent: number;
+  readonly eventsRefused: number;
+  readonly batchesSent: number;
+  /** Bytes in the files that CloudWatch has not accepted yet. */
+  readonly bytesBehind: number;
+  readonly lastError: string | undefined;
+};
