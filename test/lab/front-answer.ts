@@ -1,0 +1,82 @@
+// How an outcome goes over the wire: EC2 in XML, SSM and Logs in JSON, and the faults that break an answer.
+import type { ServerResponse } from 'node:http';
+import { queryAnswer, queryError } from './front-query.ts';
+import { AwsFault, type LabCall, type LabFaultRule } from './service.ts';
+
+export type Answer = { readonly status: number; readonly type: string; readonly body: string };
+export type Outcome = { readonly answer: Answer; readonly code: string | undefined };
+export type Fault = LabFaultRule['fault'];
+
+type Call = Pick<LabCall, 'service' | 'action'> & { readonly requestId: string };
+
+export function accept(call: Call, output: Readonly<Record<string, unknown>>): Outcome {
+  const answer =
+    call.service === 'ec2'
+      ? xmlAnswer(200, queryAnswer(call.action, call.requestId, output))
+      : jsonAnswer(200, output);
+  return { code: undefined, answer };
+}
+
+/** What is no AwsFault is a mistake of the lab: it is printed, and answered as an internal error. */
+export function refuse(call: Call, error: unknown): Outcome {
+  if (!(error instanceof AwsFault)) console.error(`lab: ${call.service}:${call.action}`, error);
+  const internal = call.service === 'ec2' ? 'InternalError' : 'InternalServerError';
+  const { status, code, message } =
+    error instanceof AwsFault ? error : new AwsFault(500, internal, String(error));
+  const answer =
+    call.service === 'ec2'
+      ? xmlAnswer(status, queryError(call.requestId, code, message))
+      : jsonAnswer(status, { __type: code, message });
+  return { code, answer };
+}
+
+/** The faults in whose course the service never sees the call. undefined: it does. */
+export function faultedOutcome(call: Call, fault: Fault | undefined): Outcome | undefined {
+  if (fault?.kind === 'error') {
+    return refuse(call, new AwsFault(fault.status, fault.code, `${fault.code} (injected)`));
+  }
+  if (fault?.kind === 'html') {
+    const body = `<html><body><h1>${fault.status}</h1></body></html>\n`;
+    return { code: fault.kind, answer: { status: fault.status, type: 'text/html', body } };
+  }
+  if (fault?.kind === 'reset-before') {
+    return { code: fault.kind, answer: { status: 0, type: '', body: '' } };
+  }
+  return undefined;
+}
+
+export function isCut(fault: Fault | undefined): fault is Fault {
+  return fault !== undefined && ['reset-before', 'reset-after', 'truncated'].includes(fault.kind);
+}
+
+/** Sends the answer, or breaks it as `fault` wants. */
+export function send(
+  response: ServerResponse,
+  answer: Answer,
+  fault: Fault | undefined,
+  headers: Readonly<Record<string, string>>,
+): void {
+  if (fault?.kind === 'reset-before' || fault?.kind === 'reset-after') {
+    response.socket?.resetAndDestroy();
+    return;
+  }
+  response.writeHead(answer.status, {
+    ...headers,
+    'content-type': answer.type,
+    'content-length': Buffer.byteLength(answer.body),
+  });
+  if (fault?.kind === 'truncated') {
+    const half = answer.body.slice(0, Math.ceil(answer.body.length / 2));
+    response.write(half, () => response.destroy());
+  } else {
+    response.end(answer.body);
+  }
+}
+
+function xmlAnswer(status: number, body: string): Answer {
+  return { status, type: 'text/xml;charset=UTF-8', body };
+}
+
+function jsonAnswer(status: number, body: Readonly<Record<string, unknown>>): Answer {
+  return { status, type: 'application/x-amz-json-1.1', body: JSON.stringify(body) };
+}
