@@ -1,0 +1,229 @@
+// The port to EC2 over the AWS SDK, loaded when the first call is made.
+import type { DescribeNetworkInterfacesCommandOutput, EC2Client } from '@aws-sdk/client-ec2';
+import type * as Sdk from '@aws-sdk/client-ec2';
+import type { Eni } from '../model.ts';
+import { awsClientConfig, awsCodeOf, type AwsAccess } from '../system/aws.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Log } from '../log.ts';
+import { classifyEc2Error } from './ec2-errors.ts';
+import type { Ec2 } from './ec2.ts';
+import { parseEni } from './parse-eni.ts';
+import { tagKeys } from './tags.ts';
+import { BerthError } from '../errors.ts';
+
+export type AwsEc2Deps = { readonly clock: Clock; readonly log: Log };
+
+/** The largest page of DescribeNetworkInterfaces (EC2 API reference). */
+const pageSize = 1000;
+
+export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposable {
+  let loading: Promise<{ sdk: typeof Sdk; client: EC2Client }> | undefined;
+  const load = () =>
+    (loading ??= import('@aws-sdk/client-ec2').then((sdk) => ({
+      sdk,
+      client: new sdk.EC2Client(awsClientConfig(access)),
+    })));
+
+  /** One call: timed for the log, its error classified. */
+  async function call<T>(
+    action: string,
+    work: (sdk: typeof Sdk, client: EC2Client) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const { sdk, client } = await load();
+    const startMs = deps.clock.monotonicMs();
+    const tell = (outcome: string): void => {
+      deps.log.debug(
+        { step: `ec2:${action}`, ms: since(deps.clock, startMs), outcome },
+        `ec2:${action}`,
+      );
+    };
+    try {
+      const result = await work(sdk, client);
+      tell('ok');
+      return result;
+    } catch (error) {
+      signal.throwIfAborted();
+      const classified = classifyEc2Error(`ec2:${action}`, error);
+      tell(awsCodeOf(error));
+      throw classified;
+    }
+  }
+
+  return {
+    describePool: async (pool, signal) => {
+      const enis: Eni[] = [];
+      let nextToken: string | undefined;
+      do {
+        const page: DescribeNetworkInterfacesCommandOutput = await call(
+          'DescribeNetworkInterfaces',
+          (sdk, client) =>
+            client.send(
+              new sdk.DescribeNetworkInterfacesCommand({
+                Filters: [{ Name: `tag:${tagKeys.pool}`, Values: [pool] }],
+                MaxResults: pageSize,
+                ...(nextToken === undefined ? {} : { NextToken: nextToken }),
+              }),
+              { abortSignal: signal },
+            ),
+          signal,
+        );
+        enis.push(...(page.NetworkInterfaces ?? []).map(parseEni));
+        nextToken = page.NextToken || undefined;
+      } while (nextToken !== undefined);
+      return enis;
+    },
+
+    describeEni: async (eniId, signal) => {
+      try {
+        const answer = await call(
+          'DescribeNetworkInterfaces',
+          (sdk, client) =>
+            client.send(
+              new sdk.DescribeNetworkInterfacesCommand({ NetworkInterfaceIds: [eniId] }),
+              {
+                abortSignal: signal,
+              },
+            ),
+          signal,
+        );
+        return answer.NetworkInterfaces?.map(parseEni)[0];
+      } catch (error) {
+        if (error instanceof BerthError && error.code === 'eni-gone') return undefined;
+        throw error;
+      }
+    },
+
+    describeSelf: async (instanceId, signal) => {
+      try {
+        const answer = await call(
+          'DescribeInstances',
+          (sdk, client) =>
+            client.send(new sdk.DescribeInstancesCommand({ InstanceIds: [instanceId] }), {
+              abortSignal: signal,
+            }),
+          signal,
+        );
+        const instance = answer.Reservations?.[0]?.Instances?.[0];
+        if (instance === undefined) return undefined;
+        return {
+          state: instance.State?.Name ?? 'unknown',
+          attachments: (instance.NetworkInterfaces ?? []).map((nic) => ({
+            eniId: nic.NetworkInterfaceId ?? '',
+            deviceIndex: nic.Attachment?.DeviceIndex ?? 0,
+            networkCardIndex: nic.Attachment?.NetworkCardIndex ?? 0,
+          })),
+        };
+      } catch (error) {
+        if (
+          error instanceof BerthError &&
+          error.details['awsCode'] === 'InvalidInstanceID.NotFound'
+        ) {
+          return undefined;
+        }
+        throw error;
+      }
+    },
+
+    describeSubnet: async (subnetId, signal) => {
+      const answer = await call(
+        'DescribeSubnets',
+        (sdk, client) =>
+          client.send(new sdk.DescribeSubnetsCommand({ SubnetIds: [subnetId] }), {
+            abortSignal: signal,
+          }),
+        signal,
+      );
+      const subnet = answer.Subnets?.[0];
+      if (subnet === undefined) {
+        throw new BerthError(
+          'aws-not-found',
+          `cannot find the subnet ${subnetId} of the claimed ENI`,
+          {
+            retryable: true,
+          },
+        );
+      }
+      return {
+        subnetId,
+        ipv4Cidr: subnet.CidrBlock || undefined,
+        ipv6Cidrs: (subnet.Ipv6CidrBlockAssociationSet ?? [])
+          .filter((block) => block.Ipv6CidrBlockState?.State === 'associated')
+          .flatMap((block) => block.Ipv6CidrBlock ?? []),
+      };
+    },
+
+    createClaim: async (eniId, owner, claim, signal) => {
+      await call(
+        'CreateTags',
+        (sdk, client) =>
+          client.send(
+            new sdk.CreateTagsCommand({
+              Resources: [eniId],
+              Tags: [
+                { Key: tagKeys.owner, Value: owner },
+                { Key: tagKeys.claim, Value: claim },
+              ],
+            }),
+            { abortSignal: signal },
+          ),
+        signal,
+      );
+    },
+
+    deleteClaim: async (eniId, owner, signal) => {
+      await call(
+        'DeleteTags',
+        (sdk, client) =>
+          client.send(
+            new sdk.DeleteTagsCommand({
+              Resources: [eniId],
+              Tags: [{ Key: tagKeys.owner, Value: owner }],
+            }),
+            { abortSignal: signal },
+          ),
+        signal,
+      );
+    },
+
+    attach: async ({ eniId, instanceId, deviceIndex, networkCardIndex }, signal) => {
+      const answer = await call(
+        'AttachNetworkInterface',
+        (sdk, client) =>
+          client.send(
+            new sdk.AttachNetworkInterfaceCommand({
+              NetworkInterfaceId: eniId,
+              InstanceId: instanceId,
+              DeviceIndex: deviceIndex,
+              NetworkCardIndex: networkCardIndex,
+            }),
+            { abortSignal: signal },
+          ),
+        signal,
+      );
+      return answer.AttachmentId ?? '';
+    },
+
+    detach: async (attachmentId, signal) => {
+      await call(
+        'DetachNetworkInterface',
+        (sdk, client) =>
+          client.send(new sdk.DetachNetworkInterfaceCommand({ AttachmentId: attachmentId }), {
+            abortSignal: signal,
+          }),
+        signal,
+      );
+    },
+
+    [Symbol.dispose]: () => {
+      void loading?.then(
+        ({ client }) => client.destroy(),
+        () => undefined,
+      );
+    },
+  };
+}
+
+function since(clock: Clock, startMs: number): number {
+  return Math.round(clock.monotonicMs() - startMs);
+}

@@ -1,0 +1,44 @@
+// The small port to EC2 that the claim needs. The SDK adapter, the simulator and tests implement it.
+import type { Eni, EniAttachment, Subnet } from '../model.ts';
+
+/** This instance as EC2 describes it. */
+export type Self = {
+  /** `pending`, `running`, `stopping`, ... */
+  readonly state: string;
+  readonly attachments: readonly (Pick<EniAttachment, 'deviceIndex' | 'networkCardIndex'> & {
+    readonly eniId: string;
+  })[];
+};
+
+export type AttachInput = {
+  readonly eniId: string;
+  readonly instanceId: string;
+  readonly deviceIndex: number;
+  readonly networkCardIndex: number;
+};
+
+/**
+ * Every method may throw a BerthError with one of: `aws-denied` (details.action names the permission),
+ * `aws-credentials`, `aws-throttled`, `aws-unavailable` (nothing happened), `aws-unknown-outcome` (it may have
+ * happened), `aws-invalid`. What a method throws beside these stands with it.
+ */
+export type Ec2 = {
+  /** All ENIs tagged `berth:pool` = `pool`, whatever their state and Availability Zone. */
+  describePool(pool: string, signal: AbortSignal): Promise<readonly Eni[]>;
+  /** undefined: EC2 knows no such ENI (or not yet). */
+  describeEni(eniId: string, signal: AbortSignal): Promise<Eni | undefined>;
+  /** undefined: EC2 does not know this instance yet. */
+  describeSelf(instanceId: string, signal: AbortSignal): Promise<Self | undefined>;
+  describeSubnet(subnetId: string, signal: AbortSignal): Promise<Subnet>;
+  /** CreateTags of owner and claim. `aws-denied`: the guard (it has an owner) or the policy. `eni-gone`. */
+  createClaim(eniId: string, owner: string, claim: string, signal: AbortSignal): Promise<void>;
+  /** DeleteTags of the owner tag if its value is `owner`; no error when it is not. `eni-gone`. */
+  deleteClaim(eniId: string, owner: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Returns the attachment id. `eni-in-use` (perhaps by us), `eni-index-taken`, `eni-limit`, `eni-unsuitable`
+   * (another AZ, too many addresses), `eni-state` (the instance or the ENI is not ready), `eni-gone`.
+   */
+  attach(input: AttachInput, signal: AbortSignal): Promise<string>;
+  /** Never with Force. `eni-gone`: there is no such attachment any more; `eni-state`. */
+  detach(attachmentId: string, signal: AbortSignal): Promise<void>;
+};

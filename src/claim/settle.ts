@@ -1,0 +1,93 @@
+// From "EC2 accepted the attach" to "usable": the attachment is attached and the kernel shows a device with the MAC.
+import { BerthError } from '../errors.ts';
+import type { ClaimedEni, Device, Eni, Identity, Subnet } from '../model.ts';
+import { backoffMs, type Backoff } from '../system/retry.ts';
+import { describe, repeat, type CallDeps } from './calls.ts';
+
+export type SettleDeps = CallDeps & {
+  /** Resolves when a device with this MAC exists; event-driven (src/system/devices.ts). */
+  readonly devices: { wait(mac: string, signal: AbortSignal): Promise<Device> };
+};
+
+export type Claimed = { readonly claimed: ClaimedEni; readonly device: Device };
+
+/** Normal below 60 s; at 180 s the instance is sick (claim.md section 4). */
+const warnMs = 60_000;
+const hardStopMs = 180_000;
+const attachedBackoff: Backoff = { firstMs: 500, factor: 1.5, capMs: 5_000 };
+
+/** Throws `device-missing`, `timeout` (never attached), `eni-gone` (taken off us meanwhile). */
+export async function settle(
+  deps: SettleDeps,
+  { eni, identity }: { readonly eni: Eni; readonly identity: Identity },
+  signal: AbortSignal,
+): Promise<Claimed> {
+  using deadline = deps.clock.deadline(hardStopMs, signal);
+  using warning = deps.clock.deadline(warnMs, deadline.signal);
+  warning.signal.addEventListener('abort', () => {
+    if (warning.expired)
+      deps.log.warn({ eni: eni.eniId }, `${eni.eniId} is attached and still not usable after 60 s`);
+  });
+  let seen: Device | undefined;
+  try {
+    const [attached, device, subnet] = await Promise.all([
+      waitForAttached(deps, eni, identity, deadline.signal),
+      deps.devices.wait(eni.mac, deadline.signal).then((found) => (seen = found)),
+      subnetOf(deps, eni, identity, deadline.signal),
+    ]);
+    const { deviceIndex, networkCardIndex } = attached.attachment!;
+    return { claimed: { eni: attached, deviceIndex, networkCardIndex, subnet }, device };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!deadline.expired) throw error;
+    throw seen === undefined
+      ? new BerthError(
+          'device-missing',
+          `cannot find a network device with the MAC ${eni.mac} after ${hardStopMs / 1000} s: EC2 attached ${eni.eniId}, the kernel does not show it; replace this instance if it happens again`,
+          { cause: error },
+        )
+      : new BerthError(
+          'timeout',
+          `cannot use ${eni.eniId}: EC2 does not say "attached" after ${hardStopMs / 1000} s`,
+          { cause: error },
+        );
+  }
+}
+
+async function waitForAttached(
+  deps: SettleDeps,
+  eni: Eni,
+  identity: Identity,
+  signal: AbortSignal,
+): Promise<Eni> {
+  for (let attempt = 1; ; attempt++) {
+    const now = await describe(deps, eni.eniId, signal);
+    const attachment = now?.attachment;
+    if (
+      now !== undefined &&
+      attachment?.instanceId === identity.instanceId &&
+      attachment.status === 'attached'
+    ) {
+      return now;
+    }
+    if (attachment?.instanceId !== undefined && attachment.instanceId !== identity.instanceId) {
+      throw new BerthError(
+        'eni-gone',
+        `cannot keep ${eni.eniId}: EC2 says that ${attachment.instanceId} holds it`,
+      );
+    }
+    await deps.clock.sleep(backoffMs(attachedBackoff, attempt, deps.random), signal);
+  }
+}
+
+/** The primary's subnet is known from IMDS; another one costs a call, made beside the wait for the device. */
+function subnetOf(
+  deps: SettleDeps,
+  eni: Eni,
+  identity: Identity,
+  signal: AbortSignal,
+): Promise<Subnet> {
+  if (identity.primarySubnet?.subnetId === eni.subnetId)
+    return Promise.resolve(identity.primarySubnet);
+  return repeat(deps, () => deps.ec2.describeSubnet(eni.subnetId, signal), signal);
+}

@@ -1,0 +1,29 @@
+// The tags that coordinate a pool (iam.md section 2). Should a tool choke on the colon, change the prefix here alone.
+import type { Eni, Identity } from '../model.ts';
+
+const prefix = 'berth:';
+
+export const tagKeys = {
+  /** Pool name; written by the operator only. */
+  pool: `${prefix}pool`,
+  /** ARN of the instance that claims the ENI. */
+  owner: `${prefix}owner`,
+  /** `<epoch>:<uuid>`; the epoch rises with every claim and stays when the claim is given back. */
+  claim: `${prefix}claim`,
+} as const;
+
+/** The owner's name in `berth:owner`: exactly what IAM knows as `ec2:SourceInstanceARN`. */
+export function instanceArn(identity: Identity): string {
+  const { partition, region, accountId, instanceId } = identity;
+  return `arn:${partition}:ec2:${region}:${accountId}:instance/${instanceId}`;
+}
+
+export function ownerOf(eni: Eni): string | undefined {
+  return eni.tags[tagKeys.owner];
+}
+
+/** The value for a new claim of `eni`: one epoch above the last one seen. */
+export function nextClaim(eni: Eni, uuid: string): string {
+  const epoch = Number.parseInt(eni.tags[tagKeys.claim]?.split(':')[0] ?? '0', 10);
+  return `${(Number.isSafeInteger(epoch) && epoch >= 0 ? epoch : 0) + 1}:${uuid}`;
+}
