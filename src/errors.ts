@@ -42,7 +42,8 @@ export type ErrorCode =
   | 'log-too-large'
   | 'disk'
   | 'timeout'
-  | 'daemon-absent';
+  | 'daemon-absent'
+  | 'already-running';
 
 export type ErrorOptions = {
   /** Is the same call worth repeating without anybody changing anything? */

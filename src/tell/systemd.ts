@@ -1,0 +1,29 @@
+// What systemd hears: READY=1 when the process is up (not when the address is served: boot.md section 3.4),
+// STATUS, WATCHDOG and STOPPING.
+import type { Clock } from '../system/clock.ts';
+import type { Notify } from '../system/notify.ts';
+
+export type Systemd = {
+  processUp(): void;
+  status(message: string): void;
+  stopping(): void;
+  /** Pets the watchdog until the signal aborts; returns at once where there is none. */
+  watchdog(signal: AbortSignal): Promise<void>;
+};
+
+export function createSystemd(deps: { readonly notify: Notify; readonly clock: Clock }): Systemd {
+  const { notify, clock } = deps;
+  return {
+    processUp: () => notify.send(['READY=1']),
+    status: (message) => notify.send([`STATUS=${message.replaceAll('\n', ' ')}`]),
+    stopping: () => notify.send(['STOPPING=1', 'STATUS=stopping']),
+    watchdog: async (signal) => {
+      const everyMs = notify.watchdogMs;
+      if (everyMs === undefined) return;
+      while (!signal.aborted) {
+        notify.send(['WATCHDOG=1']);
+        await clock.sleep(everyMs, signal).catch(() => undefined);
+      }
+    },
+  };
+}
