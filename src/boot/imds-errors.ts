@@ -2,6 +2,8 @@
 import { BerthError, messageOf } from '../errors.ts';
 import { isErrno } from '../system/files.ts';
 
+export const tokenPath = 'api/token';
+
 const turnOn =
   'aws ec2 modify-instance-metadata-options --http-endpoint enabled --http-tokens required';
 
@@ -60,4 +62,12 @@ export function garbage(path: string, what: string, cause?: unknown): BerthError
   );
 }
 
-export const tokenPath = 'api/token';
+/** Throws `imds-garbage`. */
+export function parseJson(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's message quotes the text, which may be secret: no cause.
+    throw garbage(path, 'that is no JSON');
+  }
+}

@@ -1,0 +1,132 @@
+// The instance role's credentials out of IMDS: cached, renewed on use, and kept when no better ones are to be had.
+import * as v from 'valibot';
+import { BerthError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { RoleCredentials } from '../model.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Random } from '../system/random.ts';
+import { garbage, parseJson } from './imds-errors.ts';
+import type { Imds } from './imds.ts';
+
+const rolePath = 'meta-data/iam/security-credentials';
+
+/** New ones are there at least 5 min before the old expire; renewal begins 10 to 20 min before. */
+const renewAheadMs = 10 * 60_000;
+const renewJitterMs = 10 * 60_000;
+/** IMDS still hands out the old ones. */
+const unchangedMs = 60_000;
+/** What the AWS SDK does in an outage (5 to 10 min). */
+const failedMs = 5 * 60_000;
+/** With old ones at hand, nobody waits long for new ones. */
+const patienceMs = 5_000;
+
+const fields = ['AccessKeyId', 'SecretAccessKey', 'Token', 'Expiration'] as const;
+const text = v.pipe(v.string(), v.minLength(1));
+const schema = v.object({
+  AccessKeyId: text,
+  SecretAccessKey: text,
+  Token: text,
+  Expiration: v.pipe(
+    v.string(),
+    v.transform((time) => Date.parse(time)),
+    v.number(),
+  ),
+});
+
+export type RoleCredentialsDeps = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+};
+
+/**
+ * A giver of credentials for AwsAccess; concurrent callers share one renewal. `signal`: the life of the process.
+ * Throws `credentials-missing`, `imds-garbage`, and what Imds throws; never once it has had credentials.
+ */
+export function createRoleCredentials(
+  deps: RoleCredentialsDeps,
+  imds: Imds,
+  signal: AbortSignal,
+): () => Promise<RoleCredentials> {
+  const { clock, random, log } = deps;
+  let kept: RoleCredentials | undefined;
+  let renewAtMs = 0;
+  let renewal: Promise<RoleCredentials> | undefined;
+
+  const accept = (fresh: RoleCredentials): RoleCredentials => {
+    const nowMs = clock.nowMs();
+    const expired = fresh.expiresAtMs <= nowMs;
+    if (expired) {
+      log.warn('the metadata service hands out expired credentials; using what there is');
+      renewAtMs = nowMs + failedMs * (1 + random.next());
+      if (kept === undefined || kept.expiresAtMs < fresh.expiresAtMs) kept = fresh;
+      return kept;
+    }
+    renewAtMs = Math.max(
+      fresh.expiresAtMs - renewAheadMs - random.next() * renewJitterMs,
+      nowMs + unchangedMs * (1 + random.next()),
+    );
+    kept = fresh;
+    return fresh;
+  };
+
+  const renew = async (): Promise<RoleCredentials> => {
+    if (kept === undefined) return accept(await readCredentials(imds, signal));
+    using deadline = clock.deadline(patienceMs, signal);
+    try {
+      return accept(await readCredentials(imds, deadline.signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn(
+        { err: error },
+        'cannot renew the credentials of the instance role; keeping the old',
+      );
+      renewAtMs = clock.nowMs() + failedMs * (1 + random.next());
+      return kept;
+    }
+  };
+
+  return async () => {
+    if (kept !== undefined && clock.nowMs() < renewAtMs) return kept;
+    renewal ??= renew().finally(() => {
+      renewal = undefined;
+    });
+    return renewal;
+  };
+}
+
+async function readCredentials(imds: Imds, signal: AbortSignal): Promise<RoleCredentials> {
+  // The profile can be replaced while the instance runs: the name is read each time.
+  const role = (await imds.readText(`${rolePath}/`, signal))?.split('\n')[0] ?? '';
+  if (role === '') {
+    throw missing('the instance has no role: attach an instance profile with the policy of berth');
+  }
+  if (!/^[\w+=,.@-]{1,64}$/.test(role)) throw garbage(rolePath, 'that is no name of a role');
+  const path = `${rolePath}/${role}`;
+  const body = await imds.readText(path, signal);
+  if (body === undefined) throw missing(`IMDS has none for the role ${role} yet`);
+  const json = parseJson(path, body);
+  const code = (json as { readonly Code?: unknown } | null)?.Code;
+  if (code !== 'Success') {
+    const said = typeof code === 'string' && /^[A-Za-z]{1,64}$/.test(code) ? code : 'no known code';
+    throw missing(
+      `IMDS says ${said} for the role ${role}: check that the role exists and trusts ec2.amazonaws.com`,
+    );
+  }
+  const parsed = v.safeParse(schema, json);
+  if (!parsed.success) throw garbage(path, `one of ${fields.join(', ')} is missing or unusable`);
+  const { AccessKeyId, SecretAccessKey, Token, Expiration } = parsed.output;
+  return {
+    accessKeyId: AccessKeyId,
+    secretAccessKey: SecretAccessKey,
+    sessionToken: Token,
+    expiresAtMs: Expiration,
+  };
+}
+
+/** Worth repeating: a profile may be attached at any time, and shows in IMDS with a lag. */
+function missing(why: string): BerthError {
+  return new BerthError('credentials-missing', `cannot get credentials: ${why}`, {
+    retryable: true,
+  });
+}
