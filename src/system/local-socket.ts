@@ -84,9 +84,12 @@ export const systemLocalSockets: LocalSockets = {
         signal.removeEventListener('abort', abort);
         resolve();
       });
-      createInterface({ input: socket }).on('line', (line) => {
-        if (onLine(line)) socket.destroy();
-      });
+      createInterface({ input: socket })
+        // The socket's own handler reports it.
+        .on('error', () => undefined)
+        .on('line', (line) => {
+          if (onLine(line)) socket.destroy();
+        });
     }),
 };
 

@@ -1,0 +1,72 @@
+// The table of subcommands. Each is loaded when it is run, so that none pays for the others.
+export type Run = (args: readonly string[], signal: AbortSignal) => Promise<number>;
+
+export type Command = {
+  readonly summary: string;
+  /** Flags beside --help, as in the usage line. */
+  readonly flags: readonly (readonly [string, string])[];
+  readonly example: string;
+  readonly load: () => Promise<Run>;
+};
+
+const configFlag = [
+  '--config FILE|ssm:NAME',
+  'configuration to use, before user data, tags and /berth/config',
+] as const;
+const stateFlag = [
+  '--state-dir DIR',
+  'what must survive a restart (default: $STATE_DIRECTORY or /var/lib/berth)',
+] as const;
+const runtimeFlag = [
+  '--runtime-dir DIR',
+  'where the status socket is (default: $RUNTIME_DIRECTORY or /run/berth)',
+] as const;
+const levelFlag = [
+  '--log-level LEVEL',
+  'debug, info, warn, error or silent (default: info)',
+] as const;
+const jsonFlag = ['--json', 'for machines'] as const;
+
+export const commands = {
+  run: {
+    summary: 'claim an ENI, route it, ship logs; until it is stopped',
+    flags: [configFlag, stateFlag, runtimeFlag, levelFlag],
+    example: 'berth run --config ssm:/berth/web',
+    load: async () => (await import('./run.ts')).run,
+  },
+  plan: {
+    summary: 'show what would be claimed and set; changes nothing',
+    flags: [configFlag, stateFlag, jsonFlag],
+    example: 'berth plan --config ./berth.json',
+    load: async () => (await import('./plan.ts')).run,
+  },
+  status: {
+    summary: 'show what the running daemon does; exit code 1 where none runs',
+    flags: [jsonFlag, runtimeFlag],
+    example: 'berth status --json',
+    load: async () => (await import('./status.ts')).run,
+  },
+  wait: {
+    summary: 'return when the claimed address is served',
+    flags: [
+      ['--timeout SECONDS', 'give up after so long, exit code 1 (default: never)'],
+      runtimeFlag,
+    ],
+    example: 'berth wait --timeout 120 && systemctl start my-service',
+    load: async () => (await import('./wait.ts')).run,
+  },
+  'check-config': {
+    summary: 'check a configuration file, here or in CI; "-" reads standard input',
+    flags: [jsonFlag],
+    example: 'berth check-config berth.json',
+    load: async () => (await import('./check-config.ts')).run,
+  },
+  version: {
+    summary: 'print the version',
+    flags: [],
+    example: 'berth version',
+    load: async () => (await import('./version.ts')).run,
+  },
+} as const satisfies Readonly<Record<string, Command>>;
+
+export type CommandName = keyof typeof commands;

@@ -1,0 +1,21 @@
+// `berth status`: asks the running daemon.
+import { systemClock } from '../system/clock.ts';
+import { systemLocalSockets } from '../system/local-socket.ts';
+import { readStatus } from '../tell/status-socket.ts';
+import { renderStatus } from '../tell/render-status.ts';
+import type { Run } from './commands.ts';
+import { parseFlags, runtimeDirOf } from './flags.ts';
+
+/** A daemon that does not answer its socket is stuck. */
+const answerMs = 5_000;
+
+export const run: Run = async (args, signal) => {
+  const parsed = parseFlags(args, { json: { type: 'boolean' }, 'runtime-dir': { type: 'string' } });
+  using deadline = systemClock.deadline(answerMs, signal);
+  const status = await readStatus(systemLocalSockets, runtimeDirOf(parsed), deadline.signal);
+  const inColour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
+  process.stdout.write(
+    `${parsed.values['json'] === true ? JSON.stringify(status, undefined, 2) : renderStatus(status, inColour)}\n`,
+  );
+  return 0;
+};
