@@ -178,7 +178,8 @@ async function whoHolds(
     return now.attachment.instanceId === identity.instanceId ? 'me' : 'another';
   };
   let last = await read();
-  while (inDoubt && last !== 'me') {
+  if (!inDoubt) return last;
+  while (last !== 'me') {
     await deps.clock.sleep(lagMs, signal);
     const next = await read();
     if (next === last) break;
