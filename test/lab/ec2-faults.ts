@@ -1,0 +1,96 @@
+// The errors of the local EC2, with the codes and texts of claim.md section 3 and proof.md section 4.
+import { AwsFault } from './service.ts';
+
+const fault = (code: string, message: string, status = 400): AwsFault =>
+  new AwsFault(status, code, message);
+
+export const faults = {
+  inUse: (eniId: string) => fault('InvalidNetworkInterface.InUse', `Interface: [${eniId}] in use.`),
+  currentlyInUse: (eniId: string) =>
+    fault('InvalidParameterValue', `Network interface '${eniId}' is currently in use.`),
+  indexTaken: (instanceId: string, index: number) =>
+    fault(
+      'InvalidParameterValue',
+      `Instance '${instanceId}' already has an interface attached at device index '${index}'.`,
+    ),
+  attachmentLimit: (count: number, type: string) =>
+    fault('AttachmentLimitExceeded', `Interface count ${count} exceeds the limit for ${type}`),
+  otherZone: () =>
+    fault(
+      'InvalidParameterCombination',
+      'You may not attach a network interface to an instance if they are not in the same availability zone',
+    ),
+  eniAddressLimit: (eniId: string, type: string) =>
+    fault(
+      'InvalidInterface.IpAddressLimitExceeded',
+      `The number of IP addresses of ${eniId} exceeds the limit for ${type}`,
+    ),
+  addressLimit: (eniId: string) =>
+    fault(
+      'PrivateIpAddressLimitExceeded',
+      `Number of private addresses will exceed limit on interface ${eniId}`,
+    ),
+  notRunning: (instanceId: string) =>
+    fault('IncorrectInstanceState', `Instance is not 'running' or 'stopped': ${instanceId}`),
+  wrongState: (instanceId: string, verb: string) =>
+    fault(
+      'IncorrectInstanceState',
+      `The instance '${instanceId}' is not in a state from which it can be ${verb}.`,
+    ),
+  notPermitted: (message: string) => fault('OperationNotPermitted', message),
+  eniNotFound: (id: string) =>
+    fault('InvalidNetworkInterfaceID.NotFound', `The networkInterface ID '${id}' does not exist`),
+  eniMalformed: (id: string) =>
+    fault('InvalidNetworkInterfaceId.Malformed', `Invalid id: "${id}" (expecting "eni-...")`),
+  instanceNotFound: (id: string) =>
+    fault('InvalidInstanceID.NotFound', `The instance ID '${id}' does not exist`),
+  instanceMalformed: (id: string) =>
+    fault('InvalidInstanceID.Malformed', `Invalid id: "${id}" (expecting "i-...")`),
+  attachmentNotFound: (id: string) =>
+    fault(
+      'InvalidAttachmentID.NotFound',
+      `The network interface attachment ID '${id}' does not exist`,
+    ),
+  attachmentMalformed: (id: string) =>
+    fault('InvalidAttachmentID.Malformed', `Invalid id: "${id}" (expecting "eni-attach-...")`),
+  subnetNotFound: (id: string) =>
+    fault('InvalidSubnetID.NotFound', `The subnet ID '${id}' does not exist`),
+  subnetMalformed: (id: string) =>
+    fault('InvalidSubnetID.Malformed', `Invalid id: "${id}" (expecting "subnet-...")`),
+  unknownId: (id: string) => fault('InvalidID', `The ID '${id}' is not valid`),
+  addressInUse: (address: string) =>
+    fault('InvalidIPAddress.InUse', `Address ${address} is in use.`),
+  alreadyAssigned: (address: string) =>
+    fault('Resource.AlreadyAssigned', `Address ${address} is already assigned.`),
+  noFreeAddress: (subnetId: string) =>
+    fault('InsufficientFreeAddressesInSubnet', `No free address in ${subnetId}`),
+  notAssigned: (eniId: string) =>
+    fault(
+      'InvalidParameterValue',
+      `Some of the specified addresses are not assigned to interface ${eniId}`,
+    ),
+  reservedTagKey: () =>
+    fault('InvalidTagKey.Malformed', "Tag keys starting with 'aws:' are reserved for internal use"),
+  tagLimit: () => fault('TagLimitExceeded', 'More than 50 tags specified'),
+  value: (message: string) => fault('InvalidParameterValue', message),
+  combination: (message: string) => fault('InvalidParameterCombination', message),
+  missing: (name: string) =>
+    fault('MissingParameter', `The request must contain the parameter ${name}`),
+  unknownParameter: (name: string) =>
+    fault('UnknownParameter', `The parameter ${name} is not recognized`),
+  unknownFilter: (name: string) =>
+    fault('InvalidParameterValue', `The filter '${name}' is invalid`),
+  filterLimit: () => fault('FilterLimitExceeded', 'The maximum number of filters was exceeded'),
+  unknownInstanceType: (name: string) =>
+    fault('InvalidInstanceType', `The following supplied instance types do not exist: [${name}]`),
+  maxResults: (value: string, most: number) =>
+    fault(
+      'InvalidMaxResults',
+      `Value ( ${value} ) for parameter maxResults is invalid. Expecting 5 to ${most}.`,
+    ),
+  nextToken: () => fault('InvalidNextToken', 'The token is not valid'),
+  dryRun: () =>
+    fault('DryRunOperation', 'Request would have succeeded, but DryRun flag is set.', 412),
+  invalidAction: (action: string) =>
+    fault('InvalidAction', `The action ${action} is not valid for this web service.`),
+};

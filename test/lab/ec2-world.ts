@@ -1,0 +1,182 @@
+// What the local EC2 is made of: records of subnets, instances and ENIs, time, ids, and the news of a change.
+import type { Clock } from '../../src/system/clock.ts';
+import type { Random } from '../../src/system/random.ts';
+import type { Actuator } from './actuator.ts';
+import { createEc2Store, type Ec2Store } from './ec2-store.ts';
+
+export type Tags = Readonly<Record<string, string>>;
+
+export type LabSubnet = {
+  readonly subnetId: string;
+  readonly vpcId: string;
+  readonly availabilityZone: string;
+  readonly availabilityZoneId: string;
+  readonly ipv4Cidr: string;
+};
+
+export type InstanceState =
+  | 'pending'
+  | 'running'
+  | 'shutting-down'
+  | 'terminated'
+  | 'stopping'
+  | 'stopped';
+
+export type LabInstance = {
+  readonly instanceId: string;
+  readonly instanceType: string;
+  readonly subnetId: string;
+  readonly vpcId: string;
+  readonly availabilityZone: string;
+  readonly availabilityZoneId: string;
+  readonly privateIpv4: string;
+  readonly state: InstanceState;
+  readonly tags: Tags;
+  readonly userData: Buffer | undefined;
+  readonly launchedAtMs: number;
+  readonly terminatedAtMs: number | undefined;
+};
+
+export type LabAttachment = {
+  readonly attachmentId: string;
+  readonly instanceId: string;
+  readonly deviceIndex: number;
+  readonly networkCardIndex: number;
+  readonly status: 'attaching' | 'attached' | 'detaching';
+  readonly deleteOnTermination: boolean;
+  readonly attachedAtMs: number;
+};
+
+export type LabEni = {
+  readonly eniId: string;
+  /** Lower case, colons. */
+  readonly mac: string;
+  readonly subnetId: string;
+  readonly vpcId: string;
+  readonly availabilityZone: string;
+  readonly availabilityZoneId: string;
+  readonly description: string;
+  readonly status: 'available' | 'attaching' | 'in-use' | 'detaching';
+  readonly interfaceType: string;
+  readonly requesterManaged: boolean;
+  readonly operatorManaged: boolean;
+  readonly sourceDestCheck: boolean;
+  readonly groupIds: readonly string[];
+  /** The first is the primary address. */
+  readonly ipv4: readonly string[];
+  readonly ipv4Prefixes: readonly string[];
+  readonly ipv6: readonly string[];
+  readonly tags: Tags;
+  readonly attachment: LabAttachment | undefined;
+};
+
+/** Durations in milliseconds; each may be turned at any time. */
+export type Ec2Dials = {
+  /** From the call until attached. */
+  attachMs: number;
+  /** From the call until available. */
+  detachMs: number;
+  /** From the call to attach until the host sees the device. */
+  deviceMs: number;
+  /** From the call until terminated, which frees the ENIs. */
+  terminateMs: number;
+  stopMs: number;
+  startMs: number;
+  /** Describe shows the state of so long ago. */
+  describeLagMs: number;
+  /** Authorization sees the tags of so long ago. */
+  authorizationLagMs: number;
+};
+
+export type Ec2Change =
+  | { readonly kind: 'eni'; readonly id: string; readonly eni: LabEni | undefined }
+  | { readonly kind: 'instance'; readonly id: string; readonly instance: LabInstance | undefined };
+
+export type Ec2WorldOptions = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly actuator: Actuator | undefined;
+  readonly dials: Partial<Ec2Dials>;
+  readonly partition: string;
+  readonly region: string;
+  readonly accountId: string;
+};
+
+export type Ec2World = Disposable & {
+  readonly options: Ec2WorldOptions;
+  readonly dials: Ec2Dials;
+  readonly subnets: Map<string, LabSubnet>;
+  readonly instances: Ec2Store<LabInstance>;
+  readonly enis: Ec2Store<LabEni>;
+  /** Does `work` in `ms` (0: in the next microtask), unless the world is disposed by then. */
+  after(ms: number, work: () => void | Promise<void>): void;
+  /** Resolves when nothing is under way any more. */
+  settled(): Promise<void>;
+  /** One request of the actuator at a time for each ENI, so that a pull never overtakes a plug. */
+  inTurn(eniId: string, work: () => Promise<void>): Promise<void>;
+  /** Ids of the attachments whose device the actuator was asked to plug. */
+  readonly plugged: Set<string>;
+  onChange(listener: (change: Ec2Change) => void): () => void;
+  /** `i-` and 17 hexadecimal digits. */
+  newId(prefix: string): string;
+  newMac(): string;
+};
+
+export function createEc2World(options: Ec2WorldOptions): Ec2World {
+  const { clock, random } = options;
+  const stopping = new AbortController();
+  const pending = new Set<Promise<void>>();
+  const turns = new Map<string, Promise<void>>();
+  const listeners = new Set<(change: Ec2Change) => void>();
+  const tell = (change: Ec2Change): void => {
+    for (const listener of listeners) listener(change);
+  };
+  const hex = (digits: number): string => random.uuid().replaceAll('-', '').slice(-digits);
+  return {
+    options,
+    dials: {
+      attachMs: 0,
+      detachMs: 0,
+      deviceMs: 0,
+      terminateMs: 0,
+      stopMs: 0,
+      startMs: 0,
+      describeLagMs: 0,
+      authorizationLagMs: 0,
+      ...options.dials,
+    },
+    subnets: new Map(),
+    instances: createEc2Store(clock, (id, instance) => tell({ kind: 'instance', id, instance })),
+    enis: createEc2Store(clock, (id, eni) => tell({ kind: 'eni', id, eni })),
+    after: (ms, work) => {
+      const run = async (): Promise<void> => {
+        try {
+          if (ms > 0) await clock.sleep(ms, stopping.signal);
+          else await Promise.resolve();
+          if (!stopping.signal.aborted) await work();
+        } catch (error) {
+          if (!stopping.signal.aborted) console.error('lab: EC2', error);
+        }
+      };
+      const promise = run().finally(() => pending.delete(promise));
+      pending.add(promise);
+    },
+    settled: async () => {
+      while (pending.size > 0) await Promise.all(pending);
+    },
+    inTurn: async (eniId, work) => {
+      const mine = (turns.get(eniId) ?? Promise.resolve()).then(work);
+      const after = mine.catch(() => undefined);
+      turns.set(eniId, after);
+      await mine;
+    },
+    plugged: new Set(),
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    newId: (prefix) => `${prefix}-0${hex(12)}${hex(4)}`,
+    newMac: () => `02:${hex(10).replaceAll(/..(?=.)/g, '$&:')}`,
+    [Symbol.dispose]: () => stopping.abort(new Error('the lab is stopping')),
+  };
+}
