@@ -1,0 +1,87 @@
+// Judges a configuration: everything that is wrong with it at once, or the configuration with every default filled in. Pure.
+import * as v from 'valibot';
+import type { Config } from '../model.ts';
+import { configSchema, type ConfigIssue } from './config-schema.ts';
+import { jsonErrorPosition } from './json-position.ts';
+import { logSources } from './log-sources.ts';
+import type { PlaceholderFacts } from './placeholders.ts';
+import { checkKeys } from './unknown-keys.ts';
+
+export type CheckedConfig = { readonly warnings: readonly ConfigIssue[] } & (
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly issues: readonly ConfigIssue[] }
+);
+
+/** `input`: JSON text, or a value that was parsed already. */
+export function checkConfig(input: unknown, facts: PlaceholderFacts): CheckedConfig {
+  let value = input;
+  if (typeof input === 'string') {
+    const text = input.replace(/^\uFEFF/, '');
+    try {
+      value = JSON.parse(text);
+    } catch {
+      const { line, column } = jsonErrorPosition(text);
+      const message = `line ${line}, column ${column}: this is not JSON from here on`;
+      return { ok: false, issues: [{ path: '', message }], warnings: [] };
+    }
+  }
+
+  const keys = checkKeys(configSchema, value);
+  const parsed = v.safeParse(configSchema, value);
+  if (!parsed.success) {
+    const described = parsed.issues.map(describe);
+    // One is enough for each path: what is empty is also no name.
+    const byPath = new Map(described.toReversed().map((issue) => [issue.path, issue]));
+    const issues = [
+      ...keys.issues,
+      ...described.filter((issue) => byPath.get(issue.path) === issue),
+    ];
+    return { ok: false, issues, warnings: keys.warnings };
+  }
+  const { pool, releaseOnStop, logs } = parsed.output;
+  const sources = logSources(logs, facts);
+  const warnings = [...keys.warnings, ...sources.warnings];
+  const issues = [...keys.issues, ...sources.issues];
+  if (issues.length > 0) return { ok: false, issues, warnings };
+  const forceFlushMs = logs.force_flush_interval * 1000;
+  const config = { pool, releaseOnStop, logs: { sources: sources.sources, forceFlushMs } };
+  return { ok: true, config, warnings };
+}
+
+function describe(issue: v.BaseIssue<unknown>): ConfigIssue {
+  const path = pathOf(issue);
+  const where = path === '' ? 'the configuration' : path;
+  return { path, message: `${where}: ${problem(issue)}` };
+}
+
+/** Lists as `collect_list[0]`. */
+function pathOf(issue: v.BaseIssue<unknown>): string {
+  let path = '';
+  for (const { type, key } of issue.path ?? []) {
+    path += type === 'array' ? `[${String(key)}]` : `${path === '' ? '' : '.'}${String(key)}`;
+  }
+  return path;
+}
+
+function problem(issue: v.BaseIssue<unknown>): string {
+  if (issue.kind === 'schema') {
+    if (issue.received === 'undefined') return 'must be there';
+    const article = /^[aeiou]/i.test(issue.expected ?? '') ? 'an' : 'a';
+    return `must be ${article} ${(issue.expected ?? 'value').toLowerCase()}`;
+  }
+  const requirement = String(issue.requirement);
+  switch (issue.type) {
+    case 'integer':
+      return 'must be a whole number';
+    case 'min_value':
+      return `must be at least ${requirement}`;
+    case 'max_value':
+      return `must be at most ${requirement}`;
+    case 'min_length':
+      return 'must not be empty';
+    case 'max_length':
+      return `must be at most ${requirement} long`;
+    default:
+      return issue.message;
+  }
+}
