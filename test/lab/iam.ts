@@ -1,0 +1,126 @@
+// The instance role of the lab: the policies that are shipped in packaging/iam, read from there, and AWS's denials.
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AuthorizeEc2 } from './ec2.ts';
+import type { IamContext, IamResource } from './ec2-authorization.ts';
+import { evaluate, type Policy, type Verdict } from './iam-evaluate.ts';
+import { AwsFault, type Caller, type LabRequest } from './service.ts';
+
+const folder = join(import.meta.dirname, '..', '..', 'packaging', 'iam');
+
+/** `base`, `config`, `logs`, ... */
+export const shippedPolicies: readonly string[] = globSync('*.json', { cwd: folder })
+  .map((file) => file.replace(/\.json$/, ''))
+  .toSorted();
+
+/** What the words in capitals stand for, see packaging/iam/README.md. */
+export type PolicyWords = {
+  readonly PARTITION: string;
+  readonly REGION: string;
+  readonly ACCOUNT: string;
+  readonly POOL: string;
+  readonly LOG_GROUPS: string;
+};
+
+export function readPolicy(name: string, words: PolicyWords): Policy {
+  const text = readFileSync(join(folder, `${name}.json`), 'utf8').replaceAll(
+    /\b(PARTITION|REGION|ACCOUNT|POOL|LOG_GROUPS)\b/g,
+    (word) => words[word as keyof PolicyWords],
+  );
+  return JSON.parse(text) as Policy;
+}
+
+export type Iam = {
+  readonly authorizeEc2: AuthorizeEc2;
+  /** For SSM and Logs. Throws AwsFault. */
+  authorizeJson(service: 'ssm' | 'logs', request: LabRequest): void;
+};
+
+export type IamDeps = {
+  readonly partition: string;
+  readonly region: string;
+  readonly accountId: string;
+  /** The policies of the instance's role. */
+  policiesOf(instanceId: string): readonly Policy[];
+};
+
+/** The operator may do everything. */
+export function createIam(deps: IamDeps): Iam {
+  const judge = (
+    caller: Caller,
+    action: string,
+    resources: readonly IamResource[],
+    context: IamContext,
+  ): Denial | undefined => {
+    if (caller.instanceId === undefined) return undefined;
+    const policies = deps.policiesOf(caller.instanceId);
+    const source: IamContext =
+      caller.instanceArn === undefined
+        ? {}
+        : { 'ec2:SourceInstanceARN': caller.instanceArn, 'ec2:RoleDelivery': '2.0' };
+    for (const resource of resources) {
+      const verdict = evaluate(policies, { action, resource, context: { ...source, ...context } });
+      if (verdict.decision !== 'allow') return { arn: resource.arn, verdict };
+    }
+    return undefined;
+  };
+  const textOf = (caller: Caller, action: string, { arn, verdict }: Denial): string => {
+    const user = `arn:${deps.partition}:sts::${deps.accountId}:assumed-role/berth/${caller.instanceId}`;
+    const why =
+      verdict.decision === 'explicit-deny'
+        ? 'with an explicit deny in an identity-based policy'
+        : `because no identity-based policy allows the ${action} action`;
+    return `User: ${user} is not authorized to perform: ${action} on resource: ${arn} ${why}`;
+  };
+  return {
+    authorizeEc2: (caller, action, resources, context) => {
+      const denial = judge(caller, action, resources, context);
+      if (denial === undefined) return;
+      throw new AwsFault(
+        403,
+        'UnauthorizedOperation',
+        `You are not authorized to perform this operation. ${textOf(caller, action, denial)}`,
+      );
+    },
+    authorizeJson: (service, { action, input, caller }) => {
+      const name = `${service}:${action}`;
+      const resources = (service === 'ssm' ? parameterArns : logArns)(deps, input).map((arn) => ({
+        arn,
+        context: {},
+      }));
+      const denial = judge(caller, name, resources, {});
+      if (denial === undefined) return;
+      throw new AwsFault(400, 'AccessDeniedException', textOf(caller, name, denial));
+    },
+  };
+}
+
+type Denial = { readonly arn: string; readonly verdict: Verdict };
+type Input = LabRequest['input'];
+
+/** Without the version or label that may follow the name. */
+function parameterArns(deps: IamDeps, input: Input): readonly string[] {
+  const names = [
+    input['Name'],
+    input['Path'],
+    ...(Array.isArray(input['Names']) ? input['Names'] : []),
+  ];
+  const prefix = `arn:${deps.partition}:ssm:${deps.region}:${deps.accountId}:parameter/`;
+  const arns = names
+    .filter((name) => typeof name === 'string')
+    .map((name) =>
+      name.startsWith('arn:') ? name : prefix + name.replace(/^\//, '').split(':')[0],
+    );
+  return arns.length === 0 ? ['*'] : arns;
+}
+
+/** As AWS writes them in its denials: `log-group:NAME:log-stream:STREAM`. */
+function logArns(deps: IamDeps, input: Input): readonly string[] {
+  const text = (name: string): string => {
+    const value = input[name];
+    return typeof value === 'string' ? value : '';
+  };
+  const group = text('logGroupName') || text('logGroupIdentifier');
+  const prefix = `arn:${deps.partition}:logs:${deps.region}:${deps.accountId}:log-group:`;
+  return [`${prefix}${group}:log-stream:${text('logStreamName')}`];
+}
