@@ -1,0 +1,115 @@
+// The steps from what the kernel holds to what the plan wants. Adds come before deletes; nothing where both are equal.
+import { isDeepStrictEqual } from 'node:util';
+import type { RoutePlan } from '../model.ts';
+import type { Batches } from './batch.ts';
+import type { Family } from './ip-command.ts';
+import {
+  mainTable,
+  protocolKernel,
+  type FamilyState,
+  type KernelState,
+  type RouteState,
+} from './kernel-state.ts';
+import { addressLine, routeLine, ruleLine } from './lines.ts';
+import { wantedOf, type Wanted } from './wanted.ts';
+
+export function diffRoutes(plan: RoutePlan, state: KernelState): Batches {
+  return {
+    ipv4: diffFamily(plan, state, 'ipv4', linkLines(plan, state)),
+    ipv6: diffFamily(plan, state, 'ipv6', []),
+  };
+}
+
+/** Safe things first: before the first address works, nothing of it can leave by main. */
+function diffFamily(
+  plan: RoutePlan,
+  state: KernelState,
+  family: Family,
+  linkUp: readonly string[],
+): readonly string[] {
+  const wanted = wantedOf(plan, family);
+  const addresses = diffAddresses(plan, state[family], family, wanted);
+  // Routes go with the address that is their source, so they may be listed in the state and yet be gone by then.
+  const routesLost = addresses.remake.length > 0;
+  const addRoutes = (routes: readonly RouteState[], all: boolean): readonly string[] =>
+    routes
+      .filter((route) => all || !includes(state[family].routes, route))
+      .map((route) => routeLine('replace', route));
+  return [
+    ...addRoutes(wanted.lastResort, false),
+    ...wanted.rules
+      .filter((rule) => !includes(state[family].rules, rule))
+      .map((rule) => ruleLine('add', rule)),
+    ...linkUp,
+    ...addresses.remake,
+    ...addresses.add,
+    ...addRoutes(wanted.deviceRoutes, routesLost),
+    ...addresses.remove,
+    ...strayRules(plan, state[family], wanted),
+    ...strayRoutes(plan, state[family], wanted),
+  ];
+}
+
+function linkLines(plan: RoutePlan, { link }: KernelState): readonly string[] {
+  if (link?.up === true && link.mtu === plan.mtu) return [];
+  return [`link set dev ${plan.ifname} mtu ${plan.mtu} up`];
+}
+
+function diffAddresses(
+  plan: RoutePlan,
+  state: FamilyState,
+  family: Family,
+  wanted: Wanted,
+): Readonly<Record<'remake' | 'add' | 'remove', readonly string[]>> {
+  const line = (verb: 'replace' | 'del', address: string): string =>
+    addressLine(verb, { address, ifname: plan.ifname, family });
+  const found = (address: string) => state.addresses.find((entry) => entry.address === address);
+  return {
+    // `replace` changes lifetimes only: to get its route out of main, the address has to go for a moment.
+    remake: wanted.addresses
+      .filter((address) => found(address)?.noPrefixRoute === false || found(address)?.unusable)
+      .flatMap((address) => [line('del', address), line('replace', address)]),
+    add: wanted.addresses
+      .filter((address) => found(address) === undefined || found(address)?.dynamic)
+      .map((address) => line('replace', address)),
+    remove: state.addresses
+      .filter(({ address }) => !wanted.addresses.includes(address))
+      .map(({ address }) => line('del', address)),
+  };
+}
+
+/** Ours are told by priority and table: the priority alone is shared by all ENIs of berth. */
+function strayRules(plan: RoutePlan, state: FamilyState, wanted: Wanted): readonly string[] {
+  return state.rules
+    .filter((rule) => rule.priority === plan.priority && rule.table === plan.table)
+    .filter((rule) => !includes(wanted.rules, rule))
+    .map((rule) => ruleLine('del', rule));
+}
+
+/** Everything else in our table, and whatever another manager put into main for our device. */
+function strayRoutes(plan: RoutePlan, state: FamilyState, wanted: Wanted): readonly string[] {
+  const routes = [...wanted.lastResort, ...wanted.deviceRoutes];
+  const replaced = routes.filter((route) => !includes(state.routes, route));
+  return state.routes
+    .filter((route) => route.table === plan.table || isStrayInMain(route, plan.ifname, state))
+    .filter((route) => !includes(routes, route))
+    .filter((route) => !replaced.some((other) => sameKey(route, other)))
+    .map((route) => routeLine('del', route));
+}
+
+/** Main has nothing of our device but fe80::/64, which the kernel adds by itself. */
+function isStrayInMain(route: RouteState, ifname: string, state: FamilyState): boolean {
+  if (route.table !== mainTable || route.dev !== ifname) return false;
+  if (route.protocol !== protocolKernel) return true;
+  // The prefix route of an address goes when the address does.
+  return route.dst !== 'fe80::/64' && state.addresses.every((entry) => entry.noPrefixRoute);
+}
+
+/** `route replace` of the one overwrites the other. */
+function sameKey(one: RouteState, other: RouteState): boolean {
+  return one.table === other.table && one.dst === other.dst && one.metric === other.metric;
+}
+
+function includes<T>(list: readonly T[], item: T): boolean {
+  return list.some((entry) => isDeepStrictEqual(entry, item));
+}

@@ -1,0 +1,85 @@
+// What the kernel shall hold for a claimed ENI, from what EC2 says of it (routing.md section 1).
+import { BerthError } from '../errors.ts';
+import type { AddressFamilyPlan, ClaimedEni, Device, RoutePlan } from '../model.ts';
+
+/** Between the pod rules of the VPC CNI (up to 1536) and everybody else's (10000 and more, 32765). */
+export const rulePriority = 9500;
+
+/** Tables of berth; free of net-utils (10000+), VPC CNI (2..), cloud-init (100+) and NetworkManager (30200+). */
+export const firstTable = 20_000;
+export const lastTable = 29_999;
+
+/** Stands for the device while there is none. */
+export const unknownDevice = 'DEVICE';
+
+/** The VPC router in every subnet with IPv6. */
+const gateway6 = 'fe80:ec2::1';
+
+export type PlanInput = {
+  readonly claimed: ClaimedEni;
+  /** undefined: not there yet. */
+  readonly device: Device | undefined;
+  /** Of the primary's device. */
+  readonly mtu: number;
+};
+
+/** Throws `eni-unsuitable` where EC2's own answers do not fit together. */
+export function planRoutes({ claimed, device, mtu }: PlanInput): RoutePlan {
+  return {
+    eniId: claimed.eni.eniId,
+    mac: claimed.eni.mac,
+    ifname: device?.name ?? unknownDevice,
+    table: tableOf(claimed.networkCardIndex, claimed.deviceIndex),
+    priority: rulePriority,
+    mtu,
+    ipv4: planIpv4(claimed),
+    ipv6: planIpv6(claimed),
+  };
+}
+
+export function tableOf(networkCardIndex: number, deviceIndex: number): number {
+  return firstTable + 100 * networkCardIndex + deviceIndex;
+}
+
+function planIpv4({ eni, subnet }: ClaimedEni): AddressFamilyPlan {
+  const [primary, ...secondary] = eni.ipv4;
+  const cidr = subnet.ipv4Cidr;
+  if (primary === undefined) return emptyFamily;
+  if (cidr === undefined) {
+    throw new BerthError(
+      'eni-unsuitable',
+      `cannot route ${eni.eniId}: it has IPv4 addresses, but subnet ${subnet.subnetId} has no IPv4 CIDR; check what DescribeSubnets says of it`,
+      { details: { eniId: eni.eniId, subnetId: subnet.subnetId } },
+    );
+  }
+  return {
+    addresses: [`${primary}/${cidr.split('/')[1]}`, ...secondary.map((ip) => `${ip}/32`)],
+    sources: [...eni.ipv4.map((ip) => `${ip}/32`), ...eni.ipv4Prefixes],
+    subnets: [cidr],
+    gateway: gateway4(cidr),
+  };
+}
+
+function planIpv6({ eni, subnet }: ClaimedEni): AddressFamilyPlan {
+  if (eni.ipv6.length === 0 && eni.ipv6Prefixes.length === 0) return emptyFamily;
+  const addresses = eni.ipv6.map((ip) => `${ip}/128`);
+  return {
+    addresses,
+    sources: [...addresses, ...eni.ipv6Prefixes],
+    subnets: subnet.ipv6Cidrs,
+    gateway: gateway6,
+  };
+}
+
+const emptyFamily: AddressFamilyPlan = {
+  addresses: [],
+  sources: [],
+  subnets: [],
+  gateway: undefined,
+};
+
+/** The VPC router is at the subnet's base + 1. */
+function gateway4(cidr: string): string {
+  const bytes = cidr.split('/')[0]!.split('.').map(Number);
+  return [...bytes.slice(0, 3), bytes[3]! + 1].join('.');
+}

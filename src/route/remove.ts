@@ -1,0 +1,63 @@
+// Takes berth's routing away again, with or without the device (routing.md section 4).
+import { hasCode } from '../errors.ts';
+import type { RoutePlan } from '../model.ts';
+import type { Devices } from '../system/devices.ts';
+import { applyBatches, commandLines, type Batches } from './batch.ts';
+import type { IpDeps } from './ip-command.ts';
+import { loadKernelState, type FamilyState, type KernelState } from './kernel-state.ts';
+import { ruleLine } from './lines.ts';
+
+export type RemoveInput = Pick<RoutePlan, 'mac' | 'table' | 'priority'>;
+
+/**
+ * Afterwards the kernel is as it was before. Says which commands that took.
+ * Throws `not-permitted`, `command-missing`, `routing-failed`.
+ */
+export async function removeRoutes(
+  deps: IpDeps & { readonly devices: Devices },
+  input: RemoveInput,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const attempt = async (): Promise<readonly string[]> => {
+    const [device, state] = await Promise.all([
+      deps.devices.find(input.mac, signal),
+      loadKernelState(deps, undefined, signal),
+    ]);
+    const batches = planRemoval(input, state, device?.name);
+    await applyBatches(deps, batches, signal);
+    return commandLines(batches);
+  };
+  try {
+    return await attempt();
+  } catch (error) {
+    // The device went, or a rule did, between looking and removing.
+    if (!hasCode(error, 'device-missing', 'routing-failed')) throw error;
+    return await attempt();
+  }
+}
+
+/** Link down first: its routes vanish, and the unreachable default catches what still comes. */
+export function planRemoval(
+  input: Pick<RemoveInput, 'table' | 'priority'>,
+  state: KernelState,
+  ifname: string | undefined,
+): Batches {
+  const device =
+    ifname === undefined ? [] : [`link set dev ${ifname} down`, `addr flush dev ${ifname}`];
+  return {
+    ipv4: [...device, ...familyLines(input, state.ipv4)],
+    ipv6: familyLines(input, state.ipv6),
+  };
+}
+
+/** Rules are found by table: other ENIs of berth share the priority. */
+function familyLines(
+  { table, priority }: Pick<RemoveInput, 'table' | 'priority'>,
+  state: FamilyState,
+): readonly string[] {
+  const rules = state.rules
+    .filter((rule) => rule.table === table && rule.priority === priority)
+    .map((rule) => ruleLine('del', rule));
+  const hasRoutes = state.routes.some((route) => route.table === table);
+  return [...rules, ...(hasRoutes ? [`route flush table ${table}`] : [])];
+}

@@ -1,0 +1,121 @@
+// Makes the kernel use the claimed ENI: applies the whole plan, whatever is there already, and verifies it.
+import { BerthError, hasCode, messageOf } from '../errors.ts';
+import type { RoutePlan } from '../model.ts';
+import type { Devices, Link } from '../system/devices.ts';
+import type { Udev } from '../system/udev.ts';
+import { applyBatches, commandLines } from './batch.ts';
+import { diffRoutes } from './diff.ts';
+import { loadKernelState, type KernelState } from './kernel-state.ts';
+import { applySysctls } from './sysctls.ts';
+import { verifyState, type VerifyDeps } from './verify.ts';
+
+export type RouteDeps = VerifyDeps & { readonly devices: Devices; readonly udev: Udev };
+
+export type RoutesApplied = {
+  /** With the device's name after udev. */
+  readonly plan: RoutePlan;
+  /** What the kernel holds now. */
+  readonly state: KernelState;
+  /** Commands that were needed, as a person would type them; none: it was so already. */
+  readonly changes: readonly string[];
+  readonly elapsedMs: number;
+};
+
+/** udev settles a hot-plugged NIC in well under a second; without it the device works, under a name that may change. */
+const udevWithinMs = 10_000;
+const udevPollMs = 20;
+
+/**
+ * Applies and verifies; repairs once. Throws `device-missing`, `not-permitted`, `command-missing`, or
+ * `routing-failed` with everything that is wrong (`details.problems`). A second call goes on where this one ended.
+ */
+export async function applyRoutes(
+  deps: RouteDeps,
+  wanted: RoutePlan,
+  signal: AbortSignal,
+): Promise<RoutesApplied> {
+  const startMs = deps.clock.monotonicMs();
+  const device = await settledDevice(deps, wanted, signal);
+  const plan = { ...wanted, ifname: device.name };
+  await applySysctls(deps, plan.ifname);
+  const first = await attempt(deps, plan, signal);
+  const last = first.problems.length === 0 ? first : await repair(deps, plan, first, signal);
+  if (last.problems.length > 0) throw failed(plan, last.problems);
+  const changes = first === last ? first.changes : [...first.changes, ...last.changes];
+  return { plan, state: last.state, changes, elapsedMs: deps.clock.monotonicMs() - startMs };
+}
+
+type Attempt = {
+  readonly problems: readonly string[];
+  readonly state: KernelState;
+  readonly changes: readonly string[];
+};
+
+async function attempt(deps: RouteDeps, plan: RoutePlan, signal: AbortSignal): Promise<Attempt> {
+  const state = await loadKernelState(deps, plan.ifname, signal);
+  if (state.link === undefined) throw gone(plan);
+  const batches = diffRoutes(plan, state);
+  const changes = commandLines(batches);
+  try {
+    await applyBatches(deps, batches, signal);
+  } catch (error) {
+    // The lines before it stay: the next attempt starts from there.
+    if (!hasCode(error, 'routing-failed')) throw error;
+    return { problems: [messageOf(error)], state, changes };
+  }
+  const reached = changes.length === 0 ? state : await loadKernelState(deps, plan.ifname, signal);
+  const problems = await verifyState(deps, { plan, state: reached }, signal);
+  return { problems, state: reached, changes };
+}
+
+async function repair(
+  deps: RouteDeps,
+  plan: RoutePlan,
+  first: Attempt,
+  signal: AbortSignal,
+): Promise<Attempt> {
+  deps.log.warn({ eniId: plan.eniId, problems: first.problems }, 'routes repaired once more');
+  await applySysctls(deps, plan.ifname);
+  return attempt(deps, plan, signal);
+}
+
+/** Waits until udev has named it: earlier it may be renamed, and systemd-sysctl may still write. */
+async function settledDevice(deps: RouteDeps, plan: RoutePlan, signal: AbortSignal): Promise<Link> {
+  const untilMs = deps.clock.monotonicMs() + udevWithinMs;
+  for (;;) {
+    const device = await deps.devices.find(plan.mac, signal);
+    if (device === undefined) throw gone(plan);
+    const udev = await deps.udev.stateOf(device.index);
+    if (udev === 'absent') return device;
+    if (udev === 'done') {
+      // It may have been renamed between the two looks.
+      const named = await deps.devices.find(plan.mac, signal);
+      if (named === undefined) throw gone(plan);
+      return named;
+    }
+    if (deps.clock.monotonicMs() >= untilMs) {
+      deps.log.warn(
+        { device: device.name, waitedMs: udevWithinMs },
+        'udev has not finished with the device; going on without it, see "udevadm info"',
+      );
+      return device;
+    }
+    await deps.clock.sleep(udevPollMs, signal);
+  }
+}
+
+function gone(plan: RoutePlan): BerthError {
+  return new BerthError(
+    'device-missing',
+    `cannot route ${plan.eniId}: no network device has the MAC ${plan.mac}; is the ENI still attached?`,
+    { retryable: true, details: { eniId: plan.eniId, mac: plan.mac } },
+  );
+}
+
+function failed(plan: RoutePlan, problems: readonly string[]): BerthError {
+  return new BerthError(
+    'routing-failed',
+    `cannot route ${plan.eniId} on ${plan.ifname}: ${problems.join('; ')}. Does another network manager own ${plan.ifname}? Compare with "berth plan"`,
+    { retryable: true, details: { eniId: plan.eniId, device: plan.ifname, problems } },
+  );
+}

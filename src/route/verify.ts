@@ -1,0 +1,85 @@
+// Does the kernel hold the plan, and would packets go by it? (routing.md section 4, checks 1 to 7 and 9.)
+import { hasCode } from '../errors.ts';
+import type { RoutePlan } from '../model.ts';
+import type { Clock } from '../system/clock.ts';
+import { commandLines, families } from './batch.ts';
+import { diffRoutes } from './diff.ts';
+import { verifyGateway } from './gateway.ts';
+import type { IpDeps } from './ip-command.ts';
+import { loadKernelState, type KernelState, type RuleState } from './kernel-state.ts';
+import { askLookups, judgeLookups, planLookups } from './lookups.ts';
+import { verifySysctls, type SysctlDeps } from './sysctls.ts';
+
+export type VerifyDeps = IpDeps & SysctlDeps & { readonly clock: Clock };
+
+/** Problems in words; none: all is well. Throws `not-permitted`, `command-missing`, `routing-failed`. */
+export async function verifyRoutes(
+  deps: VerifyDeps,
+  plan: RoutePlan,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const state = await loadKernelState(deps, plan.ifname, signal);
+  return verifyState(deps, { plan, state }, signal);
+}
+
+/** For a state that was just read. */
+export async function verifyState(
+  deps: VerifyDeps,
+  input: { readonly plan: RoutePlan; readonly state: KernelState },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { plan, state } = input;
+  if (state.link === undefined) return [`the device ${plan.ifname} is gone`];
+  const wrong = [...judgeState(plan, state), ...(await verifySysctls(deps, plan.ifname))];
+  if (wrong.length > 0) return wrong;
+  try {
+    const ways = await Promise.all([
+      ...families.map((family) => verifyWays(deps, { plan, state, family }, signal)),
+      verifyGateway(deps, plan, signal),
+    ]);
+    return ways.flat();
+  } catch (error) {
+    if (!hasCode(error, 'device-missing')) throw error;
+    return [`the device ${plan.ifname} is gone`];
+  }
+}
+
+/** What is missing, too much, or in the way. */
+export function judgeState(plan: RoutePlan, state: KernelState): readonly string[] {
+  return [
+    ...commandLines(diffRoutes(plan, state)).map((line) => `the kernel still needs "${line}"`),
+    ...families.flatMap((family) =>
+      state[family].rules
+        .filter((rule) => isInTheWay(plan, rule, plan[family].sources))
+        .map(
+          (rule) =>
+            `another rule comes first: priority ${rule.priority} from ${rule.from} lookup ${rule.table}`,
+        ),
+    ),
+  ];
+}
+
+/** A rule for one of our sources before ours. Those for any source are judged by where packets go. */
+function isInTheWay(plan: RoutePlan, rule: RuleState, sources: readonly string[]): boolean {
+  return (
+    rule.priority < plan.priority &&
+    rule.table !== plan.table &&
+    rule.more.length === 0 &&
+    rule.oif === undefined &&
+    sources.includes(rule.from)
+  );
+}
+
+async function verifyWays(
+  deps: IpDeps,
+  input: {
+    readonly plan: RoutePlan;
+    readonly state: KernelState;
+    readonly family: (typeof families)[number];
+  },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { plan, state, family } = input;
+  const lookups = planLookups(plan, state, family);
+  return judgeLookups(plan, lookups, await askLookups(deps, { family, lookups }, signal));
+}

@@ -1,0 +1,48 @@
+// Hears of every change to links, addresses, routes and rules, so that what others break is put right at once.
+import type { Clock } from '../system/clock.ts';
+import type { Exec } from '../system/exec.ts';
+
+export type RoutingWatcher = Disposable & {
+  /** Resolves some milliseconds after a change, or after `sweepMs`. Throws the signal's reason. */
+  next(sweepMs: number): Promise<void>;
+};
+
+/** After the monitor has ended (it lost messages, or was killed) it starts again. */
+const restartMs = 1_000;
+/** Changes come in groups; one look is enough for all of them. */
+const settleMs = 50;
+
+export function watchRouting(
+  deps: { readonly exec: Exec; readonly clock: Clock },
+  signal: AbortSignal,
+): RoutingWatcher {
+  const end = new AbortController();
+  const life = AbortSignal.any([signal, end.signal]);
+  let wake = new AbortController();
+  void monitor(deps, () => wake.abort(), life);
+  return {
+    next: async (sweepMs) => {
+      await deps.clock.sleep(sweepMs, AbortSignal.any([life, wake.signal])).catch(() => undefined);
+      signal.throwIfAborted();
+      await deps.clock.sleep(settleMs, signal);
+      wake = new AbortController();
+    },
+    [Symbol.dispose]: () => end.abort(),
+  };
+}
+
+/** Where there is no monitor, the sweep has to do. */
+async function monitor(
+  deps: { readonly exec: Exec; readonly clock: Clock },
+  onChange: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await deps.exec
+      .follow(['ip', 'monitor', 'link', 'address', 'route', 'rule'], onChange, signal)
+      .catch(() => undefined);
+    // Something may have changed while nobody listened.
+    onChange();
+    await deps.clock.sleep(restartMs, signal).catch(() => undefined);
+  }
+}
