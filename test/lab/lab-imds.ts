@@ -1,0 +1,110 @@
+// The IMDS of the lab's instances: one listener for each on loopback, or one for all that goes by the source address.
+import type { Clock } from '../../src/system/clock.ts';
+import type { RoleCredentials } from '../../src/model.ts';
+import { dnsName } from './ec2-answers.ts';
+import { instanceTypeOf } from './ec2-instance-types.ts';
+import type { Ec2Model } from './ec2-model.ts';
+import type { LabEni } from './ec2-world.ts';
+import { createImdsServer, type ImdsServer } from './imds.ts';
+import type { ImdsMac, ImdsView } from './imds-tree.ts';
+
+export type LabImds = AsyncDisposable & {
+  /** Started at the first call. */
+  serverFor(instanceId: string): Promise<ImdsServer>;
+  /** Knows an instance by the private address of any of its ENIs. */
+  serverBySource(listen: { readonly host: string; readonly port: number }): Promise<ImdsServer>;
+  /** What differs from what EC2 says, from now on: `{ tags: undefined }`, say. */
+  change(instanceId: string, changes: Partial<ImdsView>): void;
+  /** undefined: the instance does not run. */
+  view(instanceId: string): ImdsView | undefined;
+};
+
+export function createLabImds(
+  model: Ec2Model,
+  clock: Pick<Clock, 'nowMs'>,
+  host: string,
+  credentialsFor: (instanceId: string) => RoleCredentials,
+): LabImds {
+  const servers = new AsyncDisposableStack();
+  const byInstance = new Map<string, Promise<ImdsServer>>();
+  const changes = new Map<string, Partial<ImdsView>>();
+
+  const macOf = (eni: LabEni): ImdsMac => ({
+    mac: eni.mac,
+    interfaceId: eni.eniId,
+    deviceNumber: eni.attachment?.deviceIndex ?? 0,
+    networkCard: eni.attachment?.networkCardIndex || undefined,
+    ownerId: model.accountId,
+    subnetId: eni.subnetId,
+    vpcId: eni.vpcId,
+    subnetIpv4Cidr: model.subnet(eni.subnetId)?.ipv4Cidr,
+    subnetIpv6Cidrs: [],
+    vpcIpv4Cidr: undefined,
+    localIpv4s: eni.ipv4,
+    ipv6s: eni.ipv6,
+    securityGroupIds: eni.groupIds,
+  });
+
+  const view = (instanceId: string): ImdsView | undefined => {
+    const instance = model.instance(instanceId);
+    const enis = model.enisOf(instanceId);
+    const [primary] = enis;
+    if (instance === undefined || primary === undefined) return undefined;
+    if (instance.state === 'stopped' || instance.state === 'terminated') return undefined;
+    return {
+      instanceId,
+      instanceType: instance.instanceType,
+      imageId: 'ami-0123456789abcdef0',
+      accountId: model.accountId,
+      region: model.region,
+      partition: model.partition,
+      availabilityZone: instance.availabilityZone,
+      availabilityZoneId: instance.availabilityZoneId,
+      architecture: instanceTypeOf(instance.instanceType).architecture,
+      hostname: dnsName(model, instance.privateIpv4),
+      localIpv4: instance.privateIpv4,
+      mac: primary.mac,
+      macs: enis.map(macOf),
+      tags: instance.tags,
+      userData: instance.userData,
+      roleName: 'berth',
+      credentials: () => {
+        const { accessKeyId, secretAccessKey, sessionToken, expiresAtMs } =
+          credentialsFor(instanceId);
+        return {
+          accessKeyId,
+          secretAccessKey,
+          token: sessionToken,
+          expiration: new Date(expiresAtMs),
+        };
+      },
+      targetLifecycleState: undefined,
+      spotInstanceAction: undefined,
+      ...changes.get(instanceId),
+    };
+  };
+
+  const listen = async (
+    address: { readonly host: string; readonly port: number },
+    viewOf: (remoteAddress: string) => ImdsView | undefined,
+  ): Promise<ImdsServer> => servers.use(await createImdsServer({ ...address, clock, viewOf }));
+
+  return {
+    view,
+    change: (instanceId, more) =>
+      void changes.set(instanceId, { ...changes.get(instanceId), ...more }),
+    serverFor: (instanceId) => {
+      const server =
+        byInstance.get(instanceId) ?? listen({ host, port: 0 }, () => view(instanceId));
+      byInstance.set(instanceId, server);
+      return server;
+    },
+    serverBySource: (address) =>
+      listen(address, (remoteAddress) => {
+        const holder = model.enis().find((eni) => eni.ipv4.includes(remoteAddress));
+        const instanceId = holder?.attachment?.instanceId;
+        return instanceId === undefined ? undefined : view(instanceId);
+      }),
+    [Symbol.asyncDispose]: () => servers.disposeAsync(),
+  };
+}

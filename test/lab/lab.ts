@@ -1,0 +1,144 @@
+// The local AWS as one thing: EC2, Parameter Store, CloudWatch Logs and IMDS over HTTP, with IAM and keys.
+import { systemClock, type Clock } from '../../src/system/clock.ts';
+import type { RoleCredentials } from '../../src/model.ts';
+import { createSeededRandom } from '../fakes/random.ts';
+import type { Actuator } from './actuator.ts';
+import { createEc2Model, type Ec2Model } from './ec2-model.ts';
+import { createEc2Service } from './ec2.ts';
+import type { Ec2Dials } from './ec2-world.ts';
+import { createFront, type Front, type Latency } from './front.ts';
+import type { Policy } from './iam-evaluate.ts';
+import { createIam, readPolicy, shippedPolicies } from './iam.ts';
+import { createKeys, type Keys } from './keys.ts';
+import { createLabImds, type LabImds } from './lab-imds.ts';
+import { createLogsService, type LabLogs } from './logs.ts';
+import { startReaper } from './reaper.ts';
+import { createSsmService, type LabSsm } from './ssm.ts';
+
+export type LabOptions = {
+  /** Default: 127.0.0.1. */
+  readonly host?: string;
+  /** Default: any free one. */
+  readonly port?: number;
+  readonly clock?: Clock;
+  /** Of ids, MACs and keys. */
+  readonly seed?: number;
+  readonly actuator?: Actuator;
+  readonly dials?: Partial<Ec2Dials>;
+  readonly latency?: Partial<Latency>;
+  /** Delete the claims of terminated instances. */
+  readonly reaper?: boolean;
+  /** The pool that the role of an instance without the tag `berth:pool` is made for. Default: db. */
+  readonly pool?: string;
+};
+
+export type Lab = AsyncDisposable & {
+  /** For AWS_ENDPOINT_URL. */
+  readonly endpoint: string;
+  readonly region: string;
+  readonly accountId: string;
+  readonly ec2: Ec2Model;
+  readonly ssm: LabSsm;
+  readonly logs: LabLogs;
+  readonly imds: LabImds;
+  readonly front: Front;
+  /** May do everything. */
+  readonly operator: Keys['operator'];
+  /** The lifetime of the instances' credentials. */
+  readonly keyDials: Keys['dials'];
+  /** As IMDS gives them: may do what the role's policies allow. */
+  readonly credentialsFor: (instanceId: string) => RoleCredentials;
+  /** Of the role of this instance from now on, in place of the shipped ones. */
+  setPolicies(instanceId: string, policies: readonly Policy[]): void;
+  /** Endpoint of an IMDS that belongs to this instance, for AWS_EC2_METADATA_SERVICE_ENDPOINT. */
+  imdsFor(instanceId: string): Promise<string>;
+  /** Endpoint of one IMDS for all, which knows an instance by its source address. */
+  imdsBySource(listen: { readonly host: string; readonly port: number }): Promise<string>;
+};
+
+const place = { partition: 'aws', region: 'eu-west-1', accountId: '111122223333' };
+/** AWS refuses requests that were signed further off than this. */
+const maxSkewMs = 900_000;
+
+export async function createLab(options: LabOptions = {}): Promise<Lab> {
+  const clock = options.clock ?? systemClock;
+  const host = options.host ?? '127.0.0.1';
+  const random = createSeededRandom(options.seed ?? 1);
+  await using undo = new AsyncDisposableStack();
+
+  const ec2 = undo.use(
+    createEc2Model({
+      ...place,
+      clock,
+      random,
+      actuator: options.actuator,
+      dials: options.dials ?? {},
+    }),
+  );
+  const keys = createKeys(clock, random, (instanceId) => ec2.arnOf(instanceId));
+  const ssm = createSsmService({ ...place, clock });
+  const logs = createLogsService({ clock });
+
+  const policies = new Map<string, readonly Policy[]>();
+  const shipped = new Map<string, readonly Policy[]>();
+  const shippedFor = (instanceId: string): readonly Policy[] => {
+    const pool = ec2.instance(instanceId)?.tags['berth:pool'] ?? options.pool ?? 'db';
+    const known = shipped.get(pool);
+    if (known !== undefined) return known;
+    const words = {
+      PARTITION: place.partition,
+      REGION: place.region,
+      ACCOUNT: place.accountId,
+      POOL: pool,
+      LOG_GROUPS: '*',
+    };
+    const read = shippedPolicies.map((name) => readPolicy(name, words));
+    shipped.set(pool, read);
+    return read;
+  };
+  const iam = createIam({
+    ...place,
+    policiesOf: (instanceId) => policies.get(instanceId) ?? shippedFor(instanceId),
+  });
+
+  const front = undo.use(
+    await createFront({
+      host,
+      port: options.port ?? 0,
+      services: { ec2: createEc2Service(ec2, iam.authorizeEc2), ssm, logs },
+      identify: keys.identify,
+      authorize: (service, request) => {
+        if (service !== 'ec2') iam.authorizeJson(service, request);
+      },
+      clock,
+      // Clients sign with the time of the system.
+      ...(clock === systemClock ? { maxSkewMs } : {}),
+    }),
+  );
+  Object.assign(front.latency, options.latency);
+  const { endpoint } = front;
+  const { credentialsFor, operator } = keys;
+  const imds = undo.use(createLabImds(ec2, clock, host, credentialsFor));
+  if (options.reaper === true) {
+    undo.use(startReaper(ec2, { endpoint, region: place.region, credentials: operator }));
+  }
+
+  const owned = undo.move();
+  return {
+    endpoint,
+    region: place.region,
+    accountId: place.accountId,
+    ec2,
+    ssm,
+    logs,
+    imds,
+    front,
+    operator,
+    keyDials: keys.dials,
+    credentialsFor,
+    setPolicies: (instanceId, own) => void policies.set(instanceId, own),
+    imdsFor: async (instanceId) => (await imds.serverFor(instanceId)).endpoint,
+    imdsBySource: async (listen) => (await imds.serverBySource(listen)).endpoint,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}

@@ -1,0 +1,44 @@
+// `npm run lab`: the local AWS on loopback with a small world in it; prints its endpoints as one line of JSON.
+import { once } from 'node:events';
+import { parseArgs } from 'node:util';
+import { createLab } from './lab.ts';
+
+const { values } = parseArgs({ options: { port: { type: 'string', default: '0' } } });
+
+const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+await using lab = await createLab({ port: Number(values.port), reaper: true });
+
+const vpcId = 'vpc-0123456789abcdef0';
+const zone = { vpcId, availabilityZone: 'eu-west-1a', availabilityZoneId: 'euw1-az1' };
+lab.ec2.addSubnet({ ...zone, subnetId: 'subnet-00000000000000001', ipv4Cidr: '10.0.1.0/24' });
+lab.ec2.addSubnet({ ...zone, subnetId: 'subnet-00000000000000002', ipv4Cidr: '10.0.2.0/24' });
+const instances = ['i-00000000000000001', 'i-00000000000000002'].map((instanceId) =>
+  lab.ec2.launch({
+    instanceId,
+    subnetId: 'subnet-00000000000000001',
+    tags: { 'berth:pool': 'db' },
+  }),
+);
+const eni = lab.ec2.addEni({
+  eniId: 'eni-00000000000000001',
+  subnetId: 'subnet-00000000000000002',
+  privateIpv4: '10.0.2.100',
+  tags: { 'berth:pool': 'db' },
+});
+lab.ssm.put({ name: '/berth/config', value: JSON.stringify({ pool: 'db' }) });
+
+console.log(
+  JSON.stringify({
+    endpoint: lab.endpoint,
+    region: lab.region,
+    operator: lab.operator,
+    instances: await Promise.all(
+      instances.map(async ({ instanceId }) => ({
+        instanceId,
+        imds: await lab.imdsFor(instanceId),
+      })),
+    ),
+    enis: [eni.eniId],
+  }),
+);
+await stopped;
