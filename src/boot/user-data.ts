@@ -1,0 +1,91 @@
+// Finds the `berth:` key in user data that holds a #cloud-config document. Pure; all else in user data is not ours.
+//
+// The document may come gzip'ed, base64-encoded once more, or as a part of a MIME multipart (first part with the key).
+//   berth: ssm:/berth/web         a name of a parameter; `ssm:` may be left out
+//   berth: {pool: web, logs: {}}  the configuration itself; any other string is its JSON text
+import { gunzipSync } from 'node:zlib';
+import { mimeParts } from './mime-parts.ts';
+
+export type UserData =
+  /** `warning`: it looks as if it were meant for us; never holds a piece of it. */
+  | { readonly kind: 'none'; readonly warning: string | undefined }
+  | { readonly kind: 'parameter'; readonly name: string }
+  | { readonly kind: 'config'; readonly value: unknown };
+
+const none = { kind: 'none', warning: undefined } as const;
+/** Wrappings within wrappings: gzip in base64 in a MIME part in gzip. */
+const maxDepth = 4;
+/** Sixteen KB of zeros must not unpack to gigabytes. */
+const maxUnpackedBytes = 1_048_576;
+
+/** With a version or label, or as an ARN. What does not look like one might be a secret, and is never shown as a name. */
+const parameterName = /^[A-Za-z0-9_.\-/:]{1,2048}$/;
+
+/** Never throws. */
+export async function parseUserData(bytes: Uint8Array): Promise<UserData> {
+  return unwrap(bytes, false, maxDepth);
+}
+
+/** `declared`: a MIME header says that this is cloud-config. */
+async function unwrap(bytes: Uint8Array, declared: boolean, depth: number): Promise<UserData> {
+  if (depth === 0) return none;
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
+    const unpacked = gunzip(bytes);
+    if (unpacked !== undefined) return unwrap(unpacked, declared, depth - 1);
+    return { kind: 'none', warning: 'user data is gzip that cannot be unpacked' };
+  }
+  const text = decodeUtf8(bytes);
+  if (text === undefined) return none;
+  if (declared || /^#cloud-config[ \t]*(\r?\n|$)/.test(text)) return parseCloudConfig(text);
+
+  const parts = mimeParts(text);
+  if (parts !== undefined) {
+    let result: UserData = none;
+    for (const part of parts) {
+      const declared = part.contentType === 'text/cloud-config';
+      const found = await unwrap(part.body, declared, depth - 1);
+      if (found.kind !== 'none') return found;
+      if (found.warning !== undefined) result = found;
+    }
+    return result;
+  }
+  if (/^[A-Za-z0-9+/\s]{16,}={0,2}$/.test(text.trim())) {
+    return unwrap(Buffer.from(text, 'base64'), declared, depth - 1);
+  }
+  return none;
+}
+
+async function parseCloudConfig(text: string): Promise<UserData> {
+  // Most documents are not for us: they need no parser, and their mistakes are not ours to report.
+  if (!text.includes('berth')) return none;
+  const { parse } = await import('yaml');
+  let document: unknown;
+  try {
+    document = parse(text, { logLevel: 'error' });
+  } catch (error) {
+    const line = (error as { linePos?: readonly { readonly line: number }[] }).linePos?.[0]?.line;
+    const where = line === undefined ? '' : ` (line ${line})`;
+    return { kind: 'none', warning: `user data is cloud-config that is no YAML${where}` };
+  }
+  if (typeof document !== 'object' || document === null) return none;
+  if (!Object.hasOwn(document, 'berth')) return none;
+  const value = (document as { readonly berth: unknown }).berth;
+  if (typeof value !== 'string' || !parameterName.test(value)) return { kind: 'config', value };
+  return { kind: 'parameter', name: value.replace(/^ssm:/, '') };
+}
+
+function gunzip(bytes: Uint8Array): Uint8Array | undefined {
+  try {
+    return gunzipSync(bytes, { maxOutputLength: maxUnpackedBytes });
+  } catch {
+    return undefined;
+  }
+}
+
+function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
