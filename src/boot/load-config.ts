@@ -1,0 +1,65 @@
+// What was I told: finds the configuration, judges it, and keeps it for a boot without Parameter Store.
+import { BerthError } from '../errors.ts';
+import type { ConfigSource, LoadedConfig } from '../model.ts';
+import type { AwsAccess } from '../system/aws.ts';
+import type { Files } from '../system/files.ts';
+import { checkConfig } from './check-config.ts';
+import type { ConfigIssue } from './config-schema.ts';
+import { findConfig, poolTag, tagOf, type FindDeps, type FindInput } from './find-config.ts';
+import { writeLastGood } from './last-good.ts';
+import { createParameterStore } from './parameter-store.ts';
+
+export type LoadConfigDeps = Omit<FindDeps, 'store'>;
+
+export type LoadConfigInput = FindInput & { readonly access: AwsAccess };
+
+/** Warnings are logged already. */
+export type LoadConfigResult = LoadedConfig & { readonly warnings: readonly ConfigIssue[] };
+
+/**
+ * Throws `config-invalid` (every issue at once), `config-missing`, `config-denied`, `config-unavailable` (Parameter
+ * Store is out of reach, and there is no last good configuration), `disk`, and what IMDS and the credentials throw.
+ */
+export async function loadConfig(
+  deps: LoadConfigDeps,
+  input: LoadConfigInput,
+  signal: AbortSignal,
+): Promise<LoadConfigResult> {
+  const { files, clock, log } = deps;
+  const { identity, stateDir } = input;
+  using store = createParameterStore(input.access);
+  const { source, value, parameter } = await findConfig({ ...deps, store }, input, signal);
+
+  const facts = { identity, localHostname: await localHostname(files), nowMs: clock.nowMs() };
+  const checked = checkConfig(value, facts);
+  for (const { message } of checked.warnings) log.warn(message);
+  if (!checked.ok) {
+    const problems = checked.issues.map(({ message }) => message);
+    throw new BerthError(
+      'config-invalid',
+      `cannot use the configuration from ${nameOf(source)}: ${problems.join('; ')}`,
+      { details: { source: source.name, version: source.version, issues: checked.issues } },
+    );
+  }
+  if (parameter !== undefined && typeof value === 'string') {
+    const lastGood = { parameter, version: source.version, value };
+    const { instanceId } = identity;
+    await writeLastGood(deps, { stateDir, instanceId, lastGood });
+  }
+  const pool = checked.config.pool ?? tagOf(identity, poolTag);
+  return { config: { ...checked.config, pool }, source, warnings: checked.warnings };
+}
+
+function nameOf({ name, version, lastKnownGood }: ConfigSource): string {
+  const details = [
+    ...(version === undefined ? [] : [`version ${version}`]),
+    ...(lastKnownGood ? ['last good copy'] : []),
+  ];
+  return details.length === 0 ? name : `${name} (${details.join(', ')})`;
+}
+
+/** By the file, so that no further port is needed. */
+async function localHostname(files: Files): Promise<string | undefined> {
+  const text = await files.readText('/proc/sys/kernel/hostname').catch(() => undefined);
+  return text?.trim();
+}

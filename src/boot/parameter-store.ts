@@ -1,0 +1,117 @@
+// Parameter Store: one parameter, decrypted, and the meaning of its errors.
+import { BerthError } from '../errors.ts';
+import { awsClientConfig, awsCodeOf, classifyAwsError, type AwsAccess } from '../system/aws.ts';
+
+export type Parameter = { readonly value: string; readonly version: number | undefined };
+
+export type ParameterStore = Disposable & {
+  /**
+   * `name` may end in `:VERSION` or `:LABEL`. undefined: there is no such parameter, version or label.
+   * Throws `config-denied` (names the permission), `config-invalid` (a StringList, an impossible name),
+   * `config-unavailable` (worth repeating), and what the credentials throw.
+   */
+  get(name: string, signal: AbortSignal): Promise<Parameter | undefined>;
+};
+
+/** The SDK client is loaded at the first call (boot.md 1.7). */
+export function createParameterStore(access: AwsAccess): ParameterStore {
+  let loading: ReturnType<typeof load> | undefined;
+
+  const fetchParameter = async (name: string, decrypt: boolean, signal: AbortSignal) => {
+    const { client, sdk } = await (loading ??= load(access));
+    const command = new sdk.GetParameterCommand({ Name: name, WithDecryption: decrypt });
+    const { Parameter } = await client.send(command, { abortSignal: signal });
+    return Parameter;
+  };
+
+  /** Decryption and reading are refused by one code: what is readable without decryption lacks the key. */
+  const lacksKey = async (name: string, signal: AbortSignal): Promise<boolean> => {
+    try {
+      return (await fetchParameter(name, false, signal))?.Type === 'SecureString';
+    } catch {
+      signal.throwIfAborted();
+      return false;
+    }
+  };
+
+  return {
+    get: async (name, signal) => {
+      let parameter: Awaited<ReturnType<typeof fetchParameter>>;
+      try {
+        parameter = await fetchParameter(name, true, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        const code = awsCodeOf(error);
+        if (code === 'ParameterNotFound' || code === 'ParameterVersionNotFound') return undefined;
+        const classified = classifyAwsError('ssm:GetParameter', error);
+        if (code === 'InvalidKeyId') throw keyUnusable(name, error);
+        if (classified.code === 'aws-denied' && (await lacksKey(name, signal))) {
+          throw denied(name, 'kms:Decrypt on the key that encrypts it', error);
+        }
+        throw forConfig(name, classified);
+      }
+      if (parameter?.Value === undefined) throw forConfig(name, emptyAnswer());
+      if (parameter.Type === 'StringList') {
+        throw new BerthError(
+          'config-invalid',
+          `cannot use the parameter ${name}: it is a StringList; make it a String (or SecureString) that holds JSON`,
+        );
+      }
+      return { value: parameter.Value, version: parameter.Version };
+    },
+    [Symbol.dispose]: () => {
+      loading?.then(({ client }) => client.destroy()).catch(() => undefined);
+    },
+  };
+}
+
+async function load(access: AwsAccess) {
+  const sdk = await import('@aws-sdk/client-ssm');
+  return { sdk, client: new sdk.SSMClient(awsClientConfig(access)) };
+}
+
+function forConfig(name: string, error: BerthError): BerthError {
+  const options = { cause: error, retryable: error.retryable, details: error.details };
+  switch (error.code) {
+    case 'aws-denied':
+      return denied(name, 'ssm:GetParameter', error);
+    case 'aws-invalid':
+      return new BerthError(
+        'config-invalid',
+        `cannot read the parameter ${name}: ${error.message}`,
+        options,
+      );
+    case 'aws-credentials':
+    case 'aws-throttled':
+    case 'aws-unavailable':
+    case 'aws-unknown-outcome':
+      return new BerthError(
+        'config-unavailable',
+        `cannot read the parameter ${name}: ${error.message}`,
+        options,
+      );
+    default:
+      // Out of the credentials: it says what to do already.
+      return error;
+  }
+}
+
+function denied(name: string, permission: string, cause: unknown): BerthError {
+  return new BerthError(
+    'config-denied',
+    `cannot read the parameter ${name}: the instance role lacks ${permission}; add it to the role's policy`,
+    { cause },
+  );
+}
+
+function keyUnusable(name: string, cause: unknown): BerthError {
+  return new BerthError(
+    'config-denied',
+    `cannot decrypt the parameter ${name}: its KMS key is disabled, deleted or in another account; enable it or encrypt anew`,
+    { cause },
+  );
+}
+
+function emptyAnswer(): BerthError {
+  return new BerthError('aws-unknown-outcome', 'the answer holds no value', { retryable: true });
+}

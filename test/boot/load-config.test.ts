@@ -1,0 +1,306 @@
+// Where the configuration comes from, and what happens when it cannot be had: real HTTP to IMDS and Parameter Store.
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { loadConfig, type LoadConfigResult } from '../../src/boot/load-config.ts';
+import { diskError, systemFiles, type Files } from '../../src/system/files.ts';
+import { createBootWorld, type BootWorld } from '../fixtures/boot-world.ts';
+import { identityOf } from '../fixtures/identity.ts';
+import { createSsmWorld, type SsmWorld } from '../fixtures/ssm-world.ts';
+import { scratch } from '../lab/environment.ts';
+
+let boot: BootWorld;
+let store: SsmWorld;
+let stateDir: string;
+let files: Files;
+let tags: Readonly<Record<string, string>> | undefined;
+let configFlag: string | undefined;
+
+beforeEach(async () => {
+  boot = await createBootWorld();
+  store = await createSsmWorld();
+  stateDir = await mkdtemp(join(scratch, 'berth-test-'));
+  files = systemFiles;
+  tags = {};
+  configFlag = undefined;
+});
+afterEach(async () => {
+  await boot[Symbol.asyncDispose]();
+  await store[Symbol.asyncDispose]();
+  await rm(stateDir, { recursive: true });
+});
+
+function load(): Promise<LoadConfigResult> {
+  const { clock, random, log, imds } = boot;
+  const identity = identityOf({ tags });
+  const input = { identity, imds, configFlag, stateDir, access: store.access };
+  return loadConfig({ files, clock, random, log }, input, boot.signal);
+}
+
+const put = (name: string, value: unknown): number =>
+  store.ssm.put({ name, value: typeof value === 'string' ? value : JSON.stringify(value) });
+const userData = (text: string): void => boot.change({ userData: Buffer.from(text) });
+const lastGoodPath = () => join(stateDir, 'i-0123456789abcdef0', 'last-good-config.json');
+const linesOf = (level: string) => boot.log.lines.filter((line) => line['level'] === level);
+
+const cutOff = (): void =>
+  store.front.fail({ match: 'ssm:*', times: 1_000, fault: { kind: 'reset-before' } });
+
+describe('the first place that has a configuration wins', () => {
+  test('in this order', async () => {
+    const file = join(stateDir, 'config.json');
+    await writeFile(file, '{"pool":"of the file"}');
+    put('/flag', { pool: 'of the flag' });
+    put('/pointer', { pool: 'of the pointer' });
+    put('/tag', { pool: 'of the tag' });
+    put('/berth/config', { pool: 'of the default' });
+    tags = { 'berth:config': 'ssm:/tag', 'berth:pool': 'of the pool tag' };
+    userData('#cloud-config\nberth: ssm:/pointer\n');
+
+    configFlag = file;
+    expect(await load()).toMatchObject({
+      config: { pool: 'of the file' },
+      source: { name: `file ${file}`, version: undefined, lastKnownGood: false },
+    });
+    configFlag = 'ssm:/flag';
+    expect(await load()).toMatchObject({
+      config: { pool: 'of the flag' },
+      source: { name: 'parameter /flag', version: 1, lastKnownGood: false },
+    });
+    configFlag = undefined;
+    expect(await load()).toMatchObject({ source: { name: 'parameter /pointer' } });
+    userData('#cloud-config\nberth: {pool: of user data}\n');
+    expect(await load()).toMatchObject({
+      config: { pool: 'of user data' },
+      source: { name: 'user data' },
+    });
+    userData('#!/bin/sh\n');
+    expect(await load()).toMatchObject({ config: { pool: 'of the tag' } });
+    tags = { 'berth:pool': 'of the pool tag' };
+    expect(await load()).toMatchObject({ config: { pool: 'of the default' } });
+  });
+
+  test('a tag may name the parameter without ssm:, and with a label', async () => {
+    put('/tag', { pool: 'one' });
+    put('/tag', { pool: 'two' });
+    store.ssm.label('/tag', 'prod', 1);
+    tags = { 'berth:config': '/tag:prod' };
+    expect(await load()).toMatchObject({
+      config: { pool: 'one' },
+      source: { name: 'parameter /tag:prod', version: 1 },
+    });
+  });
+
+  test('the pool tag alone is enough, even without the right to the default parameter', async () => {
+    tags = { 'berth:pool': 'web', 'berth:config': '' };
+    const expected = {
+      config: { pool: 'web', releaseOnStop: false, logs: { sources: [], forceFlushMs: 5000 } },
+      source: { name: 'instance tag berth:pool', version: undefined, lastKnownGood: false },
+      warnings: [],
+    };
+    expect(await load()).toEqual(expected);
+    store.mayRead = false;
+    expect(await load()).toEqual(expected);
+    expect(linesOf('warn')).toEqual([]);
+  });
+
+  test('the pool tag names the pool where a configuration leaves it open', async () => {
+    put('/berth/config', { releaseOnStop: true });
+    expect((await load()).config.pool).toBeUndefined();
+    tags = { 'berth:pool': 'web' };
+    expect((await load()).config).toMatchObject({ pool: 'web', releaseOnStop: true });
+  });
+
+  test('placeholders are filled in', async () => {
+    const collect_list = [{ file_path: '/a', log_group_name: '/{aws_region}/a' }];
+    put('/berth/config', { logs: { logs_collected: { files: { collect_list } } } });
+    expect((await load()).config.logs.sources).toEqual([
+      {
+        filePath: '/a',
+        logGroupName: '/eu-central-1/a',
+        logStreamName: 'i-0123456789abcdef0',
+      },
+    ]);
+  });
+});
+
+describe('without a configuration', () => {
+  test('all the places are named', async () => {
+    await expect(load()).rejects.toMatchObject({
+      code: 'config-missing',
+      message: expect.stringMatching(
+        /--config.*user data.*berth:config and berth:pool.*\/berth\/config/,
+      ),
+    });
+  });
+
+  test('tags that are not enabled are named as such', async () => {
+    tags = undefined;
+    await expect(load()).rejects.toThrow('InstanceMetadataTags');
+  });
+
+  test('and without the right to look, that is said', async () => {
+    store.mayRead = false;
+    await expect(load()).rejects.toMatchObject({
+      code: 'config-denied',
+      message: expect.stringContaining('ssm:GetParameter'),
+    });
+  });
+});
+
+describe('what is named has to be there', () => {
+  test.each([
+    ['--config', () => (configFlag = 'ssm:/x')],
+    ['the key berth: of user data', () => userData('#cloud-config\nberth: /x\n')],
+    ['the instance tag berth:config', () => (tags = { 'berth:config': '/x', 'berth:pool': 'web' })],
+  ])('a parameter named by %s', async (namedBy, name) => {
+    name();
+    await expect(load()).rejects.toMatchObject({
+      code: 'config-missing',
+      message: expect.stringContaining(`the parameter /x, which ${namedBy} names, in eu-central-1`),
+    });
+    store.mayRead = false;
+    await expect(load()).rejects.toMatchObject({ code: 'config-denied' });
+  });
+
+  test('a file', async () => {
+    configFlag = join(stateDir, 'nope.json');
+    await expect(load()).rejects.toMatchObject({
+      code: 'config-missing',
+      message: expect.stringMatching(/^cannot find the configuration file .*nope.json: create it/),
+    });
+  });
+});
+
+describe('a bad configuration', () => {
+  test('every problem at once, with the source and its version', async () => {
+    put('/berth/config', {});
+    put('/berth/config', { pooll: 'web', releaseOnStop: 1, logs: { force_flush_interval: 0 } });
+    tags = { 'berth:pool': 'web' };
+    await expect(load()).rejects.toMatchObject({
+      code: 'config-invalid',
+      retryable: false,
+      message:
+        'cannot use the configuration from parameter /berth/config (version 2): unknown key pooll: did you mean pool?; releaseOnStop: must be a boolean; logs.force_flush_interval: must be at least 1',
+      details: { source: 'parameter /berth/config', version: 2 },
+    });
+  });
+
+  test('is never replaced by the last good one', async () => {
+    put('/berth/config', { pool: 'web' });
+    await load();
+    put('/berth/config', '{"pool": "web",}');
+    await expect(load()).rejects.toMatchObject({
+      code: 'config-invalid',
+      message: expect.stringContaining('line 1, column 16'),
+    });
+  });
+
+  test('in user data: not a word of it', async () => {
+    userData('#cloud-config\nberth: "hunter2 {"\n');
+    await expect(load()).rejects.toMatchObject({ code: 'config-invalid' });
+    await expect(load()).rejects.not.toThrow('hunter2');
+    userData('#cloud-config\nberth: {hunter2\n');
+    await expect(load()).rejects.toMatchObject({ code: 'config-missing' });
+    expect(linesOf('warn')).toHaveLength(1);
+    expect(JSON.stringify(boot.log.lines)).not.toContain('hunter2');
+  });
+
+  test('keys that are not done are warnings, in the log too', async () => {
+    put('/berth/config', { pool: 'web', metrics: {} });
+    expect((await load()).warnings).toMatchObject([{ path: 'metrics' }]);
+    expect(linesOf('warn')).toHaveLength(1);
+  });
+});
+
+describe('when Parameter Store is out of reach', () => {
+  test('the last good configuration is used after a few tries', async () => {
+    put('/berth/config', { pool: 'web' });
+    await load();
+    cutOff();
+    expect(await load()).toMatchObject({
+      config: { pool: 'web' },
+      source: { name: 'parameter /berth/config', version: 1, lastKnownGood: true },
+    });
+    expect(boot.clock.monotonicMs()).toBeGreaterThan(5_000);
+    expect(boot.clock.monotonicMs()).toBeLessThanOrEqual(10_000);
+    expect(linesOf('warn')).toMatchObject([
+      { msg: 'Parameter Store is out of reach: using the last good configuration' },
+    ]);
+  });
+
+  test('a short outage is waited out', async () => {
+    put('/berth/config', { pool: 'web' });
+    store.front.fail({ match: 'ssm:*', times: 3, fault: { kind: 'reset-before' } });
+    expect((await load()).source.lastKnownGood).toBe(false);
+  });
+
+  test.each([
+    ['there is none', async () => undefined],
+    ['it is damaged', () => writeFile(lastGoodPath(), '{"parameter"')],
+    ['it has another form', () => writeFile(lastGoodPath(), '{"parameter":"/berth/config"}')],
+  ])('without a last good one an error: %s', async (what, prepare) => {
+    put('/berth/config', { pool: 'web' });
+    await load();
+    if (what === 'there is none') await rm(lastGoodPath());
+    await prepare();
+    cutOff();
+    tags = { 'berth:pool': 'web' };
+    await expect(load()).rejects.toMatchObject({ code: 'config-unavailable', retryable: true });
+  });
+
+  test('the copy of another parameter is not used', async () => {
+    put('/berth/config', { pool: 'web' });
+    await load();
+    cutOff();
+    configFlag = 'ssm:/other';
+    await expect(load()).rejects.toMatchObject({ code: 'config-unavailable' });
+  });
+});
+
+describe('the last good configuration', () => {
+  test('is readable by berth alone, and replaced by each new version', async () => {
+    put('/berth/config', { pool: 'one' });
+    await load();
+    expect((await stat(lastGoodPath())).mode & 0o777).toBe(0o600);
+    put('/berth/config', { pool: 'two' });
+    await load();
+    expect(JSON.parse(await readFile(lastGoodPath(), 'utf8'))).toEqual({
+      parameter: '/berth/config',
+      version: 2,
+      value: '{"pool":"two"}',
+    });
+  });
+
+  test('is not written again while it stays the same', async () => {
+    put('/berth/config', { pool: 'one' });
+    let writes = 0;
+    files = {
+      ...systemFiles,
+      writeAtomic: async (...args) => {
+        writes++;
+        return systemFiles.writeAtomic(...args);
+      },
+    };
+    await load();
+    await load();
+    expect(writes).toBe(1);
+  });
+
+  test('a full disk is a warning', async () => {
+    put('/berth/config', { pool: 'web' });
+    const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    files = {
+      ...systemFiles,
+      writeAtomic: async (path) => Promise.reject(diskError('write', path, full)),
+    };
+    expect((await load()).config.pool).toBe('web');
+    expect(linesOf('warn')).toMatchObject([{ err: { code: 'disk' } }]);
+  });
+
+  test('is kept for parameters alone', async () => {
+    userData('#cloud-config\nberth: {pool: web}\n');
+    await load();
+    expect(await systemFiles.readText(lastGoodPath())).toBeUndefined();
+  });
+});

@@ -1,0 +1,139 @@
+// Reading a parameter through the real SDK, and what its errors mean for the operator.
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createParameterStore, type ParameterStore } from '../../src/boot/parameter-store.ts';
+import { BerthError } from '../../src/errors.ts';
+import { createSsmWorld, type SsmWorld } from '../fixtures/ssm-world.ts';
+
+const { signal } = new AbortController();
+
+let world: SsmWorld;
+let store: ParameterStore;
+
+beforeEach(async () => {
+  world = await createSsmWorld();
+  store = createParameterStore(world.access);
+});
+afterEach(async () => {
+  store[Symbol.dispose]();
+  await world[Symbol.asyncDispose]();
+});
+
+describe('get', () => {
+  test('the latest, a version and a label', async () => {
+    world.ssm.put({ name: '/a', value: 'one' });
+    world.ssm.put({ name: '/a', value: 'two' });
+    world.ssm.label('/a', 'prod', 1);
+    expect(await store.get('/a', signal)).toEqual({ value: 'two', version: 2 });
+    expect(await store.get('/a:1', signal)).toEqual({ value: 'one', version: 1 });
+    expect(await store.get('/a:prod', signal)).toEqual({ value: 'one', version: 1 });
+  });
+
+  test('decrypted', async () => {
+    world.ssm.put({ name: '/a', value: 'one', type: 'SecureString' });
+    expect(await store.get('/a', signal)).toEqual({ value: 'one', version: 1 });
+  });
+
+  test('no such parameter, version or label', async () => {
+    world.ssm.put({ name: '/a', value: 'one' });
+    expect(await store.get('/b', signal)).toBeUndefined();
+    expect(await store.get('/a:7', signal)).toBeUndefined();
+    expect(await store.get('/a:prod', signal)).toBeUndefined();
+  });
+
+  test('a list is of the wrong type', async () => {
+    world.ssm.put({ name: '/a', value: 'one,two', type: 'StringList' });
+    await expect(store.get('/a', signal)).rejects.toMatchObject({
+      code: 'config-invalid',
+      message: expect.stringMatching(/^cannot use the parameter \/a: it is a StringList; make it/),
+    });
+  });
+
+  test('without the permission', async () => {
+    world.ssm.put({ name: '/a', value: 'one', type: 'SecureString' });
+    world.mayRead = false;
+    await expect(store.get('/a', signal)).rejects.toMatchObject({
+      code: 'config-denied',
+      retryable: false,
+      message: expect.stringContaining('lacks ssm:GetParameter;'),
+    });
+  });
+
+  test('without the right to the key', async () => {
+    world.ssm.put({ name: '/a', value: 'one', type: 'SecureString' });
+    world.ssm.dials.mayDecrypt = false;
+    await expect(store.get('/a', signal)).rejects.toMatchObject({
+      code: 'config-denied',
+      message: expect.stringContaining('lacks kms:Decrypt on the key'),
+    });
+  });
+
+  test('the key is gone', async () => {
+    world.front.fail({
+      match: 'ssm:GetParameter',
+      times: 1,
+      fault: { kind: 'error', status: 400, code: 'InvalidKeyId' },
+    });
+    await expect(store.get('/a', signal)).rejects.toMatchObject({
+      code: 'config-denied',
+      message: expect.stringContaining('KMS key is disabled'),
+    });
+  });
+
+  test('an impossible name', async () => {
+    world.front.fail({
+      match: 'ssm:GetParameter',
+      times: 1,
+      fault: { kind: 'error', status: 400, code: 'ValidationException' },
+    });
+    await expect(store.get('/a', signal)).rejects.toMatchObject({ code: 'config-invalid' });
+  });
+
+  const passing = [
+    { kind: 'error', status: 400, code: 'ThrottlingException' },
+    { kind: 'error', status: 500, code: 'InternalServerError' },
+    { kind: 'error', status: 400, code: 'ExpiredTokenException' },
+    { kind: 'reset-before' },
+    { kind: 'truncated' },
+    { kind: 'html', status: 503 },
+  ] as const;
+  test.each(passing)('%j passes', async (fault) => {
+    world.ssm.put({ name: '/a', value: 'one' });
+    world.front.fail({ match: 'ssm:GetParameter', times: 1, fault });
+    await expect(store.get('/a', signal)).rejects.toMatchObject({
+      code: 'config-unavailable',
+      retryable: true,
+    });
+    expect(await store.get('/a', signal)).toEqual({ value: 'one', version: 1 });
+  });
+
+  test('what is wrong with the credentials is said by them', async () => {
+    const error = new BerthError('credentials-missing', 'cannot get credentials: no role');
+    using store = createParameterStore({
+      region: 'eu-central-1',
+      credentials: () => Promise.reject(error),
+    });
+    await expect(store.get('/a', signal)).rejects.toBe(error);
+  });
+
+  test('the caller stops', async () => {
+    const controller = new AbortController();
+    world.front.fail({
+      match: 'ssm:GetParameter',
+      times: 1,
+      fault: { kind: 'slow', ms: 10_000 },
+    });
+    const asked = Promise.withResolvers<void>();
+    using store = createParameterStore({
+      region: 'eu-central-1',
+      credentials: async () => {
+        asked.resolve();
+        return world.access.credentials();
+      },
+    });
+    const failed = store.get('/a', controller.signal);
+    await asked.promise;
+    const reason = new Error('stopped');
+    controller.abort(reason);
+    await expect(failed).rejects.toBe(reason);
+  });
+});
