@@ -1,5 +1,5 @@
 // What IAM is asked before an EC2 call: each resource that it touches, with the context of iam.md section 3.
-import { arnOf } from './ec2-lookup.ts';
+import { arnOf, findEni, findInstance } from './ec2-lookup.ts';
 import { tagsOf, type TagToDelete } from './ec2-tags.ts';
 import type { Ec2World, LabEni, LabInstance, Tags } from './ec2-world.ts';
 
@@ -25,6 +25,15 @@ export function resourceOf(world: Ec2World, id: string, located = true): IamReso
       ...(located ? placeOf(world, id) : {}),
     },
   };
+}
+
+/** For calls that name the kind of the resource, and its errors with it. */
+export function eniResource(world: Ec2World, id: string): IamResource {
+  return resourceOf(world, findEni(world, id).eniId);
+}
+
+export function instanceResource(world: Ec2World, id: string): IamResource {
+  return resourceOf(world, findInstance(world, id).instanceId);
 }
 
 /** For CreateTags, and where tags are given at creation. */

@@ -1,6 +1,6 @@
 // EC2 calls that create, change and delete ENIs, and give them addresses.
 import { eniShape } from './ec2-answers.ts';
-import { resourceOf, tagContext } from './ec2-authorization.ts';
+import { eniResource, tagContext } from './ec2-authorization.ts';
 import { faults } from './ec2-faults.ts';
 import { readTags, type Ec2Input } from './ec2-input.ts';
 import type { EniChange, NewEni } from './ec2-interfaces.ts';
@@ -19,7 +19,7 @@ export const eniOperations: Readonly<Record<string, Operation>> = {
     run: ({ model, input, allow }) => {
       const eniId = input.required('NetworkInterfaceId');
       const change = readChange(input);
-      allow([resourceOf(model.world, eniId)]);
+      allow([eniResource(model.world, eniId)]);
       model.modifyEni(eniId, change);
       return done;
     },
@@ -29,7 +29,7 @@ export const eniOperations: Readonly<Record<string, Operation>> = {
     parameters: ['NetworkInterfaceId'],
     run: ({ model, input, allow }) => {
       const eniId = input.required('NetworkInterfaceId');
-      allow([resourceOf(model.world, eniId)]);
+      allow([eniResource(model.world, eniId)]);
       model.deleteEni(eniId);
       return done;
     },
@@ -49,7 +49,7 @@ export const eniOperations: Readonly<Record<string, Operation>> = {
       if (addresses.length > 0 === count > 0) {
         throw faults.combination('Give either privateIpAddresses or a count of them.');
       }
-      allow([resourceOf(model.world, eniId)]);
+      allow([eniResource(model.world, eniId)]);
       const before = findEni(model.world, eniId).ipv4;
       const { ipv4 } = model.assignAddresses(eniId, {
         addresses,
@@ -72,7 +72,7 @@ export const eniOperations: Readonly<Record<string, Operation>> = {
       const eniId = input.required('NetworkInterfaceId');
       const addresses = input.texts('PrivateIpAddress');
       if (addresses.length === 0) throw faults.missing('PrivateIpAddress');
-      allow([resourceOf(model.world, eniId)]);
+      allow([eniResource(model.world, eniId)]);
       model.unassignAddresses(eniId, addresses);
       return done;
     },

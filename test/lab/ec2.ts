@@ -3,6 +3,8 @@ import { stateShape } from './ec2-answers.ts';
 import {
   anyResource,
   deleteTagContext,
+  eniResource,
+  instanceResource,
   resourceOf,
   tagContext,
   type IamContext,
@@ -81,7 +83,7 @@ const changeState = (
   run: ({ model, input, allow }) => {
     const ids = input.texts('InstanceId');
     if (ids.length === 0) throw faults.missing('InstanceId');
-    allow(ids.map((id) => resourceOf(model.world, id)));
+    allow(ids.map((id) => instanceResource(model.world, id)));
     return {
       instancesSet: ids.map((id) => {
         const { instanceId, before, after } = change(model, id);
@@ -114,7 +116,7 @@ const operations: Readonly<Record<string, Operation>> = {
       if (deviceIndex === undefined) throw faults.missing('DeviceIndex');
       if (deviceIndex < 0) throw faults.value('Value for parameter DeviceIndex is invalid.');
       const networkCardIndex = input.integer('NetworkCardIndex') ?? 0;
-      allow([resourceOf(model.world, eniId), resourceOf(model.world, instanceId)]);
+      allow([eniResource(model.world, eniId), instanceResource(model.world, instanceId)]);
       const { attachmentId } = model.attach({ eniId, instanceId, deviceIndex, networkCardIndex });
       return { attachmentId, networkCardIndex };
     },
