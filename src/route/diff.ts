@@ -44,9 +44,10 @@ function diffFamily(
     ...addresses.remake,
     ...addresses.add,
     ...addRoutes(wanted.deviceRoutes, routesLost),
+    // Before the addresses, with which they would go.
+    ...strayRoutes(plan, state[family], wanted),
     ...addresses.remove,
     ...strayRules(plan, state[family], wanted),
-    ...strayRoutes(plan, state[family], wanted),
   ];
 }
 
