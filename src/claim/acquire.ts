@@ -2,76 +2,50 @@
 import { BerthError, hasCode } from '../errors.ts';
 import type { Eni, Identity } from '../model.ts';
 import { backoffMs } from '../system/retry.ts';
-import { describe, dropClaim, repeat, stepBackoff, type CallDeps } from './calls.ts';
+import { authorizationLagMs, describe, dropClaim, stepBackoff, type CallDeps } from './calls.ts';
 import type { Self } from './ec2.ts';
-import { instanceArn, nextClaim, ownerOf } from './tags.ts';
+import { whoHolds, type Holder } from './holder.ts';
+import { putClaim, type Refused } from './put-claim.ts';
+import { instanceArn, ownerOf } from './tags.ts';
 
-export type AcquireInput = { readonly eni: Eni; readonly identity: Identity };
+export type AcquireInput = {
+  readonly eni: Eni;
+  readonly identity: Identity;
+  /** An earlier run may have attached it: whatever EC2 answers may be about that. */
+  readonly resumed: boolean;
+};
 
 /** What became of the attempt. Everything but `attached` leaves no claim and no attachment of ours behind. */
 export type Acquired =
   | { readonly outcome: 'attached' }
-  /** Another instance was faster, or the ENI is gone. */
-  | { readonly outcome: 'lost' }
+  | Refused
   /** It cannot be attached to this instance: another AZ, too many addresses. */
   | { readonly outcome: 'unsuitable'; readonly error: BerthError }
-  /** Not allowed to claim it, though nobody owns it: the policy. */
-  | { readonly outcome: 'denied'; readonly error: BerthError };
+  /** It would not attach: `timeout`, `aws-invalid`. Another one may. */
+  | { readonly outcome: 'failed'; readonly error: BerthError };
 
-/** Two reads this far apart agree only on what is so (claim.md section 7: read lag up to 5 s). */
-const lagMs = 6_000;
-/** Tags used in authorization lag behind (claim.md section 3). */
-const authorizationLagMs = 30_000;
 /** Give the ENI back when its attach has not settled by then (claim.md section 4). */
 const attachDeadlineMs = 180_000;
 
-/**
- * Throws `eni-limit` (this instance type is full), `aws-denied` (attach), `aws-invalid`, `timeout` (the attach never
- * settled): in each case our claim was given back before.
- */
+/** Throws `eni-limit` (this instance type is full), `aws-denied` (attach): our claim was given back before. */
 export async function acquire(
   deps: CallDeps,
   input: AcquireInput,
   signal: AbortSignal,
 ): Promise<Acquired> {
   // The free device index is looked up while the tag is written.
-  const look = deps.ec2.describeSelf(input.identity.instanceId, signal).catch(() => undefined);
+  const look = lookAtSelf(deps, input, signal);
   if (ownerOf(input.eni) !== instanceArn(input.identity)) {
     const refused = await putClaim(deps, input, signal);
-    if (refused !== undefined) return refused;
+    if (refused !== undefined) {
+      const mine = input.resumed && (await ask(deps, input, true, signal)) === 'me';
+      return mine ? { outcome: 'attached' } : refused;
+    }
   }
   return attach(deps, input, await look, signal);
 }
 
-/** undefined: the claim is ours. */
-async function putClaim(
-  deps: CallDeps,
-  { eni, identity }: AcquireInput,
-  signal: AbortSignal,
-): Promise<Acquired | undefined> {
-  const me = instanceArn(identity);
-  const claim = nextClaim(eni, deps.random.uuid());
-  try {
-    // Repeating is harmless: under the guard it writes our own claim again.
-    await repeat(deps, () => deps.ec2.createClaim(eni.eniId, me, claim, signal), signal);
-    return undefined;
-  } catch (error) {
-    if (hasCode(error, 'eni-gone')) return { outcome: 'lost' };
-    if (!hasCode(error, 'aws-denied')) throw error;
-    // The guard refused: another's claim, or a lost reply to our own call.
-    const now = await describe(deps, eni.eniId, signal);
-    const owner = now === undefined ? undefined : ownerOf(now);
-    if (owner === me) return undefined;
-    return now === undefined || owner !== undefined || now.attachment !== undefined
-      ? { outcome: 'lost' }
-      : { outcome: 'denied', error };
-  }
-}
-
-/**
- * The attachment is the lock, so nothing is waited for after the tag: of two instances that passed the guard, EC2
- * lets one attach. A lost reply never leads to another ENI: the same one is tried again until EC2 says who holds it.
- */
+/** A lost reply never leads to another ENI: the same one is tried again until EC2 says who holds it. */
 async function attach(
   deps: CallDeps,
   input: AcquireInput,
@@ -80,80 +54,69 @@ async function attach(
 ): Promise<Acquired> {
   const { eni, identity } = input;
   const startMs = deps.clock.monotonicMs();
+  const spentMs = (): number => deps.clock.monotonicMs() - startMs;
+  const refusedIndexes = new Set<number>();
   let look = firstLook;
-  let deniedSinceMs: number | undefined;
-  let inDoubt = false;
+  let inDoubt = input.resumed;
+  let deniedAtMs: number | undefined;
 
   for (let attempt = 1; ; attempt++) {
-    const error = await attachOnce(deps, input, look, signal);
+    const deviceIndex = freeIndex(look, refusedIndexes);
+    const error = await attachOnce(deps, input, deviceIndex, signal);
     if (error === undefined) return { outcome: 'attached' };
-    look = undefined;
-    const late = deps.clock.monotonicMs() - startMs > attachDeadlineMs;
 
     if (hasCode(error, 'aws-unknown-outcome', 'aws-unavailable')) inDoubt = true;
-    else if (inDoubt || hasCode(error, 'eni-in-use', 'eni-gone')) {
-      // Whatever EC2 says now may be about our own earlier attempt.
-      const holder = await whoHolds(deps, input, inDoubt, signal);
-      if (holder === 'me') return { outcome: 'attached' };
-      inDoubt = false;
-      if (holder !== 'nobody') return giveBack(deps, input, { outcome: 'lost' }, signal);
+    else if (!hasCode(error, 'aws-throttled', 'aws-credentials')) {
+      if (inDoubt || hasCode(error, 'eni-in-use', 'eni-gone')) {
+        const holder = await ask(deps, input, inDoubt, signal);
+        if (holder === 'me') return { outcome: 'attached' };
+        inDoubt = false;
+        if (holder !== 'nobody') return giveBack(deps, input, { outcome: 'lost' }, signal);
+      }
     }
 
     switch (error.code) {
       case 'eni-unsuitable':
         return giveBack(deps, input, { outcome: 'unsuitable', error }, signal);
-      case 'eni-limit':
-        await giveBack(deps, input, { outcome: 'lost' }, signal);
-        throw full(eni, identity, error);
       case 'aws-invalid':
-        await giveBack(deps, input, { outcome: 'lost' }, signal);
-        throw error;
+        return giveBack(deps, input, { outcome: 'failed', error }, signal);
+      case 'eni-limit':
+        throw await giveBack(deps, input, full(eni, identity, error), signal);
+      case 'eni-index-taken':
+        refusedIndexes.add(deviceIndex);
+        break;
       case 'aws-denied': {
-        deniedSinceMs ??= deps.clock.monotonicMs();
-        const now = await describe(deps, eni.eniId, signal);
-        const owner = now === undefined ? undefined : ownerOf(now);
-        if (owner !== undefined && owner !== instanceArn(identity)) return { outcome: 'lost' };
-        if (late || deps.clock.monotonicMs() - deniedSinceMs > authorizationLagMs) {
-          await giveBack(deps, input, { outcome: 'lost' }, signal);
-          throw error;
-        }
+        deniedAtMs ??= spentMs();
+        if (spentMs() - deniedAtMs > authorizationLagMs)
+          throw await giveBack(deps, input, error, signal);
+        const refused = await claimStillOurs(deps, input, signal);
+        if (refused !== undefined) return refused;
         break;
       }
       default:
-        if (!late) break;
-        if (inDoubt && (await whoHolds(deps, input, true, signal)) === 'me')
-          return { outcome: 'attached' };
-        await giveBack(deps, input, { outcome: 'lost' }, signal);
-        throw new BerthError(
-          'timeout',
-          `cannot attach ${eni.eniId} within ${attachDeadlineMs / 1000} s: ${error.message}`,
-          { cause: error, retryable: true },
-        );
     }
-    const delayMs = backoffMs(stepBackoff, attempt, deps.random);
+    if (spentMs() > attachDeadlineMs) {
+      if (inDoubt && (await ask(deps, input, true, signal)) === 'me')
+        return { outcome: 'attached' };
+      return giveBack(deps, input, { outcome: 'failed', error: late(eni, error) }, signal);
+    }
     deps.log.info({ eni: eni.eniId, attempt }, `${error.message}; trying the same ENI again`);
-    await deps.clock.sleep(delayMs, signal);
+    await deps.clock.sleep(backoffMs(stepBackoff, attempt, deps.random), signal);
+    look = await lookAtSelf(deps, input, signal);
   }
 }
 
-/** One attempt, at the lowest free device index of card 0; undefined when EC2 said yes, or shows that we hold it. */
+/** undefined: EC2 said yes. */
 async function attachOnce(
   deps: CallDeps,
   { eni, identity }: AcquireInput,
-  look: Self | undefined,
+  deviceIndex: number,
   signal: AbortSignal,
 ): Promise<BerthError | undefined> {
+  const { eniId } = eni;
+  const { instanceId } = identity;
   try {
-    const self = look ?? (await deps.ec2.describeSelf(identity.instanceId, signal));
-    const nics = self?.attachments ?? [];
-    if (nics.some((nic) => nic.eniId === eni.eniId)) return undefined;
-    const taken = nics.filter((nic) => nic.networkCardIndex === 0).map((nic) => nic.deviceIndex);
-    let deviceIndex = 1;
-    while (taken.includes(deviceIndex)) deviceIndex++;
-    await deps.ec2.attach(
-      { eniId: eni.eniId, instanceId: identity.instanceId, deviceIndex, networkCardIndex: 0 },
-      signal,
-    );
+    await deps.ec2.attach({ eniId, instanceId, deviceIndex, networkCardIndex: 0 }, signal);
     return undefined;
   } catch (error) {
     if (error instanceof BerthError) return error;
@@ -161,35 +124,59 @@ async function attachOnce(
   }
 }
 
-/**
- * Asks EC2 for the holder. A read that names us is enough. When an attempt of ours may have succeeded (`inDoubt`),
- * anything else counts only once two reads further apart than EC2's lag agree.
- */
-async function whoHolds(
+/** The lowest of card 0 (claim.md section 2); never the primary's. */
+function freeIndex(self: Self | undefined, refused: ReadonlySet<number>): number {
+  const taken = new Set(refused);
+  for (const nic of self?.attachments ?? []) {
+    if (nic.networkCardIndex === 0) taken.add(nic.deviceIndex);
+  }
+  let index = 1;
+  while (taken.has(index)) index++;
+  return index;
+}
+
+/** A hint that may be stale or missing: EC2 refuses an index that is taken. Never rejects. */
+async function lookAtSelf(
+  deps: CallDeps,
+  { identity }: AcquireInput,
+  signal: AbortSignal,
+): Promise<Self | undefined> {
+  try {
+    return await deps.ec2.describeSelf(identity.instanceId, signal);
+  } catch (error) {
+    if (hasCode(error, 'aws-denied')) deps.log.warn(error.message);
+    return undefined;
+  }
+}
+
+/** After a denied attach: undefined while the claim is ours, or ours again. */
+async function claimStillOurs(
+  deps: CallDeps,
+  input: AcquireInput,
+  signal: AbortSignal,
+): Promise<Acquired | undefined> {
+  const now = await describe(deps, input.eni.eniId, signal);
+  const owner = now === undefined ? undefined : ownerOf(now);
+  if (owner === instanceArn(input.identity)) return undefined;
+  // The read may be older than our tag, so that a claim of ours may have to go in either case.
+  const refused =
+    now === undefined || owner !== undefined
+      ? ({ outcome: 'lost' } as const)
+      : await putClaim(deps, { ...input, eni: now }, signal);
+  return refused === undefined ? undefined : giveBack(deps, input, refused, signal);
+}
+
+function ask(
   deps: CallDeps,
   { eni, identity }: AcquireInput,
   inDoubt: boolean,
   signal: AbortSignal,
-): Promise<'me' | 'another' | 'nobody' | 'gone'> {
-  const read = async (): Promise<'me' | 'another' | 'nobody' | 'gone'> => {
-    const now = await describe(deps, eni.eniId, signal);
-    if (now === undefined) return 'gone';
-    if (now.attachment === undefined) return 'nobody';
-    return now.attachment.instanceId === identity.instanceId ? 'me' : 'another';
-  };
-  let last = await read();
-  if (!inDoubt) return last;
-  while (last !== 'me') {
-    await deps.clock.sleep(lagMs, signal);
-    const next = await read();
-    if (next === last) break;
-    last = next;
-  }
-  return last;
+): Promise<Holder> {
+  const { eniId } = eni;
+  return whoHolds(deps, { eniId, instanceId: identity.instanceId, inDoubt }, signal);
 }
 
-/** Compare-delete: our claim goes, another's stays. */
-async function giveBack<T extends Acquired>(
+async function giveBack<T>(
   deps: CallDeps,
   { eni, identity }: AcquireInput,
   outcome: T,
@@ -204,5 +191,13 @@ function full(eni: Eni, identity: Identity, cause: BerthError): BerthError {
     'eni-limit',
     `cannot attach ${eni.eniId}: ${identity.instanceType} holds as many ENIs as it can; use a larger instance type or detach one`,
     { cause, details: cause.details },
+  );
+}
+
+function late(eni: Eni, cause: BerthError): BerthError {
+  return new BerthError(
+    'timeout',
+    `cannot attach ${eni.eniId} within ${attachDeadlineMs / 1000} s: ${cause.message}`,
+    { cause, retryable: true },
   );
 }

@@ -50,29 +50,36 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
     }
   }
 
+  async function describeTagged(
+    key: string,
+    value: string,
+    signal: AbortSignal,
+  ): Promise<readonly Eni[]> {
+    const enis: Eni[] = [];
+    let nextToken: string | undefined;
+    do {
+      const page: DescribeNetworkInterfacesCommandOutput = await call(
+        'DescribeNetworkInterfaces',
+        (sdk, client) =>
+          client.send(
+            new sdk.DescribeNetworkInterfacesCommand({
+              Filters: [{ Name: `tag:${key}`, Values: [value] }],
+              MaxResults: pageSize,
+              ...(nextToken === undefined ? {} : { NextToken: nextToken }),
+            }),
+            { abortSignal: signal },
+          ),
+        signal,
+      );
+      enis.push(...(page.NetworkInterfaces ?? []).map(parseEni));
+      nextToken = page.NextToken || undefined;
+    } while (nextToken !== undefined);
+    return enis;
+  }
+
   return {
-    describePool: async (pool, signal) => {
-      const enis: Eni[] = [];
-      let nextToken: string | undefined;
-      do {
-        const page: DescribeNetworkInterfacesCommandOutput = await call(
-          'DescribeNetworkInterfaces',
-          (sdk, client) =>
-            client.send(
-              new sdk.DescribeNetworkInterfacesCommand({
-                Filters: [{ Name: `tag:${tagKeys.pool}`, Values: [pool] }],
-                MaxResults: pageSize,
-                ...(nextToken === undefined ? {} : { NextToken: nextToken }),
-              }),
-              { abortSignal: signal },
-            ),
-          signal,
-        );
-        enis.push(...(page.NetworkInterfaces ?? []).map(parseEni));
-        nextToken = page.NextToken || undefined;
-      } while (nextToken !== undefined);
-      return enis;
-    },
+    describePool: (pool, signal) => describeTagged(tagKeys.pool, pool, signal),
+    describeClaimed: (owner, signal) => describeTagged(tagKeys.owner, owner, signal),
 
     describeEni: async (eniId, signal) => {
       try {

@@ -1,11 +1,12 @@
-// EC2 calls that may be repeated safely, repeated until they have an answer.
+// EC2 calls that may be repeated safely, repeated until they have an answer, and the lags that EC2 is known for.
 import { hasCode, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Eni } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
-import { retry, type Backoff } from '../system/retry.ts';
+import { backoffMs, retry, type Backoff } from '../system/retry.ts';
 import type { Ec2 } from './ec2.ts';
+import { ownerOf } from './tags.ts';
 
 export type CallDeps = {
   readonly ec2: Ec2;
@@ -15,17 +16,39 @@ export type CallDeps = {
 };
 
 export const stepBackoff: Backoff = { firstMs: 250, factor: 2, capMs: 8_000 };
+/** Two reads this far apart agree only on what is so (claim.md section 7: read lag up to 5 s). */
+export const lagMs = 6_000;
+/** Tags used in authorization lag behind (claim.md section 3). */
+export const authorizationLagMs = 30_000;
 
-/** A denial means that the claim is not ours any more. */
+/**
+ * Compare-delete: our claim goes, another's stays. A denial means that the claim is not ours any more, or that
+ * authorization does not see our tag yet; EC2 is asked which. What stays denied is logged: the next sweep tries again.
+ */
 export async function dropClaim(
   deps: CallDeps,
   { eniId, owner }: { readonly eniId: string; readonly owner: string },
   signal: AbortSignal,
 ): Promise<void> {
-  try {
-    await repeat(deps, () => deps.ec2.deleteClaim(eniId, owner, signal), signal);
-  } catch (error) {
-    if (!hasCode(error, 'aws-denied', 'eni-gone')) throw error;
+  const startMs = deps.clock.monotonicMs();
+  let wasAnothers = false;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await repeat(deps, () => deps.ec2.deleteClaim(eniId, owner, signal), signal);
+    } catch (error) {
+      if (hasCode(error, 'eni-gone')) return;
+      if (!hasCode(error, 'aws-denied')) throw error;
+      const now = await describe(deps, eniId, signal);
+      const isAnothers = now === undefined || ownerOf(now) !== owner;
+      if (isAnothers && wasAnothers) return;
+      if (deps.clock.monotonicMs() - startMs > authorizationLagMs) {
+        deps.log.warn({ eni: eniId }, `${error.message}; our claim on ${eniId} stays`);
+        return;
+      }
+      wasAnothers = isAnothers;
+      const delayMs = isAnothers ? lagMs : backoffMs(stepBackoff, attempt, deps.random);
+      await deps.clock.sleep(delayMs, signal);
+    }
   }
 }
 
@@ -38,13 +61,21 @@ export function describe(
 }
 
 /** Repeats a call that may be repeated, for as long as it takes: EC2 away is no reason to give up. */
-export function repeat<T>(deps: CallDeps, call: () => Promise<T>, signal: AbortSignal): Promise<T> {
+export function repeat<T>(
+  deps: CallDeps,
+  call: () => Promise<T>,
+  signal: AbortSignal,
+  onTrouble: (message: string) => void = () => undefined,
+): Promise<T> {
   return retry(
     deps,
     {
       backoff: stepBackoff,
       totalMs: undefined,
-      onRetry: (error, attempt) => deps.log.warn({ attempt }, `${messageOf(error)}; trying again`),
+      onRetry: (error, attempt) => {
+        deps.log.warn({ attempt }, `${messageOf(error)}; trying again`);
+        onTrouble(messageOf(error));
+      },
       isRetryable: (error) =>
         hasCode(
           error,

@@ -46,8 +46,16 @@ export function inRendezvousOrder(enis: readonly Eni[], instanceId: string): rea
     .map(({ eni }) => eni);
 }
 
-/** One sentence for the log and the status: why there is none to take, and what to do. */
-export function explainNone(pool: string, enis: readonly Eni[], identity: Identity): string {
+/**
+ * One sentence for the log and the status: why there is none to take, and what to do. `unsuitable`: ids of ENIs that
+ * EC2 refused to attach to this instance.
+ */
+export function explainNone(
+  pool: string,
+  enis: readonly Eni[],
+  identity: Identity,
+  unsuitable: ReadonlySet<string> = new Set(),
+): string {
   if (enis.length === 0) {
     return `no ENI carries the tag berth:pool=${pool}: create one, or check the pool's name and the Region ${identity.region}`;
   }
@@ -64,6 +72,11 @@ export function explainNone(pool: string, enis: readonly Eni[], identity: Identi
     part(count('claimed'), `claimed but not attached (${ownersOf(refusals)})`),
     part(elsewhere.length, 'in other Availability Zones'),
     part(count('other-vpc'), 'in other VPCs'),
+    part(
+      refusals.filter(({ eni, refusal }) => refusal === undefined && unsuitable.has(eni.eniId))
+        .length,
+      'that EC2 refused to attach to this instance (see the log)',
+    ),
     part(
       count('wrong-type', 'managed-by-a-service', 'outpost', 'no-ipv4'),
       'of a kind that cannot be attached here',

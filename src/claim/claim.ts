@@ -2,13 +2,13 @@
 import { BerthError, hasCode, messageOf } from '../errors.ts';
 import type { Eni, Identity, Phase } from '../model.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
-import { acquire, type Acquired } from './acquire.ts';
-import { dropClaim, repeat, type CallDeps } from './calls.ts';
-import { nextStep, type Step } from './decide.ts';
+import { dropClaim, lagMs, repeat, type CallDeps } from './calls.ts';
+import { nextStep } from './decide.ts';
+import { letGo } from './let-go.ts';
 import type { ClaimRecord } from './record.ts';
-import { detachAndDrop } from './release.ts';
 import { settle, type Claimed, type SettleDeps } from './settle.ts';
 import { instanceArn } from './tags.ts';
+import { tryInOrder, type Attempt } from './try-in-order.ts';
 
 export type ClaimDeps = CallDeps &
   SettleDeps & {
@@ -19,16 +19,18 @@ export type ClaimDeps = CallDeps &
 
 export type ClaimInput = { readonly identity: Identity; readonly pool: string };
 
-/** While the pool is empty: quick at first (a fail-over), then within the shared Describe budget (claim.md section 4). */
+/** While there is none to take: quick at first (a fail-over), then within the shared Describe budget (claim.md section 4). */
 const waitBackoff: Backoff = { firstMs: 1_000, factor: 1.3, capMs: 30_000 };
-const lookAgainMs = 1_000;
-/** So often may the guard refuse ENIs that nobody owns, before we say that the policy is wrong. */
-const maxDeniedPasses = 3;
+/**
+ * So long may the guard refuse ENIs that nobody owns, before we say that the policy is wrong: authorization may see
+ * the tag of a former owner for 30 s.
+ */
+const deniedForMs = 60_000;
 
 /**
  * Resolves once EC2 says attached and the kernel shows the device. Waits for ever for a free ENI.
- * Throws `aws-denied` (naming the permission), `eni-limit`, `aws-invalid`, `timeout`, `device-missing`: nothing is
- * held then, and another call starts afresh.
+ * Throws `aws-denied` (naming the permission), `eni-limit`, `aws-invalid`, `timeout`, `device-missing`. Another call
+ * starts from what EC2 says then.
  */
 export async function claimEni(
   deps: ClaimDeps,
@@ -37,13 +39,30 @@ export async function claimEni(
 ): Promise<Claimed> {
   const { identity, pool } = input;
   const unsuitable = new Set<string>();
-  let waits = 0;
-  let deniedPasses = 0;
-  for (;;) {
-    const all = await repeat(deps, () => deps.ec2.describePool(pool, signal), signal);
-    const enis = all.filter((eni) => !unsuitable.has(eni.eniId));
-    const step = nextStep({ identity, pool, enis, recordedEniId: await deps.record.load() });
-    await dropStale(deps, input, step, signal);
+  const refused = new Set<string>();
+  let doubted: string | undefined;
+  let deniedAtMs: number | undefined;
+  for (let pause = 1; ; pause++) {
+    const enis = await look(deps, pool, signal);
+    const recordedEniId = await deps.record.load();
+    const step = nextStep({ identity, pool, enis, recordedEniId, unsuitable });
+    if (recordedEniId !== undefined && (step.do === 'try' || step.do === 'wait')) {
+      // We may hold it all the same: two reads beyond the lag have to agree before another is tried.
+      if (doubted !== recordedEniId) {
+        doubted = recordedEniId;
+        deps.progress('claiming', `making sure that ${recordedEniId} is not ours any more`);
+        await deps.clock.sleep(lagMs, signal);
+        continue;
+      }
+      await deps.record.clear();
+    }
+    for (const eni of step.stale) {
+      deps.log.info(
+        { eni: eni.eniId },
+        `our claim on ${eni.eniId} came to nothing; giving it back`,
+      );
+      await dropClaim(deps, { eniId: eni.eniId, owner: instanceArn(identity) }, signal);
+    }
 
     switch (step.do) {
       case 'adopt': {
@@ -56,92 +75,82 @@ export async function claimEni(
             { eni: eni.eniId },
             `${eni.eniId} of the same pool is attached too; detaching it`,
           );
-          await detachAndDrop(deps, { eni, identity }, signal);
+          await letGo(deps, { eni, identity }, signal);
         }
-        return finish(deps, input, step.eni, signal);
+        const claimed = await finish(deps, input, step.eni, signal);
+        if (claimed !== undefined) return claimed;
+        break;
       }
       case 'look-again':
-        deps.progress('claiming', `${step.eni.eniId} is leaving this instance`);
-        await deps.clock.sleep(lookAgainMs, signal);
+        deps.progress('claiming', `${step.eni.eniId} is leaving this instance; waiting for that`);
         break;
       case 'resume':
       case 'try': {
+        const isResumed = step.do === 'resume';
         const candidates = step.do === 'resume' ? [step.eni] : step.candidates;
-        const { taken, results } = await tryInOrder(deps, input, candidates, signal);
-        if (taken !== undefined) return finish(deps, input, taken, signal);
-        for (const { eni, result } of results) {
+        const { taken, attempts } = await tryInOrder(
+          deps,
+          { identity, candidates, isResumed, refused },
+          signal,
+        );
+        const claimed = taken === undefined ? undefined : await finish(deps, input, taken, signal);
+        if (claimed !== undefined) return claimed;
+        for (const { eni, result } of attempts) {
           if (result.outcome === 'unsuitable') unsuitable.add(eni.eniId);
+          if (result.outcome === 'failed') throw result.error;
         }
-        const denied = results
-          .map(({ result }) => result)
-          .find(({ outcome }) => outcome === 'denied');
-        deniedPasses = denied === undefined ? 0 : deniedPasses + 1;
-        if (denied?.outcome === 'denied' && deniedPasses >= maxDeniedPasses)
-          throw policyError(pool, denied.error);
-        await deps.clock.sleep(backoffMs(waitBackoff, 1, deps.random), signal);
+        const denied = denialIn(attempts);
+        deniedAtMs = denied && (deniedAtMs ?? deps.clock.monotonicMs());
+        if (denied !== undefined) {
+          deps.progress('claiming', `${denied.message}, for ENIs that nobody owns; trying again`);
+          if (deps.clock.monotonicMs() - deniedAtMs! > deniedForMs) throw policyError(pool, denied);
+        }
         break;
       }
       case 'wait':
-        waits++;
         deps.progress('waiting-for-eni', `${step.why}; waiting for one`);
-        await deps.clock.sleep(backoffMs(waitBackoff, waits, deps.random), signal);
         break;
     }
+    await deps.clock.sleep(backoffMs(waitBackoff, pause, deps.random), signal);
   }
 }
 
-/** One after the other, never two at once. */
-async function tryInOrder(
-  deps: ClaimDeps,
-  { identity }: ClaimInput,
-  candidates: readonly Eni[],
-  signal: AbortSignal,
-): Promise<{ taken: Eni | undefined; results: readonly { eni: Eni; result: Acquired }[] }> {
-  const results: { eni: Eni; result: Acquired }[] = [];
-  for (const eni of candidates) {
-    deps.progress('claiming', `claiming ${eni.eniId}`);
-    await deps.record.save(eni.eniId);
-    const result = await acquire(deps, { eni, identity }, signal);
-    if (result.outcome === 'attached') return { taken: eni, results };
-    await deps.record.clear();
-    const why = 'error' in result ? `: ${result.error.message}` : ': another instance was faster';
-    deps.log.info({ eni: eni.eniId, outcome: result.outcome }, `${eni.eniId} is not ours${why}`);
-    results.push({ eni, result });
-  }
-  return { taken: undefined, results };
+function look(deps: ClaimDeps, pool: string, signal: AbortSignal): Promise<readonly Eni[]> {
+  return repeat(
+    deps,
+    () => deps.ec2.describePool(pool, signal),
+    signal,
+    (trouble) => deps.progress('claiming', `${trouble}; trying again`),
+  );
 }
 
-/** Waits until the attachment can be used; an ENI that never becomes usable is given back. */
+/**
+ * Waits until the attachment can be used; an ENI that never becomes usable is given back. undefined: EC2 says that it
+ * is not attached to us.
+ */
 async function finish(
   deps: ClaimDeps,
   { identity }: ClaimInput,
   eni: Eni,
   signal: AbortSignal,
-): Promise<Claimed> {
+): Promise<Claimed | undefined> {
   deps.progress('attaching', `waiting for ${eni.eniId} (${eni.mac}) to show up`);
   await deps.record.save(eni.eniId);
   try {
     return await settle(deps, { eni, identity }, signal);
   } catch (error) {
+    signal.throwIfAborted();
     if (!hasCode(error, 'device-missing', 'timeout', 'eni-gone')) throw error;
     deps.log.warn({ eni: eni.eniId }, `${messageOf(error)}; giving ${eni.eniId} back`);
-    await detachAndDrop(deps, { eni, identity }, signal);
-    await deps.record.clear();
+    if (await letGo(deps, { eni, identity }, signal)) await deps.record.clear();
+    if (hasCode(error, 'eni-gone')) return undefined;
     throw error;
   }
 }
 
-async function dropStale(
-  deps: ClaimDeps,
-  { identity }: ClaimInput,
-  step: Step,
-  signal: AbortSignal,
-): Promise<void> {
-  if (!('stale' in step)) return;
-  for (const eni of step.stale) {
-    deps.log.info({ eni: eni.eniId }, `our claim on ${eni.eniId} came to nothing; giving it back`);
-    await dropClaim(deps, { eniId: eni.eniId, owner: instanceArn(identity) }, signal);
-  }
+function denialIn(attempts: readonly Attempt[]): BerthError | undefined {
+  for (const { result } of attempts) if (result.outcome === 'denied') return result.error;
+  return undefined;
 }
 
 function policyError(pool: string, cause: BerthError): BerthError {

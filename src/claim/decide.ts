@@ -10,50 +10,63 @@ export type View = {
   readonly enis: readonly Eni[];
   /** The ENI of an unfinished or finished claim of ours, from the record on disk. */
   readonly recordedEniId: string | undefined;
+  /** Ids of ENIs that EC2 refused to attach to this instance. */
+  readonly unsuitable: ReadonlySet<string>;
 };
 
-export type Step =
-  /** It is attached to us: keep it. `surplus` are further ones, one too many each. */
-  | { readonly do: 'adopt'; readonly eni: Eni; readonly surplus: readonly Eni[] }
-  /** One of ours is on its way off this instance: look again soon. */
+/** `stale` carry our claim and will not be ours: give the claim back. */
+export type Step = { readonly stale: readonly Eni[] } & (
+  | /** It is attached to us: keep it. `surplus` are further ones, one too many each. */
+    { readonly do: 'adopt'; readonly eni: Eni; readonly surplus: readonly Eni[] }
+  /** One of ours is on its way off this instance: look again. */
   | { readonly do: 'look-again'; readonly eni: Eni }
   /** Our claim is on it, or our record names it: go on where we stopped, with this one and no other. */
-  | { readonly do: 'resume'; readonly eni: Eni; readonly stale: readonly Eni[] }
-  /** Try these, in this order. `stale` carry our claim and belong to others: give the claim back. */
-  | { readonly do: 'try'; readonly candidates: readonly Eni[]; readonly stale: readonly Eni[] }
-  | { readonly do: 'wait'; readonly why: string; readonly stale: readonly Eni[] };
+  | { readonly do: 'resume'; readonly eni: Eni }
+  /** Try these, in this order. */
+  | { readonly do: 'try'; readonly candidates: readonly Eni[] }
+  | { readonly do: 'wait'; readonly why: string }
+);
 
 /** claim.md section 5, steps 1 to 3. */
 export function nextStep(view: View): Step {
-  const { identity, enis, recordedEniId } = view;
+  const { identity, enis, recordedEniId, unsuitable } = view;
   const me = instanceArn(identity);
   const recordedFirst = (a: Eni, b: Eni): number =>
     Number(b.eniId === recordedEniId) - Number(a.eniId === recordedEniId) ||
     (a.attachment?.deviceIndex ?? 0) - (b.attachment?.deviceIndex ?? 0);
 
-  const mine = enis.filter((eni) => heldBy(eni) === identity.instanceId).toSorted(recordedFirst);
-  const staying = mine.filter((eni) => eni.attachment?.status !== 'detaching');
-  const [held, ...surplus] = staying;
-  if (held !== undefined) return { do: 'adopt', eni: held, surplus };
-  if (mine[0] !== undefined) return { do: 'look-again', eni: mine[0] };
-
-  const claimed = enis.filter((eni) => ownerOf(eni) === me).toSorted(recordedFirst);
-  const stale = claimed.filter((eni) => heldBy(eni) !== undefined);
-  const resumable = enis.filter((eni) => mayResume(eni, me, recordedEniId)).toSorted(recordedFirst);
-  const [resumed, ...rest] = resumable;
-  if (resumed !== undefined) {
-    const surplusClaims = rest.filter((eni) => ownerOf(eni) === me);
-    return { do: 'resume', eni: resumed, stale: [...stale, ...surplusClaims] };
+  const mine = enis.filter((eni) => isHeldBy(eni, identity)).toSorted(recordedFirst);
+  const claimed = enis.filter((eni) => ownerOf(eni) === me && !isHeldBy(eni, identity));
+  const [held, ...others] = mine.filter((eni) => eni.attachment?.status !== 'detaching');
+  if (held !== undefined) {
+    // Pages that EC2 cut while the pool changed may name an ENI twice.
+    const surplus = others.filter((eni) => eni.eniId !== held.eniId);
+    return { do: 'adopt', eni: held, surplus, stale: claimed };
   }
+  if (mine[0] !== undefined) return { do: 'look-again', eni: mine[0], stale: [] };
 
-  const free = enis.filter((eni) => refusalOf(eni, identity) === undefined);
-  if (free.length === 0) return { do: 'wait', why: explainNone(view.pool, enis, identity), stale };
-  return { do: 'try', candidates: inRendezvousOrder(free, identity.instanceId), stale };
+  const resumed = enis
+    .filter((eni) => mayResume(eni, me, recordedEniId) && !unsuitable.has(eni.eniId))
+    .toSorted(recordedFirst)[0];
+  const stale = claimed.filter((eni) => eni.eniId !== resumed?.eniId);
+  if (resumed !== undefined) return { do: 'resume', eni: resumed, stale };
+
+  const free = enis.filter(
+    (eni) => refusalOf(eni, identity) === undefined && !unsuitable.has(eni.eniId),
+  );
+  return free.length === 0
+    ? { do: 'wait', why: explainNone(view.pool, enis, identity, unsuitable), stale }
+    : { do: 'try', candidates: inRendezvousOrder(free, identity.instanceId), stale };
 }
 
-/** The instance that EC2 names as the holder. */
-function heldBy(eni: Eni): string | undefined {
-  return eni.attachment?.instanceId;
+/** The primary and what belongs to a service are never ours, whatever tags they carry. */
+function isHeldBy(eni: Eni, identity: Identity): boolean {
+  const { attachment } = eni;
+  if (attachment?.instanceId !== identity.instanceId) return false;
+  const isPrimary = attachment.deviceIndex === 0 && attachment.networkCardIndex === 0;
+  return (
+    !isPrimary && eni.interfaceType === 'interface' && !eni.requesterManaged && !eni.operatorManaged
+  );
 }
 
 /**

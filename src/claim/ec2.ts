@@ -25,6 +25,8 @@ export type AttachInput = {
 export type Ec2 = {
   /** All ENIs tagged `berth:pool` = `pool`, whatever their state and Availability Zone. */
   describePool(pool: string, signal: AbortSignal): Promise<readonly Eni[]>;
+  /** All ENIs tagged `berth:owner` = `owner`. */
+  describeClaimed(owner: string, signal: AbortSignal): Promise<readonly Eni[]>;
   /** undefined: EC2 knows no such ENI (or not yet). */
   describeEni(eniId: string, signal: AbortSignal): Promise<Eni | undefined>;
   /** undefined: EC2 does not know this instance yet. */

@@ -1,29 +1,34 @@
 // Looks after a held ENI, about once a minute: is it still ours, does it carry our name, would it outlive us?
-import { hasCode, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { Eni, Identity } from '../model.ts';
-import type { CallDeps } from './calls.ts';
+import { dropClaim, lagMs, type CallDeps } from './calls.ts';
+import { letGo, letGoWithinMs } from './let-go.ts';
 import { reclaim } from './release.ts';
-import { ownerOf } from './tags.ts';
+import { instanceArn, ownerOf } from './tags.ts';
 
 export type Held =
   | { readonly held: true; readonly eni: Eni | undefined }
   | { readonly held: false; readonly why: string };
 
-/** One EC2 call a minute and instance at most (claim.md section 4). */
-export const reconcileEveryMs = 60_000;
-/** "Lost" needs two reads this far apart. */
-const confirmMs = 6_000;
+export type ReconcileInput = { readonly eni: Eni; readonly identity: Identity };
 
-/** EC2 that does not answer changes nothing: the address is served while the device is there. */
+/** One EC2 call a minute and instance, as a rule (claim.md section 4). */
+export const reconcileEveryMs = 60_000;
+
+/**
+ * "Lost" needs two reads further apart than EC2's lag. EC2 that does not answer changes nothing: the address is served
+ * while the device is there. Throws nothing but the signal's reason.
+ */
 export async function reconcile(
   deps: CallDeps,
-  { eni, identity }: { readonly eni: Eni; readonly identity: Identity },
+  input: ReconcileInput,
   signal: AbortSignal,
 ): Promise<Held> {
-  const first = await look(deps, eni, identity, signal);
+  const { eni } = input;
+  const first = await look(deps, input, signal);
   if (!first.known || first.mine) return { held: true, eni: first.known ? first.eni : undefined };
-  await deps.clock.sleep(confirmMs, signal);
-  const second = await look(deps, eni, identity, signal);
+  await deps.clock.sleep(lagMs, signal);
+  const second = await look(deps, input, signal);
   if (!second.known || second.mine)
     return { held: true, eni: second.known ? second.eni : undefined };
   const holder = second.eni?.attachment?.instanceId;
@@ -40,44 +45,68 @@ type Look =
   | { readonly known: false }
   | { readonly known: true; readonly mine: boolean; readonly eni: Eni | undefined };
 
-async function look(
-  deps: CallDeps,
-  eni: Eni,
-  identity: Identity,
-  signal: AbortSignal,
-): Promise<Look> {
+/** What carries our name is one call: the ENI that we hold, and whatever we should not claim any more. */
+async function look(deps: CallDeps, input: ReconcileInput, signal: AbortSignal): Promise<Look> {
+  const { eni, identity } = input;
+  const isMine = (now: Eni | undefined): boolean =>
+    now?.attachment?.instanceId === identity.instanceId && now.attachment.status !== 'detaching';
+  let claimed: readonly Eni[];
   let now: Eni | undefined;
   try {
-    now = await deps.ec2.describeEni(eni.eniId, signal);
+    claimed = await deps.ec2.describeClaimed(instanceArn(identity), signal);
+    now = claimed.find(({ eniId }) => eniId === eni.eniId);
+    if (!isMine(now)) now = await deps.ec2.describeEni(eni.eniId, signal);
   } catch (error) {
     signal.throwIfAborted();
     deps.log.warn({ eni: eni.eniId }, `${messageOf(error)}; serving on`);
     return { known: false };
   }
-  const mine =
-    now?.attachment?.instanceId === identity.instanceId && now.attachment.status !== 'detaching';
-  if (now !== undefined && mine) await tend(deps, now, identity, signal);
+  const mine = isMine(now);
+  if (now !== undefined && mine) {
+    // None of this is urgent: what does not work now is tried again in a minute.
+    using deadline = deps.clock.deadline(letGoWithinMs, signal);
+    try {
+      await tend(deps, { eni: now, identity }, deadline.signal);
+      const leaked = claimed.filter(({ eniId }) => eniId !== eni.eniId);
+      for (const other of leaked) await giveUp(deps, { eni: other, identity }, deadline.signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      deps.log.warn({ eni: eni.eniId }, messageOf(error));
+    }
+  }
   return { known: true, mine, eni: now };
 }
 
 async function tend(
   deps: CallDeps,
-  eni: Eni,
-  identity: Identity,
+  { eni, identity }: ReconcileInput,
   signal: AbortSignal,
 ): Promise<void> {
-  if (eni.attachment?.deleteOnTermination === true) {
+  const { eniId, attachment } = eni;
+  if (attachment?.deleteOnTermination === true) {
     deps.log.error(
-      { eni: eni.eniId },
-      `${eni.eniId} would be deleted with this instance, its address with it: set DeleteOnTermination to false (aws ec2 modify-network-interface-attribute --network-interface-id ${eni.eniId} --attachment AttachmentId=${eni.attachment.attachmentId},DeleteOnTermination=false)`,
+      { eni: eniId },
+      `${eniId} would be deleted with this instance, its address with it: set DeleteOnTermination to false (aws ec2 modify-network-interface-attribute --network-interface-id ${eniId} --attachment AttachmentId=${attachment.attachmentId},DeleteOnTermination=false)`,
     );
   }
-  if (ownerOf(eni) !== undefined) return;
-  try {
-    await reclaim(deps, { eni, identity }, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!hasCode(error, 'aws-invalid')) throw error;
-    deps.log.warn({ eni: eni.eniId }, messageOf(error));
+  const owner = ownerOf(eni);
+  if (owner === undefined) await reclaim(deps, { eni, identity }, signal);
+  else if (owner !== instanceArn(identity)) {
+    deps.log.warn(
+      { eni: eniId, owner },
+      `${eniId} is attached to this instance and carries the name of ${owner}; waiting until that is taken back`,
+    );
   }
+}
+
+/** A claim that came to nothing; an instance has one ENI of berth's, so that a second one has to go. */
+async function giveUp(
+  deps: CallDeps,
+  { eni, identity }: ReconcileInput,
+  signal: AbortSignal,
+): Promise<void> {
+  const { eniId, attachment } = eni;
+  deps.log.warn({ eni: eniId }, `${eniId} carries our name too; giving it back`);
+  if (attachment?.instanceId === identity.instanceId) await letGo(deps, { eni, identity }, signal);
+  else await dropClaim(deps, { eniId, owner: instanceArn(identity) }, signal);
 }

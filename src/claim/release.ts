@@ -1,8 +1,16 @@
 // Gives an ENI back: detach without Force, wait until it is free, and only then the tag (claim.md section 5, release).
-import { BerthError, hasCode } from '../errors.ts';
+import { hasCode } from '../errors.ts';
 import type { Eni, Identity } from '../model.ts';
 import { backoffMs } from '../system/retry.ts';
-import { describe, dropClaim, repeat, stepBackoff, type CallDeps } from './calls.ts';
+import {
+  authorizationLagMs,
+  describe,
+  dropClaim,
+  lagMs,
+  repeat,
+  stepBackoff,
+  type CallDeps,
+} from './calls.ts';
 import { instanceArn, nextClaim, ownerOf } from './tags.ts';
 
 export type ReleaseInput = { readonly eni: Eni; readonly identity: Identity };
@@ -16,19 +24,30 @@ export async function detachAndDrop(
   { eni, identity }: ReleaseInput,
   signal: AbortSignal,
 ): Promise<void> {
-  const me = instanceArn(identity);
+  const { eniId } = eni;
+  const startMs = deps.clock.monotonicMs();
+  /** One read that shows no attachment may be older than the attach, unless a detach was seen or accepted. */
+  let leaving = false;
   for (let attempt = 1; ; attempt++) {
-    const now = await describe(deps, eni.eniId, signal);
+    const now = await describe(deps, eniId, signal);
     const attachment = now?.attachment;
-    if (now === undefined || attachment?.instanceId !== identity.instanceId) break;
-    if (attachment.status !== 'detaching') {
+    let delayMs = backoffMs(stepBackoff, attempt, deps.random);
+    if (now === undefined || attachment?.instanceId !== identity.instanceId) {
+      if (leaving) break;
+      leaving = true;
+      delayMs = lagMs;
+    } else if (attachment.status === 'detaching') {
+      leaving = true;
+      deps.log.info({ eni: eniId, attempt }, `${eniId} is detaching`);
+    } else {
       // IAM lets us detach only what carries our name.
       if (ownerOf(now) === undefined) await reclaim(deps, { eni: now, identity }, signal);
-      await detach(deps, attachment.attachmentId, signal);
+      const mayLag = deps.clock.monotonicMs() - startMs <= authorizationLagMs;
+      leaving = await detach(deps, { eni: now, identity }, mayLag, signal);
     }
-    await deps.clock.sleep(backoffMs(stepBackoff, attempt, deps.random), signal);
+    await deps.clock.sleep(delayMs, signal);
   }
-  await dropClaim(deps, { eniId: eni.eniId, owner: me }, signal);
+  await dropClaim(deps, { eniId, owner: instanceArn(identity) }, signal);
 }
 
 /** Puts our name back on an ENI that is attached to us and carries nobody's. */
@@ -50,14 +69,23 @@ export async function reclaim(
   }
 }
 
-async function detach(deps: CallDeps, attachmentId: string, signal: AbortSignal): Promise<void> {
+/** Did EC2 accept it? A denial of what carries our name may be a lag of authorization. */
+async function detach(
+  deps: CallDeps,
+  { eni, identity }: ReleaseInput,
+  mayLag: boolean,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { attachmentId } = eni.attachment!;
   try {
     await repeat(deps, () => deps.ec2.detach(attachmentId, signal), signal);
+    return true;
   } catch (error) {
-    if (hasCode(error, 'eni-gone', 'eni-state')) return;
-    if (error instanceof BerthError && error.code === 'aws-denied') {
-      deps.log.error({ attachmentId }, `${error.message}; the ENI stays attached`);
-    }
+    if (hasCode(error, 'eni-gone')) return true;
+    if (hasCode(error, 'eni-state')) return false;
+    const owner = ownerOf(eni);
+    const isOurs = owner === undefined || owner === instanceArn(identity);
+    if (hasCode(error, 'aws-denied') && isOurs && mayLag) return false;
     throw error;
   }
 }

@@ -14,9 +14,12 @@ export type Claimed = { readonly claimed: ClaimedEni; readonly device: Device };
 /** Normal below 60 s; at 180 s the instance is sick (claim.md section 4). */
 const warnMs = 60_000;
 const hardStopMs = 180_000;
+/** EC2 shows no attachment of ours for so long, and the kernel no device: it is not there. */
+const goneMs = 30_000;
 const attachedBackoff: Backoff = { firstMs: 500, factor: 1.5, capMs: 5_000 };
 
-/** Throws `device-missing`, `timeout` (never attached), `eni-gone` (taken off us meanwhile). */
+/** Throws `device-missing`, `timeout` (never attached), `eni-gone` (taken off us meanwhile),
+ * `aws-denied` (ec2:DescribeSubnets). */
 export async function settle(
   deps: SettleDeps,
   { eni, identity }: { readonly eni: Eni; readonly identity: Identity },
@@ -28,12 +31,15 @@ export async function settle(
     if (warning.expired)
       deps.log.warn({ eni: eni.eniId }, `${eni.eniId} is attached and still not usable after 60 s`);
   });
+  // What one of the three finds out ends the other two.
+  const over = new AbortController();
+  const both = AbortSignal.any([deadline.signal, over.signal]);
   let seen: Device | undefined;
   try {
     const [attached, device, subnet] = await Promise.all([
-      waitForAttached(deps, eni, identity, deadline.signal),
-      deps.devices.wait(eni.mac, deadline.signal).then((found) => (seen = found)),
-      subnetOf(deps, eni, identity, deadline.signal),
+      waitForAttached(deps, { eni, identity, isSeen: () => seen !== undefined }, both),
+      deps.devices.wait(eni.mac, both).then((found) => (seen = found)),
+      subnetOf(deps, eni, identity, both),
     ]);
     const { deviceIndex, networkCardIndex } = attached.attachment!;
     return { claimed: { eni: attached, deviceIndex, networkCardIndex, subnet }, device };
@@ -51,29 +57,36 @@ export async function settle(
           `cannot use ${eni.eniId}: EC2 does not say "attached" after ${hardStopMs / 1000} s`,
           { cause: error },
         );
+  } finally {
+    over.abort();
   }
 }
 
+type Awaited = {
+  readonly eni: Eni;
+  readonly identity: Identity;
+  /** Does the kernel show the device? */
+  readonly isSeen: () => boolean;
+};
+
 async function waitForAttached(
   deps: SettleDeps,
-  eni: Eni,
-  identity: Identity,
+  { eni, identity, isSeen }: Awaited,
   signal: AbortSignal,
 ): Promise<Eni> {
+  let oursAtMs = deps.clock.monotonicMs();
   for (let attempt = 1; ; attempt++) {
     const now = await describe(deps, eni.eniId, signal);
     const attachment = now?.attachment;
-    if (
-      now !== undefined &&
-      attachment?.instanceId === identity.instanceId &&
-      attachment.status === 'attached'
-    ) {
-      return now;
-    }
-    if (attachment?.instanceId !== undefined && attachment.instanceId !== identity.instanceId) {
+    const holder = attachment?.instanceId;
+    if (holder === identity.instanceId) {
+      if (attachment?.status === 'attached') return now!;
+      oursAtMs = deps.clock.monotonicMs();
+    } else if (deps.clock.monotonicMs() - oursAtMs > goneMs && !isSeen()) {
       throw new BerthError(
         'eni-gone',
-        `cannot keep ${eni.eniId}: EC2 says that ${attachment.instanceId} holds it`,
+        `cannot keep ${eni.eniId}: EC2 says that ${holder ?? 'nobody'} holds it`,
+        { retryable: true },
       );
     }
     await deps.clock.sleep(backoffMs(attachedBackoff, attempt, deps.random), signal);

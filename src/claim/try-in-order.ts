@@ -1,0 +1,55 @@
+// One pass over the candidates: one ENI after the other, never two at once.
+import { BerthError } from '../errors.ts';
+import type { Eni, Identity } from '../model.ts';
+import { acquire, type Acquired } from './acquire.ts';
+import type { ClaimDeps } from './claim.ts';
+
+export type Attempt = { readonly eni: Eni; readonly result: Acquired };
+
+export type Pass = {
+  readonly identity: Identity;
+  readonly candidates: readonly Eni[];
+  readonly isResumed: boolean;
+  /** Ids of those whose claim was denied; grows. They come last. */
+  readonly refused: Set<string>;
+};
+
+/** A wrong policy denies all of a pool: so many of them say it. */
+const maxDenied = 4;
+
+/** The record names the ENI before anything is changed, and until it is certain that we do not hold it. */
+export async function tryInOrder(
+  deps: Pick<ClaimDeps, 'ec2' | 'clock' | 'random' | 'log' | 'record' | 'progress'>,
+  { identity, candidates, isResumed, refused }: Pass,
+  signal: AbortSignal,
+): Promise<{ taken: Eni | undefined; attempts: readonly Attempt[] }> {
+  const attempts: Attempt[] = [];
+  let denied = 0;
+  const inOrder = candidates.toSorted(
+    (a, b) => Number(refused.has(a.eniId)) - Number(refused.has(b.eniId)),
+  );
+  for (const eni of inOrder) {
+    if (denied === maxDenied) break;
+    const { eniId } = eni;
+    deps.progress('claiming', `claiming ${eniId}`);
+    await deps.record.save(eniId);
+    let result: Acquired;
+    try {
+      result = await acquire(deps, { eni, identity, resumed: isResumed }, signal);
+    } catch (error) {
+      // `eni-limit`, `aws-denied`: given back.
+      if (error instanceof BerthError) await deps.record.clear();
+      throw error;
+    }
+    if (result.outcome === 'attached') return { taken: eni, attempts };
+    await deps.record.clear();
+    const why = 'error' in result ? `: ${result.error.message}` : ': another instance was faster';
+    deps.log.info({ eni: eniId, outcome: result.outcome }, `${eniId} is not ours${why}`);
+    attempts.push({ eni, result });
+    if (result.outcome === 'denied') {
+      denied++;
+      refused.add(eniId);
+    }
+  }
+  return { taken: undefined, attempts };
+}
