@@ -63,7 +63,7 @@ function tagsForAuthorization(world: Ec2World, id: string): Tags {
   const now = tagsOf(world, id);
   const lagMs = world.dials.authorizationLagMs;
   const before: LabEni | LabInstance | undefined =
-    world.enis.ago(lagMs).get(id) ?? world.instances.ago(lagMs).get(id);
+    world.enis.agoOrFirst(id, lagMs) ?? world.instances.agoOrFirst(id, lagMs);
   return before?.tags ?? now;
 }
 

@@ -8,6 +8,8 @@ export type Ec2Store<T> = {
   delete(id: string): void;
   /** The records as they were `lagMs` ago. */
   ago(lagMs: number): ReadonlyMap<string, T>;
+  /** One record as it was `lagMs` ago; a younger one as it was at first. */
+  agoOrFirst(id: string, lagMs: number): T | undefined;
 };
 
 /** Older states are forgotten. */
@@ -37,6 +39,11 @@ export function createEc2Store<T>(
     delete: (id) => {
       now.delete(id);
       record(id, undefined);
+    },
+    agoOrFirst: (id, lagMs) => {
+      const states = past.get(id) ?? [];
+      const atMs = clock.monotonicMs() - lagMs;
+      return (states.findLast((state) => state.atMs <= atMs) ?? states[0])?.value;
     },
     ago: (lagMs) => {
       if (lagMs <= 0) return now;

@@ -160,7 +160,7 @@ export function createSsmService(options: LabSsmOptions): LabSsm {
     }
     const token = input['NextToken'];
     const after = typeof token === 'string' ? Buffer.from(token, 'base64url').toString() : '';
-    if (after !== '' && !parameters.has(after)) {
+    if (token !== undefined && !parameters.has(after)) {
       throw fault('InvalidNextToken', 'The specified token is not valid.');
     }
     const names = [...parameters.keys()]
