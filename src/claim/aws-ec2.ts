@@ -34,7 +34,12 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
     const startMs = deps.clock.monotonicMs();
     const tell = (outcome: string): void => {
       deps.log.debug(
-        { step: `ec2:${action}`, ms: since(deps.clock, startMs), outcome },
+        {
+          step: `ec2:${action}`,
+          sinceStartMs: Math.round(deps.clock.monotonicMs()),
+          ms: Math.round(deps.clock.monotonicMs() - startMs),
+          outcome,
+        },
         `ec2:${action}`,
       );
     };
@@ -229,8 +234,4 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
       );
     },
   };
-}
-
-function since(clock: Clock, startMs: number): number {
-  return Math.round(clock.monotonicMs() - startMs);
 }

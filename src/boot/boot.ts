@@ -1,0 +1,66 @@
+// Who am I, what was I told: identity, credentials and configuration.
+import type { Config, ConfigSource, Identity } from '../model.ts';
+import type { Phase } from '../model.ts';
+import type { AwsAccess } from '../system/aws.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Files } from '../system/files.ts';
+import type { Http } from '../system/http.ts';
+import type { Random } from '../system/random.ts';
+import type { Log } from '../log.ts';
+import { createRoleCredentials } from './credentials.ts';
+import { readIdentity } from './identity.ts';
+import { imdsEndpoints } from './imds-endpoint.ts';
+import { createImds, imdsDefaults } from './imds.ts';
+import { loadConfig } from './load-config.ts';
+
+export type BootDeps = {
+  readonly http: Http;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly files: Files;
+  readonly log: Log;
+  /** For the status: what is going on. */
+  readonly progress: (phase: Phase, message: string) => void;
+};
+
+export type BootInput = {
+  readonly configFlag: string | undefined;
+  readonly stateDir: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+};
+
+export type Booted = {
+  readonly identity: Identity;
+  readonly access: AwsAccess;
+  readonly config: Config;
+  readonly source: ConfigSource;
+};
+
+/** Throws what readIdentity, the credentials and loadConfig throw. Safe to call again. */
+export async function boot(deps: BootDeps, input: BootInput, signal: AbortSignal): Promise<Booted> {
+  const { clock, log, progress } = deps;
+  const sinceStartMs = (): number => Math.round(clock.monotonicMs());
+  const imds = createImds(deps, { endpoints: imdsEndpoints(input.environment), ...imdsDefaults });
+  progress('identifying', 'asking the instance metadata service who we are');
+  const identity = await readIdentity(deps, imds, signal);
+  log.info(
+    { step: 'identity', sinceStartMs: sinceStartMs() },
+    `${identity.instanceId}, ${identity.instanceType} in ${identity.availabilityZone}`,
+  );
+  progress('configuring', 'looking for the configuration');
+  const access = {
+    region: identity.region,
+    credentials: createRoleCredentials(deps, imds, signal),
+  };
+  const { configFlag, stateDir } = input;
+  const { config, source } = await loadConfig(
+    deps,
+    { identity, imds, configFlag, stateDir, access },
+    signal,
+  );
+  log.info(
+    { step: 'config', sinceStartMs: sinceStartMs(), ...source },
+    `configuration from ${source.name}`,
+  );
+  return { identity, access, config, source };
+}

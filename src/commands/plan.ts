@@ -1,0 +1,170 @@
+// `berth plan`: what `berth run` would claim and set here. Reads, and changes nothing.
+import { boot } from '../boot/boot.ts';
+import { createAwsEc2 } from '../claim/aws-ec2.ts';
+import { nextStep, type Step } from '../claim/decide.ts';
+import type { Ec2 } from '../claim/ec2.ts';
+import { createClaimRecord } from '../claim/record.ts';
+import { exitCodes } from '../errors.ts';
+import { createLog } from '../log.ts';
+import type { ClaimedEni, Eni, Identity } from '../model.ts';
+import { describePlan } from '../route/describe.ts';
+import { planRoutes } from '../route/plan.ts';
+import { systemClock } from '../system/clock.ts';
+import { createPorts, type Ports } from '../system/ports.ts';
+import type { Run } from './commands.ts';
+import { parseFlags, stateDirOf, text } from './flags.ts';
+
+/** What a VPC carries, where the primary's device is not known. */
+const jumboMtu = 9001;
+/** Whoever plans sits and waits. */
+const withinMs = 30_000;
+
+export const run: Run = async (args, signal) => {
+  const parsed = parseFlags(args, {
+    config: { type: 'string' },
+    'state-dir': { type: 'string' },
+    json: { type: 'boolean' },
+  });
+  const log = createLog('warn', (line) => process.stderr.write(line));
+  using ports = createPorts(log);
+  using deadline = systemClock.deadline(withinMs, signal);
+  const stateDir = stateDirOf(parsed);
+  const { identity, access, config, source } = await boot(
+    { ...ports, files: readOnly(ports), progress: () => undefined },
+    { configFlag: text(parsed, 'config'), stateDir, environment: process.env },
+    deadline.signal,
+  );
+  const { pool } = config;
+  using ec2 = createAwsEc2(ports, access);
+  const claim =
+    pool === undefined
+      ? undefined
+      : await planClaim(ports, ec2, { identity, pool, stateDir }, deadline.signal);
+  const document = {
+    instanceId: identity.instanceId,
+    config: source,
+    pool,
+    ...claim,
+    logs: config.logs,
+  };
+  process.stdout.write(
+    parsed.values['json'] === true
+      ? `${JSON.stringify(document, undefined, 2)}\n`
+      : render(document),
+  );
+  return exitCodes.stopped;
+};
+
+type ClaimPlan = {
+  readonly step: string;
+  readonly eni: Eni | undefined;
+  readonly commands: readonly string[];
+};
+
+async function planClaim(
+  ports: Ports,
+  ec2: Ec2,
+  input: { readonly identity: Identity; readonly pool: string; readonly stateDir: string },
+  signal: AbortSignal,
+): Promise<ClaimPlan> {
+  const { identity, pool, stateDir } = input;
+  const { instanceId } = identity;
+  const record = createClaimRecord(ports, { stateDir, instanceId, pool });
+  const [enis, self, recordedEniId] = await Promise.all([
+    ec2.describePool(pool, signal),
+    ec2.describeSelf(instanceId, signal),
+    record.load(),
+  ]);
+  const step = nextStep({ identity, pool, enis, recordedEniId, unsuitable: new Set() });
+  const eni = eniOf(step);
+  if (eni === undefined) return { step: sentenceOf(step), eni, commands: [] };
+  const taken = (self?.attachments ?? []).map((nic) => nic.deviceIndex);
+  let deviceIndex = 1;
+  while (taken.includes(deviceIndex)) deviceIndex++;
+  const subnet =
+    identity.primarySubnet?.subnetId === eni.subnetId
+      ? identity.primarySubnet
+      : await ec2.describeSubnet(eni.subnetId, signal);
+  const claimed: ClaimedEni = {
+    eni,
+    deviceIndex: eni.attachment?.deviceIndex ?? deviceIndex,
+    networkCardIndex: eni.attachment?.networkCardIndex ?? 0,
+    subnet,
+  };
+  const [device, primary] = await Promise.all([
+    ports.devices.find(eni.mac, signal),
+    ports.devices.find(identity.primaryMac, signal),
+  ]);
+  const plan = planRoutes({ claimed, device, mtu: primary?.mtu ?? jumboMtu });
+  return { step: sentenceOf(step), eni, commands: describePlan(plan) };
+}
+
+function eniOf(step: Step): Eni | undefined {
+  switch (step.do) {
+    case 'adopt':
+    case 'resume':
+      return step.eni;
+    case 'try':
+      return step.candidates[0];
+    case 'look-again':
+    case 'wait':
+      return undefined;
+  }
+}
+
+function sentenceOf(step: Step): string {
+  switch (step.do) {
+    case 'adopt':
+      return `keep ${step.eni.eniId}, which is attached to this instance`;
+    case 'resume':
+      return `go on with ${step.eni.eniId}, which was claimed before`;
+    case 'try':
+      return `claim ${step.candidates[0]?.eniId}${step.candidates.length > 1 ? `, or one of ${step.candidates.length - 1} others when another instance is faster` : ''}`;
+    case 'look-again':
+      return `wait until ${step.eni.eniId} has left this instance`;
+    case 'wait':
+      return step.why;
+  }
+}
+
+function render(document: {
+  readonly instanceId: string;
+  readonly config: { readonly name: string; readonly version: number | undefined };
+  readonly pool: string | undefined;
+  readonly step?: string;
+  readonly eni?: Eni | undefined;
+  readonly commands?: readonly string[];
+  readonly logs: {
+    readonly sources: readonly {
+      readonly filePath: string;
+      readonly logGroupName: string;
+      readonly logStreamName: string;
+    }[];
+  };
+}): string {
+  const { instanceId, config, pool, step, eni, commands = [], logs } = document;
+  const lines = [
+    `instance   ${instanceId}`,
+    `config     ${config.name}${config.version === undefined ? '' : ` version ${config.version}`}`,
+    `pool       ${pool ?? 'none: nothing is claimed'}`,
+    ...(step === undefined ? [] : [`claim      ${step}`]),
+    ...(eni === undefined ? [] : [`addresses  ${eni.ipv4.join(' ')}  MAC ${eni.mac}`]),
+    ...logs.sources.map(
+      ({ filePath, logGroupName, logStreamName }) =>
+        `logs       ${filePath} -> ${logGroupName} / ${logStreamName}`,
+    ),
+    ...(commands.length === 0
+      ? []
+      : [
+          '',
+          'Once the device is there (DEVICE stands for its name until then):',
+          ...commands.map((line) => `  ${line}`),
+        ]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** The last good configuration is not a plan's to write. */
+function readOnly(ports: Ports): Ports['files'] {
+  return { ...ports.files, writeAtomic: async () => undefined, remove: async () => undefined };
+}

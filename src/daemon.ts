@@ -1,0 +1,286 @@
+// The story: boot -> claim -> route -> ship -> tell, then look after it until stopped.
+import { once } from 'node:events';
+import { boot, type Booted } from './boot/boot.ts';
+import { createAwsEc2 } from './claim/aws-ec2.ts';
+import type { Ec2 } from './claim/ec2.ts';
+import { claimEni, type ClaimDeps } from './claim/claim.ts';
+import { reconcile, reconcileEveryMs } from './claim/reconcile.ts';
+import { createClaimRecord } from './claim/record.ts';
+import { detachAndDrop } from './claim/release.ts';
+import type { Claimed } from './claim/settle.ts';
+import { hasCode, messageOf } from './errors.ts';
+import { cleanStaleRoutes } from './route/clean.ts';
+import { planRoutes } from './route/plan.ts';
+import { checkRouting } from './route/preflight.ts';
+import { removeRoutes } from './route/remove.ts';
+import { applyRoutes } from './route/route.ts';
+import { verifyRoutes } from './route/verify.ts';
+import { watchRouting } from './route/watch.ts';
+import { startShipping, type Shipping } from './ship/ship.ts';
+import type { Ports } from './system/ports.ts';
+import { createStatusBoard, type StatusBoard } from './tell/status-board.ts';
+import { keepTrying } from './tell/keep-trying.ts';
+import { serveStatus } from './tell/status-socket.ts';
+import { createSystemd } from './tell/systemd.ts';
+import type { RoutePlan } from './model.ts';
+
+export type DaemonInput = {
+  readonly version: string;
+  readonly pid: number;
+  /** Value of --config. */
+  readonly configFlag: string | undefined;
+  readonly stateDir: string;
+  readonly runtimeDir: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+};
+
+/** So long may the claim have the processor for itself. */
+const shipAfterMs = 1_000;
+/** What a VPC carries; the primary's own MTU is preferred. */
+const jumboMtu = 9001;
+/** Local reads only, about 10 ms. */
+const verifyEveryMs = 20_000;
+/** Deadlines of the phases of a stop; the unit's TimeoutStopSec is 20 s. */
+const releaseWithinMs = 12_000;
+const flushWithinMs = 8_000;
+
+type Context = {
+  readonly ports: Ports;
+  readonly input: DaemonInput;
+  readonly board: StatusBoard;
+};
+
+/** What this instance holds now, for the stop. */
+type Holding = {
+  readonly deps: ClaimDeps;
+  readonly booted: Booted;
+  readonly claimed: Claimed;
+  readonly plan: RoutePlan;
+};
+
+/**
+ * Returns after a clean stop. Throws what trying again cannot cure (`usage`, `config-invalid`, `config-missing`,
+ * `already-running`), and `device-missing`: this instance is sick, and its ENI was given back.
+ */
+export async function runDaemon(
+  ports: Ports,
+  input: DaemonInput,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, log } = ports;
+  let shipping: Shipping | undefined;
+  let holding: Holding | undefined;
+  const board = createStatusBoard({ clock, log, shipStatus: () => shipping?.status() }, input);
+  const systemd = createSystemd(ports);
+  board.onChange(({ message }) => systemd.status(message));
+  using resources = new DisposableStack();
+  await using _server = await serveStatus(ports.sockets, input.runtimeDir, board);
+  systemd.processUp();
+  void systemd.watchdog(signal);
+
+  const context = { ports, input, board };
+  try {
+    const bootDeps = { ...ports, progress: board.progress };
+    const booted = await keepTrying(context, () => boot(bootDeps, input, signal), signal);
+    board.update({ instanceId: booted.identity.instanceId, config: booted.source });
+    const ec2 = resources.use(createAwsEc2(ports, booted.access));
+    await Promise.all([
+      serve({ ...context, booted, ec2, onHolding: (now) => (holding = now) }, signal),
+      claimedOrLate(context, signal).then(() => {
+        shipping = startShipping(
+          ports,
+          {
+            logs: booted.config.logs,
+            instanceId: booted.identity.instanceId,
+            stateDir: input.stateDir,
+            access: booted.access,
+          },
+          signal,
+        );
+      }),
+    ]);
+  } catch (error) {
+    if (signal.aborted) log.info(`${messageOf(signal.reason)}`);
+    else {
+      board.withdraw('failed', messageOf(error));
+      throw error;
+    }
+  } finally {
+    systemd.stopping();
+    await Promise.all([stopServing(context, holding), stopShipping(context, shipping)]);
+  }
+}
+
+/** The claim first, the logs beside it: they start when the address is served, or after a second. */
+async function claimedOrLate({ ports, board }: Context, signal: AbortSignal): Promise<void> {
+  const served = new AbortController();
+  board.onChange((status) => {
+    if (status.ready) served.abort();
+  });
+  await ports.clock
+    .sleep(shipAfterMs, AbortSignal.any([signal, served.signal]))
+    .catch(() => signal.throwIfAborted());
+}
+
+type Service = Context & {
+  readonly booted: Booted;
+  readonly ec2: Ec2;
+  readonly onHolding: (holding: Holding | undefined) => void;
+};
+
+/** Claims, routes and looks after the ENI; starts again when it is lost. Ends by the signal's reason. */
+async function serve(service: Service, signal: AbortSignal): Promise<void> {
+  const { ports, input, board, booted, ec2, onHolding } = service;
+  const { identity, config } = booted;
+  const { pool } = config;
+  if (pool === undefined) {
+    board.ready('no pool is configured: this instance claims nothing and ships its logs');
+    await once(signal, 'abort');
+    return;
+  }
+  board.update({ pool });
+  await keepTrying(service, () => prepareRouting(ports, signal), signal);
+  const { stateDir } = input;
+  const record = createClaimRecord(ports, { stateDir, instanceId: identity.instanceId, pool });
+  const deps: ClaimDeps = { ...ports, ec2, record, progress: board.progress };
+
+  while (!signal.aborted) {
+    const claimed = await keepTrying(
+      service,
+      () => claimEni(deps, { identity, pool }, signal),
+      signal,
+    );
+    step(ports, 'device', `${claimed.device.name} has the MAC ${claimed.device.mac}`);
+    const plan = await planFor(ports, booted, claimed, signal);
+    onHolding({ deps, booted, claimed, plan });
+    const why = await serveUntilLost(service, { deps, booted, claimed, plan }, signal);
+    board.withdraw('lost', `${why}; claiming again`);
+    await removeRoutes(ports, plan, signal);
+    onHolding(undefined);
+  }
+}
+
+/** Returns why it cannot be served any more. */
+async function serveUntilLost(
+  context: Context,
+  holding: Holding,
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    const plan = await bringUp(context, holding.claimed, holding.plan, signal);
+    return await tend(context, { ...holding, plan }, signal);
+  } catch (error) {
+    // EC2 knows whether we still hold the ENI: the claim starts with that question.
+    if (hasCode(error, 'device-missing')) return messageOf(error);
+    throw error;
+  }
+}
+
+/** Before the claim: may we, and what is left of an ENI that was pulled out while we were away? */
+async function prepareRouting(ports: Ports, signal: AbortSignal): Promise<void> {
+  await checkRouting(ports, signal);
+  const commands = await cleanStaleRoutes(ports, { keepTables: [] }, signal);
+  if (commands.length > 0)
+    ports.log.info({ commands }, 'removed the routes of an ENI that is gone');
+}
+
+async function planFor(
+  ports: Ports,
+  { identity }: Booted,
+  { claimed, device }: Claimed,
+  signal: AbortSignal,
+): Promise<RoutePlan> {
+  const primary = await ports.devices.find(identity.primaryMac, signal);
+  return planRoutes({ claimed, device, mtu: primary?.mtu ?? jumboMtu });
+}
+
+/** Sets the routing and says ready. Returns the plan with the device's final name. Throws `device-missing`. */
+async function bringUp(
+  { ports, board }: Context,
+  { claimed }: Claimed,
+  plan: RoutePlan,
+  signal: AbortSignal,
+): Promise<RoutePlan> {
+  const { eniId, mac, ipv4, ipv6 } = claimed.eni;
+  board.progress('routing', `setting routes for ${ipv4.join(', ')}`);
+  const applied = await keepTrying(
+    { ports, board },
+    () => applyRoutes(ports, plan, signal),
+    signal,
+  );
+  const { ifname, table } = applied.plan;
+  step(ports, 'routes', `table ${table} of ${ifname} set and verified`);
+  board.update({ eni: { eniId, mac, ipv4, ipv6, device: ifname, table } });
+  board.ready(`${ipv4.join(', ')} of ${eniId} is served on ${ifname}`);
+  return applied.plan;
+}
+
+/** Returns why the ENI is lost; until then puts right what others break. Throws `device-missing`. */
+async function tend(context: Context, holding: Holding, signal: AbortSignal): Promise<string> {
+  const { ports, board } = context;
+  const { deps, booted } = holding;
+  let { claimed, plan } = holding;
+  using watcher = watchRouting(ports, signal);
+  let askAtMs = ports.clock.monotonicMs() + reconcileEveryMs;
+  for (;;) {
+    await watcher.next(verifyEveryMs * (0.75 + ports.random.next() / 2));
+    if (ports.clock.monotonicMs() >= askAtMs) {
+      askAtMs = ports.clock.monotonicMs() + reconcileEveryMs;
+      const { eni } = claimed.claimed;
+      const answer = await reconcile(deps, { eni, identity: booted.identity }, signal);
+      if (!answer.held) return answer.why;
+      if (answer.eni !== undefined) {
+        // Addresses that were added to or taken from the ENI reach the kernel with the next apply.
+        claimed = { ...claimed, claimed: { ...claimed.claimed, eni: answer.eni } };
+        plan = await planFor(ports, booted, claimed, signal);
+      }
+    }
+    const problems = await verifyRoutes(ports, plan, signal);
+    if (problems.length > 0) {
+      board.withdraw('routing', `putting the routing right: ${problems.join('; ')}`);
+      plan = await bringUp(context, claimed, plan, signal);
+    }
+  }
+}
+
+/** Only with `releaseOnStop`: otherwise the address stays served while berth is away. */
+async function stopServing({ ports, board }: Context, holding: Holding | undefined): Promise<void> {
+  if (holding === undefined || !holding.booted.config.releaseOnStop) {
+    board.withdraw('stopping', 'stopping; the address stays served');
+    return;
+  }
+  const { deps, booted, claimed, plan } = holding;
+  board.withdraw('stopping', `giving ${claimed.claimed.eni.eniId} back`);
+  await within(ports, releaseWithinMs, 'give the ENI back', async (signal) => {
+    await removeRoutes(ports, plan, signal);
+    await detachAndDrop(deps, { eni: claimed.claimed.eni, identity: booted.identity }, signal);
+    await deps.record.clear();
+  });
+}
+
+async function stopShipping({ ports }: Context, shipping: Shipping | undefined): Promise<void> {
+  if (shipping === undefined) return;
+  await within(ports, flushWithinMs, 'send the last log lines', (signal) => shipping.stop(signal));
+}
+
+/** One phase of the stop: what does not end in time is said, and the stop goes on. */
+async function within(
+  ports: Ports,
+  ms: number,
+  what: string,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  using deadline = ports.clock.deadline(ms, new AbortController().signal);
+  try {
+    await work(deadline.signal);
+  } catch (error) {
+    ports.log.warn(
+      `cannot ${what} within ${ms / 1000} s: ${messageOf(error)}; the next start goes on from here`,
+    );
+  }
+}
+
+/** A line of the boot's timeline. */
+function step(ports: Ports, name: string, message: string): void {
+  ports.log.info({ step: name, sinceStartMs: Math.round(ports.clock.monotonicMs()) }, message);
+}

@@ -1,0 +1,56 @@
+// All ports to the outside world, as the daemon and the commands get them.
+import type { Log } from '../log.ts';
+import { systemClock, type Clock } from './clock.ts';
+import { createDevices, type Devices } from './devices.ts';
+import { systemExec, type Exec } from './exec.ts';
+import { systemFiles, type Files } from './files.ts';
+import { createHttp, type Http } from './http.ts';
+import { systemLocalSockets, type LocalSockets } from './local-socket.ts';
+import { systemLogFiles, type LogFiles } from './log-files.ts';
+import { createNotify, type Notify } from './notify.ts';
+import { systemRandom, type Random } from './random.ts';
+import { systemSysctl, type Sysctl } from './sysctl.ts';
+import { createUdev, type Udev } from './udev.ts';
+
+export type Ports = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly exec: Exec;
+  readonly files: Files;
+  readonly logFiles: LogFiles;
+  readonly http: Http;
+  readonly sockets: LocalSockets;
+  readonly devices: Devices;
+  readonly sysctl: Sysctl;
+  readonly udev: Udev;
+  readonly notify: Notify;
+  readonly log: Log;
+};
+
+/** Connections to the metadata service at a time (imds.md section 1, client rules). */
+const imdsConnections = 4;
+
+export function createPorts(log: Log): Ports & Disposable {
+  const http = createHttp(imdsConnections);
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    exec: systemExec,
+    files: systemFiles,
+    logFiles: systemLogFiles,
+    http,
+    sockets: systemLocalSockets,
+    devices: createDevices({ exec: systemExec, clock: systemClock }),
+    sysctl: systemSysctl,
+    udev: createUdev('/run/udev'),
+    notify: createNotify(
+      {
+        notifySocket: process.env['NOTIFY_SOCKET'],
+        watchdogUsec: process.env['WATCHDOG_USEC'],
+      },
+      (message) => log.warn(message),
+    ),
+    log,
+    [Symbol.dispose]: () => http[Symbol.dispose](),
+  };
+}
