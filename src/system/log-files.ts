@@ -42,6 +42,8 @@ export type LogFiles = {
   expand(pattern: string): Promise<readonly string[]>;
   /** Names in a folder, of whatever kind; none if there is no such folder or it may not be read. */
   list(folder: string): Promise<readonly string[]>;
+  /** By which a folder that was made anew is told from the one before; undefined: there is none. */
+  folderInode(folder: string): Promise<string | undefined>;
   /** undefined: nothing there, or no regular file. Throws `not-permitted`, `disk`. */
   stat(path: string): Promise<LogFileStat | undefined>;
   /** undefined: nothing there, or no regular file. Throws `not-permitted`, `disk`. */
@@ -86,9 +88,14 @@ export const systemLogFiles: LogFiles = {
     }
   },
 
+  folderInode: async (folder) => {
+    const found = await bigStat(folder).catch(() => undefined);
+    return found?.isDirectory() === true ? String(found.ino) : undefined;
+  },
+
   stat: async (path) => {
     try {
-      const found = await stat(path, { bigint: true });
+      const found = await bigStat(path);
       return found.isFile() ? statOf(found) : undefined;
     } catch (error) {
       return absentOrThrow(path, error);

@@ -1,0 +1,93 @@
+// The rules of PutLogEvents as pure functions: what an event may be, and what fits into one batch (reference/logs.md section 1).
+
+export type LogEvent = {
+  readonly timestampMs: number;
+  /** 1 to `maxMessageBytes` bytes of UTF-8. */
+  readonly message: string;
+  /** Length of the message in UTF-8, as CloudWatch counts it. */
+  readonly bytes: number;
+};
+
+export type Batch = { readonly events: LogEvent[]; bytes: number };
+
+export const maxBatchBytes = 1_048_576;
+export const eventOverheadBytes = 26;
+export const maxBatchEvents = 10_000;
+export const maxSpanMs = 24 * 3_600_000;
+/** An event alone has to fit into a batch. */
+export const maxMessageBytes = maxBatchBytes - eventOverheadBytes;
+
+/** The end of a message that was cut; it counts into the limit. CloudWatch agent's wording. */
+export const truncationMark = '[Truncated...]';
+
+/** A clock that was set back by less does not disturb the order; by more, and time starts afresh. */
+const maxClockStepMs = 5 * 60_000;
+/** Half of the shortest retention, beyond which CloudWatch refuses an event. */
+const maxWaitMs = 12 * 3_600_000;
+/** Half of what CloudWatch takes. */
+const maxAheadMs = 3_600_000;
+
+export function createEvent(message: string, timestampMs: number): LogEvent {
+  const bytes = Buffer.byteLength(message);
+  return bytes > maxMessageBytes
+    ? truncateEvent({ timestampMs, message, bytes }, maxMessageBytes)
+    : { timestampMs, message, bytes };
+}
+
+/** Cuts between characters, so that with its mark the message has at most `maxBytes`. */
+export function truncateEvent(event: LogEvent, maxBytes: number): LogEvent {
+  const whole = Buffer.from(event.message);
+  let end = maxBytes - truncationMark.length;
+  while ((whole[end]! & 0xc0) === 0x80) end--;
+  const message = whole.toString('utf8', 0, end) + truncationMark;
+  return { timestampMs: event.timestampMs, message, bytes: end + truncationMark.length };
+}
+
+export function createBatch(): Batch {
+  return { events: [], bytes: 0 };
+}
+
+/** Adds the event, or says that it has to go into the next batch. */
+export function addEvent(batch: Batch, event: LogEvent): boolean {
+  const size = event.bytes + eventOverheadBytes;
+  const first = batch.events[0];
+  const last = batch.events.at(-1);
+  if (first !== undefined && last !== undefined) {
+    if (batch.events.length >= maxBatchEvents) return false;
+    if (batch.bytes + size > maxBatchBytes) return false;
+    if (event.timestampMs < last.timestampMs) return false;
+    if (event.timestampMs - first.timestampMs > maxSpanMs) return false;
+  }
+  batch.events.push(event);
+  batch.bytes += size;
+  return true;
+}
+
+/** Cuts a sequence into batches; end to end they are the sequence. */
+export function batchEvents(events: readonly LogEvent[]): readonly Batch[] {
+  const batches: Batch[] = [];
+  let batch: Batch | undefined;
+  for (const event of events) {
+    if (batch === undefined || !addEvent(batch, event)) {
+      batch = createBatch();
+      addEvent(batch, event);
+      batches.push(batch);
+    }
+  }
+  return batches;
+}
+
+/** The timestamp for a line read now: never before the one of the line before it, unless the clock was far ahead. */
+export function nextTimestampMs(lastMs: number, nowMs: number): number {
+  return lastMs - nowMs > maxClockStepMs ? nowMs : Math.max(lastMs, nowMs);
+}
+
+/**
+ * Moves all events together so that the last happens now, if CloudWatch would soon refuse them: after a very long outage,
+ * or since the clock was wrong when they were read. Timestamps are times of reading, so this invents nothing.
+ */
+export function restampEvents(events: readonly LogEvent[], nowMs: number): readonly LogEvent[] {
+  const shiftMs = nowMs - (events.at(-1)?.timestampMs ?? nowMs);
+  if (shiftMs <= maxWaitMs && shiftMs >= -maxAheadMs) return events;
+  return events.map((event) => ({ ...event, timestampMs: event.timestampMs + shiftMs }));
+}

@@ -1,0 +1,104 @@
+// CloudWatch Logs through the AWS SDK, which is loaded with the first call.
+import { awsClientConfig, type AwsAccess } from '../system/aws.ts';
+import { hasCode } from '../errors.ts';
+import type { LogEvent } from './batch.ts';
+import { classifyLogsError } from './cloudwatch-errors.ts';
+import type { LogTarget } from './log-target.ts';
+
+/** Which events of a batch CloudWatch refused, by their place in it. */
+export type Rejection = {
+  /** Those in front are older than 14 days; exclusive. */
+  readonly tooOldEnd: number;
+  /** Those in front are older than the retention of the group; exclusive. */
+  readonly expiredEnd: number;
+  /** This and those behind are more than 2 h ahead; inclusive. */
+  readonly tooNewStart: number;
+};
+
+/** All throw as `classifyLogsError` says, or the signal's reason. */
+export type CloudWatchLogs = {
+  /** undefined: all were accepted. */
+  putEvents(
+    target: LogTarget,
+    events: readonly LogEvent[],
+    signal: AbortSignal,
+  ): Promise<Rejection | undefined>;
+  createGroup(group: string, signal: AbortSignal): Promise<void>;
+  createStream(target: LogTarget, signal: AbortSignal): Promise<void>;
+};
+
+/** A batch of 1 MB needs more than the usual 5 s on a slow link; given up too early, it would be sent for ever. */
+const requestTimeoutMs = 30_000;
+
+export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Disposable {
+  const connect = async () => {
+    const sdk = await import('@aws-sdk/client-cloudwatch-logs');
+    const config = awsClientConfig(access);
+    const client = new sdk.CloudWatchLogsClient({
+      ...config,
+      requestHandler: { ...config.requestHandler, requestTimeout: requestTimeoutMs },
+    });
+    return { sdk, client };
+  };
+  type Connection = Awaited<ReturnType<typeof connect>>;
+  let connection: Promise<Connection> | undefined;
+  const disconnect = (): void => {
+    void connection?.then(({ client }) => client.destroy()).catch(() => undefined);
+    connection = undefined;
+  };
+
+  const call = async <T>(
+    action: string,
+    signal: AbortSignal,
+    work: (connection: Connection) => Promise<T>,
+  ): Promise<T> => {
+    signal.throwIfAborted();
+    connection ??= connect();
+    try {
+      return await work(await connection);
+    } catch (error) {
+      signal.throwIfAborted();
+      const classified = classifyLogsError(action, error);
+      // The SDK keeps credentials until shortly before their end: a new client asks for them anew.
+      if (hasCode(classified, 'aws-credentials')) disconnect();
+      throw classified;
+    }
+  };
+
+  return {
+    putEvents: (target, events, signal) =>
+      call('PutLogEvents', signal, async ({ sdk, client }) => {
+        const command = new sdk.PutLogEventsCommand({
+          logGroupName: target.group,
+          logStreamName: target.stream,
+          logEvents: events.map(({ timestampMs, message }) => ({
+            timestamp: timestampMs,
+            message,
+          })),
+        });
+        const answer = await client.send(command, { abortSignal: signal });
+        const info = answer.rejectedLogEventsInfo;
+        return info === undefined
+          ? undefined
+          : {
+              tooOldEnd: info.tooOldLogEventEndIndex ?? 0,
+              expiredEnd: info.expiredLogEventEndIndex ?? 0,
+              tooNewStart: info.tooNewLogEventStartIndex ?? events.length,
+            };
+      }),
+    createGroup: (group, signal) =>
+      call('CreateLogGroup', signal, async ({ sdk, client }) => {
+        const command = new sdk.CreateLogGroupCommand({ logGroupName: group });
+        await client.send(command, { abortSignal: signal });
+      }),
+    createStream: ({ group, stream }, signal) =>
+      call('CreateLogStream', signal, async ({ sdk, client }) => {
+        const command = new sdk.CreateLogStreamCommand({
+          logGroupName: group,
+          logStreamName: stream,
+        });
+        await client.send(command, { abortSignal: signal });
+      }),
+    [Symbol.dispose]: disconnect,
+  };
+}

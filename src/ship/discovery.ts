@@ -1,0 +1,132 @@
+// Which files there are: finds new ones, the generations that nobody saw, renames and deletions.
+import { messageOf } from '../errors.ts';
+import type { LogSource } from '../model.ts';
+import type { LogFileStat } from '../system/log-files.ts';
+import { targetOf, type FollowDeps, type Following, type Holder } from './follow.ts';
+import type { Followed } from './followed.ts';
+import { findGenerations, isYounger } from './generations.ts';
+import { noMatch } from './troubles.ts';
+
+type Found = { readonly path: string; readonly source: LogSource; readonly stat: LogFileStat };
+type Deps = FollowDeps & { readonly following: Following };
+
+/** Nobody writes to a deleted file for longer, and its space is waited for. */
+const forgetDeletedAfterMs = 30_000;
+/** A writer that never opens its log anew goes on with the renamed file for long. */
+const forgetRenamedAfterMs = 3_600_000;
+
+/** Looks for the files of all sources, and marks every file as worth a look. */
+export async function scan(
+  deps: Deps,
+  sources: readonly LogSource[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, following, shipperOf } = deps;
+  const fresh: Found[] = [];
+  const named = new Set<Followed>();
+  for (const found of await findAll(deps, sources, signal)) {
+    const file = following.find(found.stat, found.source);
+    if (file === undefined) fresh.push(found);
+    else {
+      file.path = found.path;
+      file.detachedAtMs = undefined;
+      named.add(file);
+    }
+  }
+  for (const file of following.files.values()) {
+    file.dirty = true;
+    if (!named.has(file)) file.detachedAtMs ??= clock.monotonicMs();
+  }
+  for (const found of fresh.toSorted((a, b) => a.stat.mtimeMs - b.stat.mtimeMs)) {
+    signal.throwIfAborted();
+    await followFresh(deps, found);
+  }
+  for (const file of following.files.values()) {
+    if (file.detachedAtMs === undefined) {
+      const { copied } = file;
+      following.setHolder(file.path, file.source, { ...file.tail.stat, copied, file });
+    }
+    shipperOf(targetOf(file.source)).wake();
+  }
+}
+
+/** Looks after the files that lost their names: has the last line been waited for, is all sent? */
+export async function tend(
+  { following, shipperOf, say }: Deps,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const file of following.files.values()) {
+    signal.throwIfAborted();
+    if (file.detachedAtMs === undefined) continue;
+    const { tail } = file;
+    await tail.refresh().catch((error: unknown) => say(file.path, messageOf(error)));
+    const quietMs = file.quietForMs() ?? 0;
+    const limitMs = tail.stat.links === 0 ? forgetDeletedAfterMs : forgetRenamedAfterMs;
+    if (quietMs >= limitMs && tail.acked.offset >= tail.stat.size) await following.letGo(file);
+    else if (!file.drained) {
+      file.dirty = true;
+      shipperOf(targetOf(file.source)).wake();
+    }
+  }
+}
+
+async function findAll(
+  { logFiles, say }: Deps,
+  sources: readonly LogSource[],
+  signal: AbortSignal,
+): Promise<readonly Found[]> {
+  const found: Found[] = [];
+  for (const source of sources) {
+    signal.throwIfAborted();
+    const pattern = `pattern ${source.filePath}`;
+    try {
+      const paths = await logFiles.expand(source.filePath);
+      say(pattern, paths.length === 0 ? noMatch : undefined);
+      for (const path of paths) {
+        const stat = await logFiles.stat(path);
+        if (stat !== undefined) found.push({ path, source, stat });
+      }
+    } catch (error) {
+      say(pattern, messageOf(error));
+    }
+  }
+  return found;
+}
+
+/** A new file. If another had its path before, that one comes first, and what came and went between the two. */
+async function followFresh(deps: Deps, { path, source, stat }: Found): Promise<void> {
+  const { following } = deps;
+  const before = following.holderOf(path, source);
+  let predecessor = before?.file;
+  // Where rotation is by copying, the generations are copies of what was sent.
+  if (before !== undefined && !before.copied) {
+    const missed = await findMissed(deps, { path, source, stat }, before);
+    // Names are moving just now: the next scan, of which the renames give word, tries again.
+    if (missed === undefined) return;
+    for (const one of missed) {
+      const { inode } = one.stat;
+      const input = { source, inode, detached: true, predecessor, onlyKnown: false };
+      const file = await following.follow({ path: one.path, ...input });
+      if (file === 'moved') return;
+      predecessor = file ?? predecessor;
+    }
+  }
+  const { inode } = stat;
+  await following.follow({ path, source, inode, detached: false, predecessor, onlyKnown: false });
+}
+
+/** The oldest first, with those that are followed already. undefined: cannot be told now. */
+async function findMissed(
+  { logFiles }: Deps,
+  { path, stat }: Found,
+  before: Holder,
+): Promise<readonly Pick<Found, 'path' | 'stat'>[] | undefined> {
+  const generations = await findGenerations(logFiles, path);
+  const current = generations?.find((one) => one.path === path);
+  if (current?.stat.inode !== stat.inode) return undefined;
+  const place = generations?.findIndex((one) => one.stat.inode === before.inode) ?? -1;
+  const later = place === -1 ? undefined : generations?.slice(place + 1);
+  return (later ?? generations)?.filter(
+    (one) => one !== current && (later !== undefined || isYounger(one.stat, before)),
+  );
+}

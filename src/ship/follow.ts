@@ -1,0 +1,176 @@
+// The files that are followed: begins with one where CloudWatch has it, remembers who had a path before, lets go.
+import { messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { LogSource } from '../model.ts';
+import type { Clock } from '../system/clock.ts';
+import type { LogFile, LogFiles, LogFileStat } from '../system/log-files.ts';
+import type { Checkpoint, Checkpoints } from './checkpoints.ts';
+import { createFollowed, type Followed } from './followed.ts';
+import { identify, resumePosition } from './identity.ts';
+import { targetKey, type LogTarget } from './log-target.ts';
+import type { Shipper } from './shipper.ts';
+import { createTail, startOfFile, type Position } from './tail.ts';
+import type { Troubles } from './troubles.ts';
+
+export type FollowDeps = {
+  readonly clock: Clock;
+  readonly logFiles: LogFiles;
+  readonly log: Log;
+  readonly checkpoints: Checkpoints;
+  readonly shipperOf: (target: LogTarget) => Shipper;
+  readonly say: Troubles['say'];
+};
+
+export type FollowInput = {
+  readonly path: string;
+  readonly source: LogSource;
+  /** What is expected under the path. */
+  readonly inode: string;
+  /** It has lost its name. */
+  readonly detached: boolean;
+  readonly predecessor: Followed | undefined;
+  /** Only if it is the very file of a checkpoint. */
+  readonly onlyKnown: boolean;
+};
+
+/** The file that had a path at the last look. */
+export type Holder = Pick<LogFileStat, 'inode' | 'birthNs' | 'mtimeMs'> & {
+  readonly copied: boolean;
+  /** undefined: it is gone. */
+  readonly file: Followed | undefined;
+};
+
+export type Following = AsyncDisposable & {
+  readonly files: ReadonlyMap<string, Followed>;
+  find(stat: LogFileStat, source: LogSource): Followed | undefined;
+  /**
+   * Also if it was followed already. `moved`: another file has the path now, or none. undefined: it cannot be read,
+   * which was said, or it is not the file of the checkpoint.
+   */
+  follow(input: FollowInput): Promise<Followed | 'moved' | undefined>;
+  holderOf(path: string, source: LogSource): Holder | undefined;
+  setHolder(path: string, source: LogSource, holder: Holder): void;
+  letGo(file: Followed): Promise<void>;
+};
+
+export function createFollowing(deps: FollowDeps): Following {
+  const { clock, logFiles, log, checkpoints, shipperOf, say } = deps;
+  /** By device, inode and target. */
+  const files = new Map<string, Followed>();
+  /** By path and target. */
+  const holders = new Map<string, Holder>();
+
+  type Start = {
+    readonly position: Position;
+    readonly copied: boolean;
+    readonly known: boolean;
+  };
+
+  const startOf = async (
+    file: LogFile,
+    stat: LogFileStat,
+    { path, source }: FollowInput,
+  ): Promise<Start> => {
+    const candidates = checkpoints.find(stat.inode, targetOf(source));
+    for (const checkpoint of candidates) {
+      const position = await resumePosition(file, stat, checkpoint);
+      if (position === undefined) continue;
+      // The numbers of devices change with a boot.
+      if (checkpoint.device !== stat.device) checkpoints.delete(checkpoint);
+      return { position, copied: checkpoint.copied, known: true };
+    }
+    const replaced = candidates.some(
+      ({ device, birthNs }) => device === stat.device && birthNs === stat.birthNs,
+    );
+    if (candidates.length > 0) {
+      log.info({ path }, 'the file or its content is another than before: sent from its beginning');
+    }
+    return { position: startOfFile, copied: replaced, known: false };
+  };
+
+  const begin = async (
+    file: LogFile,
+    input: FollowInput,
+  ): Promise<Followed | 'moved' | undefined> => {
+    const { path, source, detached, predecessor } = input;
+    const stat = await file.stat();
+    const key = keyOf(stat, source);
+    const { position, copied, known } = await startOf(file, stat, input);
+    const moved = stat.inode !== input.inode;
+    if (moved || files.has(key) || (input.onlyKnown && !known)) {
+      await file[Symbol.asyncDispose]();
+      return moved ? 'moved' : files.get(key);
+    }
+    const onReplaced = (): void => {
+      followed.copied = true;
+      log.info({ path: followed.path }, 'the file was truncated: read from its beginning');
+    };
+    const tail = createTail({ clock, file, onReplaced }, { position, stat });
+    const followed: Followed = createFollowed(clock, {
+      tail,
+      source,
+      path,
+      copied,
+      detached,
+      predecessor,
+      onError: say,
+    });
+    checkpoints.set(await checkpointOf(followed));
+    files.set(key, followed);
+    shipperOf(targetOf(source)).add(followed);
+    const { offset } = position;
+    log.info({ path, ...targetOf(source), offset, size: stat.size }, 'following a log file');
+    return followed;
+  };
+
+  return {
+    files,
+    find: (stat, source) => files.get(keyOf(stat, source)),
+    follow: async (input) => {
+      let file: LogFile | undefined;
+      try {
+        file = await logFiles.open(input.path);
+        return file === undefined ? 'moved' : await begin(file, input);
+      } catch (error) {
+        await file?.[Symbol.asyncDispose]();
+        say(input.path, messageOf(error));
+        return undefined;
+      }
+    },
+    holderOf: (path, source) => holders.get(holderKey(path, source)),
+    setHolder: (path, source, holder) => void holders.set(holderKey(path, source), holder),
+    letGo: async (file) => {
+      const { path, source, tail } = file;
+      files.delete(keyOf(tail.stat, source));
+      shipperOf(targetOf(source)).remove(file);
+      if (holders.get(holderKey(path, source))?.file === file) {
+        holders.delete(holderKey(path, source));
+      }
+      checkpoints.delete({ ...tail.stat, ...targetOf(source) });
+      say(path, undefined);
+      await tail[Symbol.asyncDispose]();
+      log.info({ path }, 'a log file that was renamed or deleted is read to its end');
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const file of files.values()) await file.tail[Symbol.asyncDispose]();
+      files.clear();
+    },
+  };
+}
+
+export async function checkpointOf({ tail, source, path, copied }: Followed): Promise<Checkpoint> {
+  const identity = await identify(tail);
+  return { ...targetOf(source), source: source.filePath, path, copied, ...identity };
+}
+
+export function targetOf(source: LogSource): LogTarget {
+  return { group: source.logGroupName, stream: source.logStreamName };
+}
+
+function keyOf({ device, inode }: LogFileStat, source: LogSource): string {
+  return `${device} ${inode} ${targetKey(targetOf(source))}`;
+}
+
+function holderKey(path: string, source: LogSource): string {
+  return `${targetKey(targetOf(source))} ${path}`;
+}

@@ -1,0 +1,58 @@
+// Which file is this? Knows a file again by inode, birth, a hash of its head and a hash of the bytes before the offset.
+// The device is only a hint: its number may change with a boot. An inode alone proves nothing, since it is used again.
+import { createHash } from 'node:crypto';
+import type { LogFileStat } from '../system/log-files.ts';
+import type { Position, Tail } from './tail.ts';
+
+/** What a checkpoint remembers of a file. */
+export type FileIdentity = {
+  readonly inode: string;
+  readonly device: string;
+  readonly birthNs: string | undefined;
+  readonly headBytes: number;
+  readonly headHash: string;
+  readonly offset: number;
+  readonly markerBytes: number;
+  readonly markerHash: string;
+};
+
+type Readable = { read(position: number, length: number): Promise<Buffer> };
+
+const maxHeadBytes = 1024;
+
+/** Of what CloudWatch has of the file. Throws `disk`. */
+export async function identify(tail: Tail): Promise<FileIdentity> {
+  const { acked, stat } = tail;
+  const head = await tail.readBytes(0, Math.min(maxHeadBytes, acked.offset));
+  return {
+    inode: stat.inode,
+    device: stat.device,
+    birthNs: stat.birthNs,
+    headBytes: head.length,
+    headHash: hashOf(head),
+    offset: acked.offset,
+    markerBytes: acked.marker.length,
+    markerHash: hashOf(acked.marker),
+  };
+}
+
+/** Where to go on in an open file; undefined: it is not the file of that identity. Throws `disk`. */
+export async function resumePosition(
+  file: Readable,
+  stat: LogFileStat,
+  identity: FileIdentity,
+): Promise<Position | undefined> {
+  const { offset, headBytes, markerBytes, birthNs } = identity;
+  if (stat.inode !== identity.inode || stat.size < offset) return undefined;
+  if (stat.birthNs !== undefined && birthNs !== undefined && stat.birthNs !== birthNs) {
+    return undefined;
+  }
+  if (hashOf(await file.read(0, headBytes)) !== identity.headHash) return undefined;
+  const marker = await file.read(offset - markerBytes, markerBytes);
+  return hashOf(marker) === identity.markerHash ? { generation: 0, offset, marker } : undefined;
+}
+
+/** Not the content itself: state files are no place for lines of a log. */
+function hashOf(data: Buffer): string {
+  return createHash('sha256').update(data).digest('hex').slice(0, 32);
+}

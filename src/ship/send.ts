@@ -1,0 +1,178 @@
+// Brings one batch into CloudWatch, however long it takes: what comes back is accepted or refused for good, never lost.
+import { BerthError, hasCode, messageOf } from '../errors.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Random } from '../system/random.ts';
+import { backoffMs, type Backoff } from '../system/retry.ts';
+import { restampEvents, truncateEvent, type LogEvent } from './batch.ts';
+import type { CloudWatchLogs, Rejection } from './cloudwatch.ts';
+import type { CreateTarget } from './create-target.ts';
+import { badTargetName, type LogTarget } from './log-target.ts';
+import { createWake } from './wake.ts';
+
+export type Refused = { readonly event: LogEvent; readonly reason: string };
+export type Sent = {
+  readonly accepted: number;
+  /** Calls that were answered with success. */
+  readonly calls: number;
+  readonly refused: readonly Refused[];
+};
+
+export type SendDeps = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly cloudwatch: CloudWatchLogs;
+  readonly createTarget: CreateTarget;
+  /** After each failed attempt. */
+  readonly onFailure: (error: BerthError, delayMs: number) => void;
+};
+
+export type SendInput = {
+  readonly target: LogTarget;
+  /** One batch, as batch.ts makes it. */
+  readonly events: readonly LogEvent[];
+  /** Aborted: shipping is about to end. Waits are cut short, and what needs a person is not tried again. */
+  readonly ending: AbortSignal;
+};
+
+/** A batch of this many events, each refused alone and none accepted, does not condemn the events but the target. */
+const condemnAtMost = 8;
+/** The limit of an event before April 2025, and in China still. */
+const oldMaxEventBytes = 256 * 1024 - 26;
+const endingRetryMs = 500;
+
+/** Nothing has arrived: cheap to try often, so that logs flow again within 5 s of the network. */
+const networkBackoff: Backoff = { firstMs: 200, factor: 2, capMs: 5_000 };
+const serverBackoff: Backoff = { firstMs: 500, factor: 2, capMs: 60_000 };
+/** Somebody has to put it right: permission, key, quota, name. */
+const personBackoff: Backoff = { firstMs: 60_000, factor: 2, capMs: 15 * 60_000 };
+
+type Tally = { accepted: number; calls: number; readonly refused: Refused[] };
+
+/**
+ * Retries for ever. Rejects with the signal's reason; once `input.ending` is aborted also with the BerthError of a
+ * target that needs a person. Then nothing is known of the batch, and it has to be sent again.
+ */
+export async function sendEvents(
+  deps: SendDeps,
+  { target, events, ending }: SendInput,
+  signal: AbortSignal,
+): Promise<Sent> {
+  const tally: Tally = { accepted: 0, calls: 0, refused: [] };
+  const wake = createWake(deps.clock);
+  ending.addEventListener('abort', wake.ring, { once: true });
+  try {
+    await deliver(events, false);
+    return tally;
+  } finally {
+    ending.removeEventListener('abort', wake.ring);
+  }
+
+  async function deliver(part: readonly LogEvent[], isolating: boolean): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await attemptOnce(part, true);
+        return;
+      } catch (caught) {
+        signal.throwIfAborted();
+        const error = caught instanceof BerthError ? caught : unexpected(caught);
+        // The target is condemned: the whole batch is sent again one day.
+        if (isolating && error.code === 'log-rejected') throw error;
+        const needsPerson = backoffOf(error) === personBackoff;
+        if (ending.aborted && needsPerson) throw error;
+        const planMs = backoffMs(backoffOf(error), attempt, deps.random);
+        const delayMs = ending.aborted ? Math.min(planMs, endingRetryMs) : planMs;
+        deps.onFailure(error, delayMs);
+        await wake.wait(delayMs, signal);
+      }
+    }
+  }
+
+  async function attemptOnce(part: readonly LogEvent[], mayCreate: boolean): Promise<void> {
+    const bad = badTargetName(target);
+    if (bad !== undefined) {
+      throw new BerthError(
+        'aws-invalid',
+        `cannot send logs: ${bad}; change it in the configuration`,
+      );
+    }
+    const stamped = restampEvents(part, deps.clock.nowMs());
+    try {
+      settle(stamped, await deps.cloudwatch.putEvents(target, stamped, signal));
+    } catch (error) {
+      if (hasCode(error, 'log-exists')) settle(stamped, undefined);
+      else if (hasCode(error, 'log-rejected', 'log-too-large')) await isolate(stamped, error);
+      else if (hasCode(error, 'log-target-missing') && mayCreate) {
+        await deps.createTarget(target, signal);
+        await attemptOnce(part, false);
+      } else throw error;
+    }
+  }
+
+  function settle(part: readonly LogEvent[], rejection: Rejection | undefined): void {
+    const refused = rejection === undefined ? [] : refusedEvents(part, rejection);
+    tally.calls++;
+    tally.accepted += part.length - refused.length;
+    tally.refused.push(...refused);
+  }
+
+  /** Halves the batch until the event that CloudWatch dislikes stands alone. */
+  async function isolate(part: readonly LogEvent[], error: BerthError): Promise<void> {
+    if (part.length > 1) {
+      const middle = Math.ceil(part.length / 2);
+      await deliver(part.slice(0, middle), true);
+      await deliver(part.slice(middle), true);
+      return;
+    }
+    const event = part[0]!;
+    if (event.bytes > oldMaxEventBytes) {
+      await deliver([truncateEvent(event, oldMaxEventBytes)], true);
+      return;
+    }
+    tally.refused.push({ event, reason: error.message });
+    if (tally.accepted === 0 && tally.refused.length >= condemnAtMost) {
+      tally.refused.length = 0;
+      throw new BerthError(
+        'log-rejected',
+        `cannot send logs to ${target.group} ${target.stream}: CloudWatch refuses one line after the other, so they are kept; look at the log group (${error.message})`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+function refusedEvents(
+  events: readonly LogEvent[],
+  { tooOldEnd, expiredEnd, tooNewStart }: Rejection,
+): readonly Refused[] {
+  return events.flatMap((event, index) => {
+    if (index < tooOldEnd) return [{ event, reason: 'older than 14 days' }];
+    if (index < expiredEnd) return [{ event, reason: 'older than the retention of the log group' }];
+    if (index >= tooNewStart) {
+      return [{ event, reason: 'more than 2 hours in the future: set the clock' }];
+    }
+    return [];
+  });
+}
+
+function backoffOf(error: BerthError): Backoff {
+  switch (error.code) {
+    case 'aws-unknown-outcome':
+      return networkBackoff;
+    case 'aws-unavailable':
+      return error.details['status'] === undefined ? networkBackoff : serverBackoff;
+    case 'aws-throttled':
+    case 'aws-credentials':
+    case 'credentials-missing':
+    case 'log-target-missing':
+      return serverBackoff;
+    default:
+      return error.retryable ? serverBackoff : personBackoff;
+  }
+}
+
+function unexpected(error: unknown): BerthError {
+  return new BerthError('aws-unavailable', `cannot send logs: ${messageOf(error)}`, {
+    cause: error,
+    retryable: true,
+  });
+}

@@ -1,0 +1,63 @@
+// One inotify watch per folder in which log files are or may come.
+import { dirname, join } from 'node:path';
+import type { LogFiles } from '../system/log-files.ts';
+
+export type Watches = Disposable & {
+  /** Watches these folders and no other. */
+  update(folders: ReadonlySet<string>): Promise<void>;
+  /** Every wanted folder tells of its changes; otherwise look by yourself, often. */
+  readonly complete: boolean;
+};
+
+export type WatchesDeps = {
+  readonly logFiles: LogFiles;
+  /** A file came, went or was renamed. */
+  readonly onList: () => void;
+  /** A file grew or shrank. */
+  readonly onData: (path: string) => void;
+};
+
+export function createWatches({ logFiles, onList, onData }: WatchesDeps): Watches {
+  const watches = new Map<string, { readonly watch: Disposable; readonly inode: string }>();
+  let complete = false;
+
+  const drop = (folder: string): void => {
+    watches.get(folder)?.watch[Symbol.dispose]();
+    watches.delete(folder);
+  };
+
+  return {
+    update: async (folders) => {
+      for (const folder of watches.keys()) if (!folders.has(folder)) drop(folder);
+      complete = true;
+      for (const folder of folders) {
+        // A folder that was deleted and made anew is another one, of which the old watch says nothing.
+        const inode = await logFiles.folderInode(folder);
+        if (watches.get(folder)?.inode !== inode) drop(folder);
+        if (watches.has(folder)) continue;
+        const watch =
+          inode === undefined
+            ? undefined
+            : logFiles.watch(folder, (kind, name) => {
+                if (kind === 'lost') drop(folder);
+                if (kind === 'data' && name !== undefined) onData(join(folder, name));
+                else onList();
+              });
+        if (watch === undefined || inode === undefined) complete = false;
+        else watches.set(folder, { watch, inode });
+      }
+    },
+    get complete() {
+      return complete;
+    },
+    [Symbol.dispose]: () => {
+      for (const folder of watches.keys()) drop(folder);
+    },
+  };
+}
+
+/** The folder of a pattern as far as it is free of wildcards: new files and folders show there. */
+export function folderOfPattern(pattern: string): string {
+  const wildcard = pattern.search(/[*?[{]|[!+@]\(/);
+  return dirname(wildcard === -1 ? pattern : `${pattern.slice(0, wildcard)}x`);
+}

@@ -1,0 +1,185 @@
+// Log files in a folder of their own, the local CloudWatch Logs over HTTP, and shipping between them.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, vi } from 'vitest';
+import type { LogSource } from '../../src/model.ts';
+import { startShipping, type ShipDeps, type Shipping } from '../../src/ship/ship.ts';
+import { systemClock, type Clock } from '../../src/system/clock.ts';
+import { systemFiles } from '../../src/system/files.ts';
+import { systemLogFiles } from '../../src/system/log-files.ts';
+import { createHastyClock } from '../fakes/hasty-clock.ts';
+import { createMemoryLog, type MemoryLog } from '../fakes/log.ts';
+import { createSeededRandom } from '../fakes/random.ts';
+import { scratch } from '../lab/environment.ts';
+import { createFront, type Front } from '../lab/front.ts';
+import { createLogsService, type LabLogs } from '../lab/logs.ts';
+import { AwsFault, type LabCall } from '../lab/service.ts';
+
+export type RigOptions = {
+  readonly labClock?: Clock;
+  /** Groups that nobody may touch. */
+  readonly deniedGroups?: readonly string[];
+  /** How much faster berth waits. */
+  readonly haste?: number;
+};
+
+export type StartOptions = {
+  readonly sources?: readonly LogSource[];
+  readonly forceFlushMs?: number;
+  readonly deps?: Partial<ShipDeps>;
+};
+
+export type Rig = AsyncDisposable & {
+  readonly folder: string;
+  readonly stateDir: string;
+  readonly front: Front;
+  readonly logs: LabLogs;
+  readonly log: MemoryLog;
+  path(name: string): string;
+  source(pattern: string, group?: string, stream?: string): LogSource;
+  start(options?: StartOptions): Shipping;
+  /** Ends shipping; fails if that takes over 5 s. */
+  stop(shipping: Shipping): Promise<void>;
+  /** Messages that arrived. */
+  arrived(group?: string, stream?: string): readonly string[];
+  calls(action: string): readonly LabCall[];
+  /** Waits until every line is there, then compares: `intact`, if they came in order and each once. */
+  delivery(lines: readonly string[]): Promise<Delivery>;
+  deadLetters(): readonly Readonly<Record<string, unknown>>[];
+  logged(): readonly unknown[];
+};
+
+export type Delivery = {
+  /** The first ones, at most five. */
+  readonly missing: readonly string[];
+  readonly unwritten: readonly string[];
+  /** The first line that came, for the first time, before one that was written earlier. */
+  readonly misplaced: string | undefined;
+  readonly repeats: number;
+};
+
+export const intact: Delivery = { missing: [], unwritten: [], misplaced: undefined, repeats: 0 };
+
+export const instanceId = 'i-0123456789abcdef0';
+export const credentials = {
+  accessKeyId: 'AKIALAB',
+  secretAccessKey: 'secret',
+  sessionToken: 'token',
+};
+const waitMs = 15_000;
+
+export async function createRig(options: RigOptions = {}): Promise<Rig> {
+  const folder = mkdtempSync(join(scratch, 'berth-ship-'));
+  const stateDir = join(folder, 'state');
+  const logs = createLogsService({ clock: options.labClock ?? systemClock });
+  const front = await createFront({
+    host: '127.0.0.1',
+    port: 0,
+    clock: systemClock,
+    services: { logs },
+    identify: () => ({ instanceId, instanceArn: undefined }),
+    authorize: (_service, { input }) => {
+      if (options.deniedGroups?.includes(String(input['logGroupName'])) === true) {
+        throw new AwsFault(400, 'AccessDeniedException', 'not authorized');
+      }
+    },
+  });
+  process.env['AWS_ENDPOINT_URL'] = front.endpoint;
+  const log = createMemoryLog();
+  const started: Shipping[] = [];
+  const path = (name: string): string => join(folder, name);
+  const source: Rig['source'] = (pattern, group = 'app', stream = 'i-1') => ({
+    filePath: path(pattern),
+    logGroupName: group,
+    logStreamName: stream,
+  });
+  const arrived = (group = 'app', stream = 'i-1'): readonly string[] =>
+    logs.events(group, stream).map(({ message }) => message);
+
+  return {
+    folder,
+    stateDir,
+    front,
+    logs,
+    log,
+    path,
+    source,
+    arrived,
+    start: ({ sources = [source('app.log')], forceFlushMs = 50, deps } = {}) => {
+      const shipping = startShipping(
+        {
+          clock: createHastyClock(options.haste ?? 20),
+          random: createSeededRandom(1),
+          files: systemFiles,
+          logFiles: systemLogFiles,
+          log,
+          ...deps,
+        },
+        {
+          logs: { sources, forceFlushMs },
+          instanceId,
+          stateDir,
+          access: {
+            region: 'eu-central-1',
+            credentials: async () => ({ ...credentials, expiresAtMs: Date.now() + 3_600_000 }),
+          },
+        },
+        new AbortController().signal,
+      );
+      started.push(shipping);
+      return shipping;
+    },
+    stop: async (shipping) => {
+      await shipping.stop(AbortSignal.timeout(5_000));
+    },
+    calls: (action) => front.calls.filter((call) => call.action === action),
+    delivery: async (lines) => {
+      const missing = (): readonly string[] => {
+        const there = new Set(arrived());
+        return lines.filter((line) => !there.has(line)).slice(0, 5);
+      };
+      await vi
+        .waitFor(() => expect(missing()).toEqual([]), { timeout: waitMs, interval: 20 })
+        .catch(() => undefined);
+      const all = arrived();
+      const wanted = new Set(lines);
+      const first = [...new Set(all)];
+      return {
+        missing: missing(),
+        unwritten: all.filter((line) => !wanted.has(line)).slice(0, 5),
+        misplaced: first.find((line, index) => line !== lines[index]),
+        repeats: all.length - first.length,
+      };
+    },
+    deadLetters: () => {
+      try {
+        return readFileSync(join(stateDir, instanceId, 'dead-letters.jsonl'), 'utf8')
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line) as Record<string, unknown>);
+      } catch {
+        return [];
+      }
+    },
+    logged: () => log.lines.map(({ msg }) => msg),
+    [Symbol.asyncDispose]: async () => {
+      front.clearFaults();
+      const now = AbortSignal.abort(new Error('the test is over'));
+      await Promise.allSettled(started.map((shipping) => shipping.stop(now)));
+      await front[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Unique lines, so that order and repeats can be seen. */
+export function numbered(from: number, count: number, prefix = 'line'): readonly string[] {
+  return Array.from(
+    { length: count },
+    (_, index) => `${prefix} ${String(from + index).padStart(7, '0')}`,
+  );
+}
+
+export function textOf(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join('');
+}
