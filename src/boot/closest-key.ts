@@ -11,9 +11,8 @@ export function closestKey(key: string, known: readonly string[]): string | unde
   return best !== undefined && best.distance <= limit ? best.key : undefined;
 }
 
-/** Longer input is cut: nobody mistypes a key by this much. */
 function plain(key: string): string {
-  return key.slice(0, 64).toLowerCase().replaceAll(/[_-]/g, '');
+  return key.toLowerCase().replaceAll(/[_-]/g, '');
 }
 
 /** Levenshtein: insertions, deletions and replacements, one row at a time. */

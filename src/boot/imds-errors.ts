@@ -7,12 +7,17 @@ export const tokenPath = 'api/token';
 const turnOn =
   'aws ec2 modify-instance-metadata-options --http-endpoint enabled --http-tokens required';
 
-/** No HTTP answer at all. */
-export function noAnswer(endpoint: string, path: string, error: unknown): BerthError {
-  if (isErrno(error, 'ECONNRESET', 'EPIPE')) {
+/** No HTTP answer at all. `known`: this endpoint has answered before. */
+export function noAnswer(
+  endpoint: string,
+  path: string,
+  known: boolean,
+  error: unknown,
+): BerthError {
+  if (known || isErrno(error, 'ECONNRESET', 'EPIPE')) {
     return new BerthError(
       'imds-unavailable',
-      `cannot read ${path} from the metadata service at ${endpoint}: it closed the connection`,
+      `cannot read ${path} from the metadata service at ${endpoint}: ${messageOf(error)}; try again later`,
       { cause: error, retryable: true },
     );
   }

@@ -63,13 +63,13 @@ export function createImds(deps: ImdsDeps, input: ImdsInput): Imds {
   let failingSinceMs: number | undefined;
 
   const call = async (
-    endpoint: string,
+    from: string,
     method: 'GET' | 'PUT',
     path: string,
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<HttpResponse> => {
-    const url = `${endpoint}/latest/${path}`;
+    const url = `${from}/latest/${path}`;
     const limits = { connectTimeoutMs, timeoutMs: requestTimeoutMs, maxBytes };
     try {
       return await slots.run(() =>
@@ -77,7 +77,7 @@ export function createImds(deps: ImdsDeps, input: ImdsInput): Imds {
       );
     } catch (error) {
       signal.throwIfAborted();
-      throw noAnswer(endpoint, path, error);
+      throw noAnswer(from, path, from === endpoint, error);
     }
   };
 

@@ -7,7 +7,7 @@ const known = ['pool', 'releaseOnStop', 'agent', 'logs', 'metrics'];
 describe('closestKey', () => {
   test.each([
     ['pooll', 'pool'],
-    ['Pool', 'pool'],
+    ['POOL', 'pool'],
     ['log', 'logs'],
     ['release_on_stop', 'releaseOnStop'],
     ['metric', 'metrics'],

@@ -91,6 +91,7 @@ describe('readIdentity', () => {
     [`${eniPath}/subnet-id`, 'SECRET'],
     [`${eniPath}/vpc-id`, 'SECRET'],
     [`${eniPath}/subnet-ipv4-cidr-block`, '10.0.0.0/SECRET'],
+    [`${eniPath}/subnet-ipv4-cidr-block`, 'SECRET/24'],
     [`${eniPath}/subnet-ipv6-cidr-blocks`, 'SECRET'],
   ])('garbage in %s is named, not repeated', async (path, body) => {
     world.server.dials.overrides.set(path, { status: 200, body });

@@ -172,6 +172,16 @@ describe('giving up', () => {
     });
   });
 
+  test('it was there before: unavailable, and no advice to turn it on', async () => {
+    const imds = client({ requestTimeoutMs: 20 });
+    await imds.readText(path, signal);
+    server.dials.delayMs = 50;
+    await expect(imds.readText(path, signal)).rejects.toMatchObject({
+      code: 'imds-unavailable',
+      message: expect.stringMatching(/: no answer within 20 ms; try again later$/),
+    });
+  });
+
   test('version 1 only: refused at once, and never used', async () => {
     server.dials.mode = 'v1-only';
     await expect(client().readText(path, signal)).rejects.toMatchObject({

@@ -249,6 +249,13 @@ describe('when Parameter Store is out of reach', () => {
     await expect(load()).rejects.toMatchObject({ code: 'config-unavailable', retryable: true });
   });
 
+  test('that is not the same as refused', async () => {
+    put('/berth/config', { pool: 'web' });
+    await load();
+    store.mayRead = false;
+    await expect(load()).rejects.toMatchObject({ code: 'config-denied' });
+  });
+
   test('the copy of another parameter is not used', async () => {
     put('/berth/config', { pool: 'web' });
     await load();
@@ -299,7 +306,8 @@ describe('the last good configuration', () => {
   });
 
   test('is kept for parameters alone', async () => {
-    userData('#cloud-config\nberth: {pool: web}\n');
+    configFlag = join(stateDir, 'config.json');
+    await writeFile(configFlag, '{}');
     await load();
     expect(await systemFiles.readText(lastGoodPath())).toBeUndefined();
   });

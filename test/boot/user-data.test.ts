@@ -15,6 +15,9 @@ const multipart = (type: string, body: string, encoding = '7bit') =>
 MIME-Version: 1.0
 
 preamble
+
+#cloud-config
+berth: {pool: preamble}
 --===b==
 Content-Type: text/x-shellscript; charset="us-ascii"
 
@@ -93,6 +96,8 @@ describe('not for us', () => {
     ['a list', '#cloud-config\n- berth\n'],
     ['something like cloud-config', '#cloud-config-archive\n- berth: x\n'],
     ['binary', Buffer.from([0xff, 0xfe, 0, 1, 2, 3])],
+    ['a document with broken UTF-8', Buffer.concat([Buffer.from(document), Buffer.of(0xff)])],
+    ['wrappings without end', gzipSync(gzipSync(gzipSync(gzipSync(document))))],
     ['a multipart without end or parts', 'Content-Type: multipart/mixed; boundary=x\n\n'],
     ['a multipart without boundary', 'Content-Type: multipart/mixed\n\nberth: x'],
     ['20 KB of letters', 'A'.repeat(20_000)],
