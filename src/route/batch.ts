@@ -1,5 +1,6 @@
 // Changes of the kernel's state: lines of `ip -batch`, one run per family, IPv4 first since it brings the link up.
-import { batchError, familyFlag, runIp, type Family, type IpDeps } from './ip-command.ts';
+import { runIp } from '../system/iproute.ts';
+import { batchError, familyFlag, type Family, type IpDeps } from './ip-command.ts';
 
 /** In the order of execution. Lines of both families cannot share a batch: `ip` takes the family once. */
 export type Batches = { readonly [family in Family]: readonly string[] };

@@ -30,7 +30,7 @@ function diffFamily(
   const wanted = wantedOf(plan, family);
   const addresses = diffAddresses(plan, state[family], family, wanted);
   // Routes go with the address that is their source, so they may be listed in the state and yet be gone by then.
-  const routesLost = addresses.remake.length > 0;
+  const routesLost = addresses.first.length > 0;
   const addRoutes = (routes: readonly RouteState[], all: boolean): readonly string[] =>
     routes
       .filter((route) => all || !includes(state[family].routes, route))
@@ -41,7 +41,7 @@ function diffFamily(
       .filter((rule) => !includes(state[family].rules, rule))
       .map((rule) => ruleLine('add', rule)),
     ...linkUp,
-    ...addresses.remake,
+    ...addresses.first,
     ...addresses.add,
     ...addRoutes(wanted.deviceRoutes, routesLost),
     // Before the addresses, with which they would go.
@@ -61,21 +61,31 @@ function diffAddresses(
   state: FamilyState,
   family: Family,
   wanted: Wanted,
-): Readonly<Record<'remake' | 'add' | 'remove', readonly string[]>> {
+): Readonly<Record<'first' | 'add' | 'remove', readonly string[]>> {
   const line = (verb: 'replace' | 'del', address: string): string =>
     addressLine(verb, { address, ifname: plan.ifname, family });
   const found = (address: string) => state.addresses.find((entry) => entry.address === address);
+  const strays = state.addresses
+    .map(({ address }) => address)
+    .filter((address) => !wanted.addresses.includes(address));
+  // Deleting it takes along the other addresses of its subnet, so it cannot wait until they are there.
+  const isFirstOfSubnet = (address: string): boolean =>
+    family === 'ipv4' && !address.endsWith('/32');
   return {
-    // `replace` changes lifetimes only: to get its route out of main, the address has to go for a moment.
-    remake: wanted.addresses
-      .filter((address) => found(address)?.noPrefixRoute === false || found(address)?.unusable)
-      .flatMap((address) => [line('del', address), line('replace', address)]),
+    first: [
+      ...strays.filter(isFirstOfSubnet).map((address) => line('del', address)),
+      // `replace` changes lifetimes only: to get its route out of main, the address has to go for a moment.
+      ...wanted.addresses
+        .filter((address) => found(address)?.noPrefixRoute === false || found(address)?.unusable)
+        .flatMap((address) => [line('del', address), line('replace', address)]),
+    ],
     add: wanted.addresses
-      .filter((address) => found(address) === undefined || found(address)?.dynamic)
+      .filter((address) => {
+        const entry = found(address);
+        return entry === undefined || entry.dynamic || entry.secondary;
+      })
       .map((address) => line('replace', address)),
-    remove: state.addresses
-      .filter(({ address }) => !wanted.addresses.includes(address))
-      .map(({ address }) => line('del', address)),
+    remove: strays.filter((address) => !isFirstOfSubnet(address)).map((a) => line('del', a)),
   };
 }
 

@@ -1,29 +1,13 @@
-// Runs iproute2 and says what its failures mean.
-import { BerthError, hasCode } from '../errors.ts';
-import type { ExecResult, Exec } from '../system/exec.ts';
+// What iproute2 answers to a batch that reads, and what its failures mean.
+import { BerthError } from '../errors.ts';
+import type { Exec } from '../system/exec.ts';
+import { runIp } from '../system/iproute.ts';
 
 export type IpDeps = { readonly exec: Exec };
 export type Family = 'ipv4' | 'ipv6';
 
-const timeoutMs = 10_000;
-
 export function familyFlag(family: Family): '-4' | '-6' {
   return family === 'ipv4' ? '-4' : '-6';
-}
-
-/** Whatever its exit code. Throws `command-missing`, `timeout`. */
-export async function runIp(
-  deps: IpDeps,
-  input: { readonly args: readonly string[]; readonly stdin?: string },
-  signal: AbortSignal,
-): Promise<ExecResult> {
-  try {
-    const { args, stdin } = input;
-    return await deps.exec.run({ argv: ['ip', ...args], stdin, timeoutMs }, signal);
-  } catch (error) {
-    if (!hasCode(error, 'command-missing')) throw error;
-    throw new BerthError('command-missing', 'cannot run "ip": install iproute2', { cause: error });
-  }
 }
 
 export type Json = Readonly<Record<string, unknown>>;

@@ -31,6 +31,8 @@ export type AddressState = {
   readonly noPrefixRoute: boolean;
   /** Came with a lifetime, from DHCP or a router. */
   readonly dynamic: boolean;
+  /** IPv4: goes when the first address of its subnet and length goes. */
+  readonly secondary: boolean;
   /** IPv6 duplicate detection has not finished, or found one. */
   readonly unusable: boolean;
 };
@@ -145,6 +147,7 @@ export function parseAddresses(link: Json, family: Family): readonly AddressStat
       address: `${entry['local'] as string}/${entry['prefixlen'] as number}`,
       noPrefixRoute: entry['noprefixroute'] === true,
       dynamic: entry['dynamic'] === true,
+      secondary: entry['secondary'] === true,
       unusable: entry['tentative'] === true || entry['dadfailed'] === true,
     }));
 }

@@ -1,6 +1,7 @@
 // Asks the kernel which way packets would go, without sending any (routing.md section 4, checks 4 to 6).
 import type { RoutePlan } from '../model.ts';
-import { familyFlag, runIp, type Family, type IpDeps } from './ip-command.ts';
+import { runIp } from '../system/iproute.ts';
+import { familyFlag, type Family, type IpDeps } from './ip-command.ts';
 import { mainTable, scopeLink, typeLocal, typeUnicast, type KernelState } from './kernel-state.ts';
 
 export type Lookup = {

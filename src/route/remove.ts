@@ -4,8 +4,13 @@ import type { RoutePlan } from '../model.ts';
 import type { Devices } from '../system/devices.ts';
 import { applyBatches, commandLines, type Batches } from './batch.ts';
 import type { IpDeps } from './ip-command.ts';
-import { loadKernelState, type FamilyState, type KernelState } from './kernel-state.ts';
-import { ruleLine } from './lines.ts';
+import {
+  loadKernelState,
+  typeUnreachable,
+  type FamilyState,
+  type KernelState,
+} from './kernel-state.ts';
+import { routeLine, ruleLine } from './lines.ts';
 
 export type RemoveInput = Pick<RoutePlan, 'mac' | 'table' | 'priority'>;
 
@@ -55,9 +60,16 @@ function familyLines(
   { table, priority }: Pick<RemoveInput, 'table' | 'priority'>,
   state: FamilyState,
 ): readonly string[] {
-  const rules = state.rules
-    .filter((rule) => rule.table === table && rule.priority === priority)
-    .map((rule) => ruleLine('del', rule));
-  const hasRoutes = state.routes.some((route) => route.table === table);
-  return [...rules, ...(hasRoutes ? [`route flush table ${table}`] : [])];
+  const rules = state.rules.filter((rule) => rule.table === table && rule.priority === priority);
+  const routes = state.routes.filter((route) => route.table === table);
+  return [
+    ...rules.map((rule) => ruleLine('del', rule)),
+    // `flush` leaves the last resort of IPv6, which looks to it like one that kernels make by themselves.
+    ...routes
+      .filter((route) => route.type === typeUnreachable)
+      .map((route) => routeLine('del', route)),
+    ...(routes.some((route) => route.type !== typeUnreachable)
+      ? [`route flush table ${table}`]
+      : []),
+  ];
 }

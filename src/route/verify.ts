@@ -8,6 +8,7 @@ import { verifyGateway } from './gateway.ts';
 import type { IpDeps } from './ip-command.ts';
 import { loadKernelState, type KernelState, type RuleState } from './kernel-state.ts';
 import { askLookups, judgeLookups, planLookups } from './lookups.ts';
+import { settle } from './settle.ts';
 import { verifySysctls, type SysctlDeps } from './sysctls.ts';
 
 export type VerifyDeps = IpDeps & SysctlDeps & { readonly clock: Clock };
@@ -33,11 +34,12 @@ export async function verifyState(
   const wrong = [...judgeState(plan, state), ...(await verifySysctls(deps, plan.ifname))];
   if (wrong.length > 0) return wrong;
   try {
-    const ways = await Promise.all([
-      ...families.map((family) => verifyWays(deps, { plan, state, family }, signal)),
-      verifyGateway(deps, plan, signal),
-    ]);
-    return ways.flat();
+    // The gateway needs a moment to answer, and IPv6 to use a new address.
+    const checks = [
+      ...families.map((family) => () => verifyWays(deps, { plan, state, family }, signal)),
+      () => verifyGateway(deps, plan, signal),
+    ];
+    return (await Promise.all(checks.map((check) => settle(deps, check, signal)))).flat();
   } catch (error) {
     if (!hasCode(error, 'device-missing')) throw error;
     return [`the device ${plan.ifname} is gone`];

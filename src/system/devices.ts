@@ -3,6 +3,7 @@ import { BerthError } from '../errors.ts';
 import type { Device } from '../model.ts';
 import type { Clock } from './clock.ts';
 import type { Exec } from './exec.ts';
+import { runIp } from './iproute.ts';
 
 /** A device as the kernel describes it. */
 export type Link = Device & {
@@ -32,12 +33,12 @@ const sweepsMs = [50, 200, 1_000, 2_000] as const;
 
 export function createDevices(deps: { readonly exec: Exec; readonly clock: Clock }): Devices {
   const list = async (signal: AbortSignal): Promise<readonly Link[]> => {
-    const argv = ['ip', '-json', '-details', 'link', 'show'] as const;
-    const result = await deps.exec.run({ argv, stdin: undefined, timeoutMs: 5_000 }, signal);
+    const args = ['-json', '-details', 'link', 'show'];
+    const result = await runIp(deps, { args }, signal);
     if (result.code !== 0) {
       throw new BerthError(
         'command-failed',
-        `cannot list the network devices: "${argv.join(' ')}" says ${result.stderr.trim()}; berth needs iproute2 4.18 or later`,
+        `cannot list the network devices: "ip ${args.join(' ')}" says ${result.stderr.trim()}; berth needs iproute2 4.18 or later`,
         { retryable: true },
       );
     }

@@ -75,7 +75,9 @@ export function createKernelTables(): KernelTables {
   const changeRoute = (verb: string, words: string[], tables: Tables, family: Family): void => {
     if (verb === 'flush') {
       const table = Number(pairs(words, ['table'], [])['table']);
-      tables.routes = tables.routes.filter((route) => route.table !== table);
+      // `ip -6 route flush` spares an unreachable default of the last metric.
+      const isSpared = (route: RouteState): boolean => family === 'ipv6' && route.type === '7';
+      tables.routes = tables.routes.filter((route) => route.table !== table || isSpared(route));
       return;
     }
     const type = routeTypes[words[0]!] ?? '1';

@@ -108,8 +108,17 @@ describe('diffRoutes', () => {
     ],
     [
       'a stray address',
+      'addr replace 10.0.1.77/32 dev eth1 noprefixroute',
+      ['ip addr del 10.0.1.77/32 dev eth1'],
+    ],
+    [
+      'a stray address with a subnet: others may go with it, and with those the routes',
       'addr replace 10.0.1.77/24 dev eth1 noprefixroute',
-      ['ip addr del 10.0.1.77/24 dev eth1'],
+      [
+        'ip addr del 10.0.1.77/24 dev eth1',
+        'ip route replace 10.0.1.0/24 dev eth1 src 10.0.1.20 scope link table 20001 proto kernel',
+        'ip route replace default via 10.0.1.1 dev eth1 src 10.0.1.20 table 20001 proto kernel',
+      ],
     ],
   ])('%s', async (_what, line, expected) => {
     const plan = planOf();

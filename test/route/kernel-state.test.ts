@@ -55,8 +55,20 @@ describe('loadKernelState', () => {
       '255 2 10.0.1.10/32',
     ]);
     expect(state.ipv4.addresses).toEqual([
-      { address: '10.0.1.20/24', noPrefixRoute: true, dynamic: false, unusable: false },
-      { address: '10.0.1.21/32', noPrefixRoute: false, dynamic: true, unusable: false },
+      {
+        address: '10.0.1.20/24',
+        noPrefixRoute: true,
+        dynamic: false,
+        secondary: false,
+        unusable: false,
+      },
+      {
+        address: '10.0.1.21/32',
+        noPrefixRoute: false,
+        dynamic: true,
+        secondary: false,
+        unusable: false,
+      },
     ]);
     expect(state.ipv6).toEqual({ addresses: [], rules: [], routes: [] });
   });
@@ -100,7 +112,13 @@ test('a link-local address of IPv6 is the kernel’s', () => {
     'ipv6',
   );
   expect(found).toEqual([
-    { address: '2001:db8::20/128', noPrefixRoute: false, dynamic: false, unusable: true },
+    {
+      address: '2001:db8::20/128',
+      noPrefixRoute: false,
+      dynamic: false,
+      secondary: false,
+      unusable: true,
+    },
   ]);
 });
 

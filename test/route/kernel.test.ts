@@ -1,0 +1,287 @@
+// Routing against the real kernel: the plan is reached, kept, repaired and taken away without a trace.
+import { execFileSync } from 'node:child_process';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { RoutePlan } from '../../src/model.ts';
+import { cleanStaleRoutes } from '../../src/route/clean.ts';
+import { planRoutes } from '../../src/route/plan.ts';
+import { removeRoutes } from '../../src/route/remove.ts';
+import { applyRoutes } from '../../src/route/route.ts';
+import { verifyRoutes } from '../../src/route/verify.ts';
+import { systemClock } from '../../src/system/clock.ts';
+import { createDevices } from '../../src/system/devices.ts';
+import { systemExec } from '../../src/system/exec.ts';
+import { claimedEni } from '../fixtures/claimed-eni.ts';
+import { inNamespaces, needsNamespaces } from '../lab/environment.ts';
+import { createHost, type Host } from '../lab/host.ts';
+import { createInside, type Inside } from '../lab/inside.ts';
+import { ipBatch } from '../lab/namespace.ts';
+
+const { signal } = new AbortController();
+const noCapabilities = ['setpriv', '--inh-caps=-all', '--bounding-set=-all'];
+const claimed = claimedEni({
+  eni: {
+    ipv4: ['10.0.1.20', '10.0.1.21'],
+    ipv4Prefixes: ['10.0.1.64/28'],
+    ipv6: ['2001:db8::20', '2001:db8::21'],
+  },
+  subnet: { ipv6Cidrs: ['2001:db8::/64'] },
+});
+const wanted = planRoutes({ claimed, device: undefined, mtu: 9001 });
+const host = `kernel-${process.pid}`;
+const router = `kernel-router-${process.pid}`;
+
+const realDevices = createDevices({ exec: systemExec, clock: systemClock });
+
+let namespaces: readonly Host[];
+let inside: Inside;
+let plan: RoutePlan;
+
+function ip(...args: readonly string[]): string {
+  return execFileSync('ip', ['-n', host, ...args], { encoding: 'utf8' });
+}
+
+/** Rules, routes and addresses of everything, as a person would look at them. */
+function snapshot(): string {
+  const tables = ['-4', '-6'].flatMap((family) => [
+    ip(family, '-details', 'rule'),
+    ip(family, '-details', 'route', 'show', 'table', 'all'),
+  ]);
+  const addresses = ip('-oneline', 'addr').replaceAll(/valid_lft.*/g, '');
+  return [...tables, addresses].join('\n');
+}
+
+async function plugEni(): Promise<void> {
+  const { mac } = claimed.eni;
+  const port = 'port1';
+  await ipBatch(
+    [`link add ${port} mtu 9001 type veth peer name eth1 address ${mac} netns ${host}`],
+    router,
+  );
+  // Without IPv6 of its own, so that only berth decides what the snapshots show.
+  await ipBatch(
+    ['addr add 10.0.1.1/32 dev port1', 'link set dev port1 up', 'route add 10.0.1.20/32 dev port1'],
+    router,
+  );
+}
+
+function withCommands(wrap: readonly string[]): Inside {
+  return createInside({ namespace: host, ask: (command) => namespaces[0]!.ask(command), wrap });
+}
+
+describe.skipIf(!inNamespaces)(`routing on the real kernel${needsNamespaces}`, () => {
+  beforeAll(async () => {
+    namespaces = [await createHost(host), await createHost(router)];
+    await ipBatch(
+      [
+        `link add port0 mtu 9001 type veth peer name eth0 mtu 9001 netns ${host}`,
+        'addr add 10.0.1.1/32 dev port0',
+        'link set dev port0 up',
+      ],
+      router,
+    );
+    await ipBatch(
+      [
+        'link set dev eth0 addrgenmode none',
+        'link set dev eth0 up',
+        'addr add 10.0.1.10/24 dev eth0',
+        'route add default via 10.0.1.1',
+      ],
+      host,
+    );
+  });
+  afterAll(async () => {
+    for (const namespace of namespaces) await namespace[Symbol.asyncDispose]();
+  });
+  beforeEach(async () => {
+    inside = withCommands([]);
+    await plugEni();
+    plan = { ...wanted, ifname: 'eth1' };
+  });
+  afterEach(async () => {
+    await removeRoutes(inside, wanted, signal);
+    await ipBatch(['link del dev port1'], router).catch(() => undefined);
+  });
+
+  test('reaches the plan for both families, and a second apply has nothing to do', async () => {
+    const main = ip('route', 'show');
+    const first = await applyRoutes(inside, wanted, signal);
+    expect(first.changes).toHaveLength(19);
+    expect(await verifyRoutes(inside, plan, signal)).toEqual([]);
+    expect(ip('route', 'show', 'table', '20001').replaceAll(/ +$/gm, '')).toBe(
+      'default via 10.0.1.1 dev eth1 proto kernel src 10.0.1.20\n' +
+        'unreachable default proto kernel metric 4294967295\n' +
+        '10.0.1.0/24 dev eth1 proto kernel scope link src 10.0.1.20\n',
+    );
+    expect(ip('route', 'show')).toBe(main);
+    expect(ip('link', 'show', 'eth1')).toMatch(/mtu 9001 .*state UP/);
+    const settings = [
+      'ipv4/conf/eth1/rp_filter',
+      'ipv4/conf/eth1/arp_announce',
+      'ipv6/conf/eth1/accept_ra',
+    ];
+    const values = await Promise.all(settings.map((name) => inside.sysctl.read(`net/${name}`)));
+    expect(values).toEqual(['2', '2', '0']);
+    const second = await applyRoutes(inside, wanted, signal);
+    expect(second.changes).toEqual([]);
+    expect(second.state).toEqual(first.state);
+    expect(inside.log.lines).toEqual([]);
+  });
+
+  test('remove returns the exact state before', async () => {
+    const before = snapshot();
+    await applyRoutes(inside, wanted, signal);
+    expect(snapshot()).not.toBe(before);
+    await removeRoutes(inside, wanted, signal);
+    expect(snapshot()).toBe(before);
+    expect(await removeRoutes(inside, wanted, signal)).toHaveLength(2);
+  });
+
+  test.each<[string, readonly string[]]>([
+    ['a deleted rule', ['rule del priority 9500 from 10.0.1.21/32 lookup 20001']],
+    ['a flushed table', ['route flush table 20001']],
+    ['a link that was down', ['link set dev eth1 down']],
+    ['a wrong MTU', ['link set dev eth1 mtu 1500']],
+    [
+      'a rule of another protocol beside ours',
+      ['rule add priority 9500 from 10.0.1.20/32 lookup 20001 protocol static'],
+    ],
+    [
+      'an address without noprefixroute, and its route in main',
+      ['addr del 10.0.1.20/24 dev eth1', 'addr add 10.0.1.20/24 dev eth1'],
+    ],
+    [
+      'what DHCP leaves: address, subnet and default in main',
+      [
+        'addr add 10.0.1.77/24 dev eth1',
+        'route add default via 10.0.1.1 dev eth1 metric 512 proto dhcp',
+      ],
+    ],
+    [
+      'an address of DHCP that came first: ours goes with it',
+      [
+        'addr del 10.0.1.20/24 dev eth1',
+        'addr add 10.0.1.77/24 dev eth1 noprefixroute',
+        'addr add 10.0.1.20/24 dev eth1 noprefixroute',
+      ],
+    ],
+    [
+      'another gateway',
+      ['route replace default via 10.0.1.9 dev eth1 src 10.0.1.20 table 20001 proto kernel'],
+    ],
+    ['a foreign route in our table', ['route add 10.9.0.0/16 dev eth1 table 20001']],
+  ])('repairs %s', async (_what, damage) => {
+    await applyRoutes(inside, wanted, signal);
+    const good = snapshot();
+    await ipBatch(damage, host);
+    expect(await verifyRoutes(inside, plan, signal)).not.toEqual([]);
+    const { changes } = await applyRoutes(inside, wanted, signal);
+    expect(changes).not.toEqual([]);
+    expect(inside.log.lines).toEqual([]);
+    expect(snapshot().split('\n').toSorted()).toEqual(good.split('\n').toSorted());
+  });
+
+  test('the primary and a secondary address change places', async () => {
+    await applyRoutes(inside, wanted, signal);
+    const swapped = { ...claimed, eni: { ...claimed.eni, ipv4: ['10.0.1.21', '10.0.1.20'] } };
+    const next = planRoutes({ claimed: swapped, device: undefined, mtu: 9001 });
+    await applyRoutes(inside, next, signal);
+    expect(ip('-brief', '-4', 'addr', 'show', 'eth1')).toContain('10.0.1.21/24');
+    expect(ip('route', 'get', '8.8.8.8', 'oif', 'eth1')).toContain('src 10.0.1.21');
+    expect(inside.log.lines).toEqual([]);
+  });
+
+  test('fails in the middle of a batch: the line is named, and the next apply goes on from there', async () => {
+    let failures = 2;
+    const broken: Inside = {
+      ...inside,
+      exec: {
+        ...inside.exec,
+        run: (input, abort) => {
+          const isWrite =
+            input.stdin !== undefined && /default via/.test(input.stdin) && failures-- > 0;
+          // A gateway that no subnet leads to.
+          const stdin = isWrite
+            ? input.stdin?.replace('via 10.0.1.1', 'via 10.9.9.9')
+            : input.stdin;
+          return inside.exec.run({ ...input, stdin }, abort);
+        },
+      },
+    };
+    await expect(applyRoutes(broken, wanted, signal)).rejects.toMatchObject({
+      code: 'routing-failed',
+      message: expect.stringMatching(
+        /cannot run "ip route replace default via 10\.0\.1\.1 .*invalid gateway/,
+      ) as unknown,
+    });
+    expect(ip('rule')).toContain('from 10.0.1.20 lookup 20001');
+    const { changes } = await applyRoutes(inside, wanted, signal);
+    expect(changes[0]).toBe(
+      'ip route replace default via 10.0.1.1 dev eth1 src 10.0.1.20 table 20001 proto kernel',
+    );
+  });
+
+  test('the device is pulled out before remove, and cleaning at the start finds the rest', async () => {
+    await applyRoutes(inside, wanted, signal);
+    expect(await cleanStaleRoutes(inside, { keepTables: [] }, signal)).toEqual([]);
+    await ipBatch(['link del dev port1'], router);
+    const bare = snapshot();
+    expect(bare).toContain('[detached]');
+    await cleanStaleRoutes(inside, { keepTables: [] }, signal);
+    expect(snapshot()).not.toContain('20001');
+    expect(await removeRoutes(inside, wanted, signal)).toEqual([]);
+    await expect(applyRoutes(inside, wanted, signal)).rejects.toMatchObject({
+      code: 'device-missing',
+    });
+    expect(await verifyRoutes(inside, plan, signal)).toEqual(['the device eth1 is gone']);
+  });
+
+  test('remove without the device', async () => {
+    const before = ip('rule') + ip('-6', 'rule');
+    await applyRoutes(inside, wanted, signal);
+    await ipBatch(['link del dev port1'], router);
+    await removeRoutes(inside, wanted, signal);
+    expect(ip('rule') + ip('-6', 'rule')).toBe(before);
+    expect(snapshot()).not.toContain('20001');
+  });
+
+  test('without CAP_NET_ADMIN it says what to give', async () => {
+    const before = ip('rule');
+    const weak = withCommands(noCapabilities);
+    await expect(applyRoutes(weak, wanted, signal)).rejects.toMatchObject({
+      code: 'not-permitted',
+      message: expect.stringContaining('CAP_NET_ADMIN') as unknown,
+    });
+    expect(ip('rule')).toBe(before);
+  });
+
+  test('without iproute2 it says what to install', async () => {
+    vi.stubEnv('PATH', '/nowhere');
+    const applied = applyRoutes(
+      { ...inside, exec: systemExec, devices: realDevices },
+      wanted,
+      signal,
+    );
+    await expect(applied).rejects.toMatchObject({
+      code: 'command-missing',
+      message: 'cannot run "ip": install iproute2',
+    });
+    vi.unstubAllEnvs();
+  });
+
+  test('a gateway that does not answer', async () => {
+    await ipBatch(['addr del 10.0.1.1/32 dev port1', 'addr del 10.0.1.1/32 dev port0'], router);
+    const problems = await (async () => {
+      try {
+        await applyRoutes(inside, wanted, signal);
+        return [];
+      } catch (error) {
+        return (error as { details: { problems: string[] } }).details.problems;
+      } finally {
+        await ipBatch(['addr add 10.0.1.1/32 dev port0'], router);
+      }
+    })();
+    expect(problems).toEqual([
+      expect.stringMatching(/^the gateway 10\.0\.1\.1 does not answer ARP on eth1 \(neighbour/),
+    ]);
+  });
+});
