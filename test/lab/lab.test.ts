@@ -232,6 +232,21 @@ test('keys stay the same until shortly before they expire, and are then refused'
   expect(await errorOf(ec2.send(describe))).toMatch(/^RequestExpired/);
 });
 
+test('a key works with its own token alone, and the operator has none', async () => {
+  const { region, endpoint, operator, credentialsFor } = world.lab;
+  const { sessionToken } = credentialsFor(two);
+  for (const credentials of [
+    { ...credentialsFor(one), sessionToken },
+    { ...operator, sessionToken },
+  ]) {
+    const client = new sdk.EC2Client({ region, endpoint, maxAttempts: 1, credentials });
+    expect(await errorOf(client.send(new sdk.DescribeInstancesCommand({})))).toMatch(
+      /^AuthFailure/,
+    );
+    client.destroy();
+  }
+});
+
 const idsOf = async (seed: number): Promise<readonly string[]> => {
   await using seeded = await createTestWorld({ seed });
   return seeded.lab.ec2.enis().flatMap(({ eniId, mac }) => [eniId, mac]);
