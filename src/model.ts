@@ -18,7 +18,7 @@ export type Identity = {
   readonly primaryMac: string;
   readonly primarySubnet: Subnet | undefined;
   readonly vpcId: string | undefined;
-  /** undefined: tags in instance metadata are not enabled. */
+  /** Only keys of `berth:` and `aws:`. undefined: tags in instance metadata are not enabled. */
   readonly tags: Readonly<Record<string, string>> | undefined;
 };
 
