@@ -168,7 +168,9 @@ export async function createVpc(input: VpcInput): Promise<Vpc> {
     serve: async (host, port) => void (await hostNamed(host).ask({ kind: 'serve', host, port })),
     probe: async (host, ip, port, timeoutMs, localAddress) => {
       const command: AgentCommand = { kind: 'probe', ip, port, timeoutMs, localAddress };
-      return (await hostNamed(host).ask(command)) as ProbeResult;
+      const result = (await hostNamed(host).ask(command)) as ProbeResult;
+      // IPC leaves out what is undefined.
+      return { ...result, answer: result.answer, error: result.error };
     },
     ask: (host, command) => hostNamed(host).ask(command),
     wrongSourceDrops: async () => (await routerCounter('IPReversePathFilter')) - dropsBefore,
