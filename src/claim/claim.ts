@@ -7,8 +7,8 @@ import { nextStep } from './decide.ts';
 import { letGo } from './let-go.ts';
 import type { ClaimRecord } from './record.ts';
 import { settle, type Claimed, type SettleDeps } from './settle.ts';
-import { instanceArn } from './tags.ts';
-import { tryInOrder, type Attempt } from './try-in-order.ts';
+import { instanceArn, ownerOf } from './tags.ts';
+import { tryInOrder, type Attempt, type Refusals } from './try-in-order.ts';
 
 export type ClaimDeps = CallDeps &
   SettleDeps & {
@@ -22,10 +22,10 @@ export type ClaimInput = { readonly identity: Identity; readonly pool: string };
 /** While there is none to take: quick at first (a fail-over), then within the shared Describe budget (claim.md section 4). */
 const waitBackoff: Backoff = { firstMs: 1_000, factor: 1.3, capMs: 30_000 };
 /**
- * So long may the guard refuse ENIs that nobody owns, before we say that the policy is wrong: authorization may see
- * the tag of a former owner for 30 s.
+ * So long and so often may the guard refuse an ENI that nobody owns, before we say that the policy is wrong:
+ * authorization may see the tag of a former owner for 30 s.
  */
-const deniedForMs = 60_000;
+const deniedAtLeast = { ms: 60_000, times: 4 };
 
 /**
  * Resolves once EC2 says attached and the kernel shows the device. Waits for ever for a free ENI.
@@ -39,11 +39,11 @@ export async function claimEni(
 ): Promise<Claimed> {
   const { identity, pool } = input;
   const unsuitable = new Set<string>();
-  const refused = new Set<string>();
+  const refused: Refusals = new Map();
   let doubted: string | undefined;
-  let deniedAtMs: number | undefined;
   for (let pause = 1; ; pause++) {
     const enis = await look(deps, pool, signal);
+    for (const eni of enis) if (ownerOf(eni) !== undefined) refused.delete(eni.eniId);
     const recordedEniId = await deps.record.load();
     const step = nextStep({ identity, pool, enis, recordedEniId, unsuitable });
     if (recordedEniId !== undefined && (step.do === 'try' || step.do === 'wait')) {
@@ -100,10 +100,13 @@ export async function claimEni(
           if (result.outcome === 'failed') throw result.error;
         }
         const denied = denialIn(attempts);
-        deniedAtMs = denied && (deniedAtMs ?? deps.clock.monotonicMs());
         if (denied !== undefined) {
           deps.progress('claiming', `${denied.message}, for ENIs that nobody owns; trying again`);
-          if (deps.clock.monotonicMs() - deniedAtMs! > deniedForMs) throw policyError(pool, denied);
+          const nowMs = deps.clock.monotonicMs();
+          for (const { sinceMs, times } of refused.values()) {
+            if (nowMs - sinceMs > deniedAtLeast.ms && times >= deniedAtLeast.times)
+              throw policyError(pool, denied);
+          }
         }
         break;
       }

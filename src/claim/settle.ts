@@ -18,8 +18,10 @@ const hardStopMs = 180_000;
 const goneMs = 30_000;
 const attachedBackoff: Backoff = { firstMs: 500, factor: 1.5, capMs: 5_000 };
 
-/** Throws `device-missing`, `timeout` (never attached), `eni-gone` (taken off us meanwhile),
- * `aws-denied` (ec2:DescribeSubnets). */
+/**
+ * Throws `device-missing`, `timeout` (never attached), `eni-gone` (not ours, or not any more), `aws-denied`
+ * (ec2:DescribeSubnets).
+ */
 export async function settle(
   deps: SettleDeps,
   { eni, identity }: { readonly eni: Eni; readonly identity: Identity },
@@ -31,18 +33,25 @@ export async function settle(
     if (warning.expired)
       deps.log.warn({ eni: eni.eniId }, `${eni.eniId} is attached and still not usable after 60 s`);
   });
-  // What one of the three finds out ends the other two.
+  // What one of them finds out ends the others.
   const over = new AbortController();
-  const both = AbortSignal.any([deadline.signal, over.signal]);
+  const until = AbortSignal.any([deadline.signal, over.signal]);
+  const attached = Promise.withResolvers<Eni>();
   let seen: Device | undefined;
   try {
-    const [attached, device, subnet] = await Promise.all([
-      waitForAttached(deps, { eni, identity, isSeen: () => seen !== undefined }, both),
-      deps.devices.wait(eni.mac, both).then((found) => (seen = found)),
-      subnetOf(deps, eni, identity, both),
+    const usable = Promise.all([
+      attached.promise,
+      deps.devices.wait(eni.mac, until).then((found) => (seen = found)),
+      subnetOf(deps, eni, identity, until),
     ]);
-    const { deviceIndex, networkCardIndex } = attached.attachment!;
-    return { claimed: { eni: attached, deviceIndex, networkCardIndex, subnet }, device };
+    const following = follow(
+      deps,
+      { eni, identity, isSeen: () => seen !== undefined, onAttached: attached.resolve },
+      until,
+    );
+    const [now, device, subnet] = await Promise.race([usable, following]);
+    const { deviceIndex, networkCardIndex } = now.attachment!;
+    return { claimed: { eni: now, deviceIndex, networkCardIndex, subnet }, device };
   } catch (error) {
     signal.throwIfAborted();
     if (!deadline.expired) throw error;
@@ -62,26 +71,28 @@ export async function settle(
   }
 }
 
-type Awaited = {
+type Followed = {
   readonly eni: Eni;
   readonly identity: Identity;
   /** Does the kernel show the device? */
   readonly isSeen: () => boolean;
+  readonly onAttached: (eni: Eni) => void;
 };
 
-async function waitForAttached(
+/** Goes on after "attached", which may be a stale read: a device that never comes may be an ENI that is not there. */
+async function follow(
   deps: SettleDeps,
-  { eni, identity, isSeen }: Awaited,
+  { eni, identity, isSeen, onAttached }: Followed,
   signal: AbortSignal,
-): Promise<Eni> {
+): Promise<never> {
   let oursAtMs = deps.clock.monotonicMs();
   for (let attempt = 1; ; attempt++) {
     const now = await describe(deps, eni.eniId, signal);
     const attachment = now?.attachment;
     const holder = attachment?.instanceId;
-    if (holder === identity.instanceId) {
-      if (attachment?.status === 'attached') return now!;
+    if (holder === identity.instanceId && attachment?.status !== 'detaching') {
       oursAtMs = deps.clock.monotonicMs();
+      if (attachment?.status === 'attached') onAttached(now!);
     } else if (deps.clock.monotonicMs() - oursAtMs > goneMs && !isSeen()) {
       throw new BerthError(
         'eni-gone',

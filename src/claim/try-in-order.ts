@@ -6,12 +6,15 @@ import type { ClaimDeps } from './claim.ts';
 
 export type Attempt = { readonly eni: Eni; readonly result: Acquired };
 
+/** By ENI: since when, and how often running, its claim was denied though nobody owns it. */
+export type Refusals = Map<string, { readonly sinceMs: number; readonly times: number }>;
+
 export type Pass = {
   readonly identity: Identity;
   readonly candidates: readonly Eni[];
   readonly isResumed: boolean;
-  /** Ids of those whose claim was denied; grows. They come last. */
-  readonly refused: Set<string>;
+  /** They come last. Kept up to date. */
+  readonly refused: Refusals;
 };
 
 /** A wrong policy denies all of a pool: so many of them say it. */
@@ -48,8 +51,9 @@ export async function tryInOrder(
     attempts.push({ eni, result });
     if (result.outcome === 'denied') {
       denied++;
-      refused.add(eniId);
-    }
+      const before = refused.get(eniId) ?? { sinceMs: deps.clock.monotonicMs(), times: 0 };
+      refused.set(eniId, { ...before, times: before.times + 1 });
+    } else refused.delete(eniId);
   }
   return { taken: undefined, attempts };
 }

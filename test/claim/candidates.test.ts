@@ -1,0 +1,113 @@
+// Which ENIs may be taken, in which order, and the sentence when there is none.
+import { describe, expect, test } from 'vitest';
+import { explainNone, inRendezvousOrder, refusalOf } from '../../src/claim/candidates.ts';
+import type { Eni } from '../../src/model.ts';
+import { eniOf } from '../fixtures/claim-world.ts';
+import { identityOf } from '../fixtures/identity.ts';
+
+const identity = identityOf({ vpcId: 'vpc-a' });
+const claimedBy = (instanceId: string): Partial<Eni> => ({
+  tags: { 'berth:pool': 'db', 'berth:owner': `arn:aws:ec2:r:1:instance/${instanceId}` },
+});
+
+const orderOf = (instanceId: string, from: readonly Eni[]): readonly string[] =>
+  inRendezvousOrder(from, instanceId).map(({ eniId }) => eniId);
+const there = (availabilityZone: string, availabilityZoneId: string): Eni =>
+  eniOf({ availabilityZone, availabilityZoneId });
+
+describe('refusalOf', () => {
+  test('an available ENI of the same zone and VPC may be taken, whatever its subnet', () => {
+    expect(refusalOf(eniOf({ subnetId: 'subnet-other' }), identity)).toBeUndefined();
+  });
+
+  test.each<readonly [string, Partial<Eni>]>([
+    ['other-zone', { availabilityZoneId: 'euc1-az3' }],
+    ['other-vpc', { vpcId: 'vpc-b' }],
+    ['wrong-type', { interfaceType: 'efa' }],
+    ['managed-by-a-service', { requesterManaged: true }],
+    ['managed-by-a-service', { operatorManaged: true }],
+    ['outpost', { outpostArn: 'arn:aws:outposts:r:1:outpost/op-1' }],
+    ['no-ipv4', { ipv4: [] }],
+    ['attached', { status: 'in-use' }],
+    ['attached', { status: 'detaching' }],
+    ['attached', { status: 'associated' }],
+    ['claimed', claimedBy('i-other')],
+  ])('%s: %j', (refusal, change) => {
+    expect(refusalOf(eniOf(change), identity)).toBe(refusal);
+  });
+
+  test('the id of the zone decides, since names differ between accounts', () => {
+    const renamed = eniOf({ availabilityZone: 'eu-central-1c' });
+    expect(refusalOf(renamed, identity)).toBeUndefined();
+    const unnamed = identityOf({ vpcId: 'vpc-a', availabilityZoneId: undefined });
+    expect(refusalOf(renamed, unnamed)).toBe('other-zone');
+    expect(refusalOf(eniOf({ availabilityZoneId: undefined }), unnamed)).toBeUndefined();
+  });
+});
+
+describe('inRendezvousOrder', () => {
+  const enis = Array.from({ length: 8 }, (_, n) => eniOf({ eniId: `eni-${n}` }));
+
+  test('is the same for the same instance, in whatever order EC2 lists them', () => {
+    expect(orderOf('i-1', enis.toReversed())).toEqual(orderOf('i-1', enis));
+    expect(orderOf('i-1', enis).toSorted()).toEqual(enis.map(({ eniId }) => eniId));
+  });
+
+  test('an ENI that goes changes nothing about the others', () => {
+    const rest = orderOf('i-1', enis).filter((id) => id !== 'eni-3');
+    const without = enis.filter(({ eniId }) => eniId !== 'eni-3');
+    expect(orderOf('i-1', without)).toEqual(rest);
+  });
+
+  test('spreads: 800 instances want each of 8 ENIs first, about 100 times', () => {
+    const wanted = new Map<string, number>();
+    for (let n = 0; n < 800; n++) {
+      const first = orderOf(`i-${n}`, enis)[0]!;
+      wanted.set(first, (wanted.get(first) ?? 0) + 1);
+    }
+    expect(wanted.size).toBe(8);
+    expect(Math.min(...wanted.values())).toBeGreaterThan(65);
+    expect(Math.max(...wanted.values())).toBeLessThan(140);
+  });
+});
+
+describe('explainNone', () => {
+  test('no ENI at all: the tag, the pool and the Region', () => {
+    expect(explainNone('db', [], identity)).toBe(
+      "no ENI carries the tag berth:pool=db: create one, or check the pool's name and the Region eu-central-1",
+    );
+  });
+
+  test('only in other zones: which ones, and where we are', () => {
+    const enis = [
+      there('eu-central-1c', 'euc1-az1'),
+      there('eu-central-1b', 'euc1-az3'),
+      there('eu-central-1c', 'euc1-az1'),
+    ];
+    expect(explainNone('db', enis, identity)).toBe(
+      'pool db has ENIs in eu-central-1b, eu-central-1c only, and this instance is in eu-central-1a: an ENI cannot leave its zone',
+    );
+  });
+
+  test('otherwise: how many are out of reach, and why', () => {
+    const enis = [
+      eniOf({ status: 'in-use' }),
+      eniOf({ status: 'in-use' }),
+      eniOf({ eniId: 'eni-7', ...claimedBy('i-other') }),
+      eniOf({ availabilityZoneId: 'euc1-az3' }),
+      eniOf({ vpcId: 'vpc-b' }),
+      eniOf({ interfaceType: 'efa' }),
+      eniOf({ eniId: 'eni-9' }),
+    ];
+    expect(explainNone('db', enis, identity, new Set(['eni-9']))).toBe(
+      'no free ENI in pool db: of 7, 2 attached to other instances, 1 claimed but not attached (eni-7 by i-other), 1 in other Availability Zones, 1 in other VPCs, 1 that EC2 refused to attach to this instance (see the log), 1 of a kind that cannot be attached here',
+    );
+  });
+
+  test('names three claims at most', () => {
+    const enis = [1, 2, 3, 4].map((n) => eniOf({ eniId: `eni-${n}`, ...claimedBy(`i-${n}`) }));
+    expect(explainNone('db', enis, identity)).toContain(
+      '4 claimed but not attached (eni-1 by i-1, eni-2 by i-2, eni-3 by i-3, ...)',
+    );
+  });
+});
