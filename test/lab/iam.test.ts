@@ -139,6 +139,12 @@ const rows: readonly Row[] = [
     request: asMe,
     keys: [...owner, 'Name'],
   },
+  {
+    name: '28 a variable without a value equals nothing, not even an empty owner',
+    action: attach,
+    has: { ...pool, 'berth:owner': '' },
+    noSource: true,
+  },
 ];
 
 function judge(policy: Policy, row: Row) {
