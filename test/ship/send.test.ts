@@ -1,0 +1,240 @@
+// One batch on its way, over the real SDK and the wire: what comes back is accepted or refused, and nothing else.
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BerthError, hasCode } from '../../src/errors.ts';
+import { createEvent, maxMessageBytes, type LogEvent } from '../../src/ship/batch.ts';
+import { createCloudWatchLogs, type CloudWatchLogs } from '../../src/ship/cloudwatch.ts';
+import { createTargetMaker } from '../../src/ship/create-target.ts';
+import { sendEvents, type Sent } from '../../src/ship/send.ts';
+import { systemClock, type Clock } from '../../src/system/clock.ts';
+import { createFakeClock, type FakeClock } from '../fakes/clock.ts';
+import { createSeededRandom } from '../fakes/random.ts';
+import { createRig, credentials, type Rig } from './rig.ts';
+
+const dayMs = 24 * 3_600_000;
+const target = { group: 'app', stream: 'i-1' };
+const never = new AbortController().signal;
+/** Of berth; the lab keeps the real time, but for tests that set it off. */
+let clock: FakeClock;
+let labOffsetMs: number;
+let rig: Rig;
+let cloudwatch: CloudWatchLogs & Disposable;
+let failures: BerthError[];
+let askedForCredentials: number;
+
+beforeEach(async () => {
+  labOffsetMs = 0;
+  failures = [];
+  askedForCredentials = 0;
+  clock = createFakeClock(Date.now());
+  const labClock: Clock = { ...systemClock, nowMs: () => clock.nowMs() + labOffsetMs };
+  rig = await createRig({ labClock, deniedGroups: ['denied'] });
+  cloudwatch = createCloudWatchLogs({
+    region: 'eu-central-1',
+    credentials: async () => {
+      askedForCredentials++;
+      return { ...credentials, expiresAtMs: Date.now() + 3_600_000 };
+    },
+  });
+});
+afterEach(async () => {
+  cloudwatch[Symbol.dispose]();
+  await rig[Symbol.asyncDispose]();
+});
+
+const events = (...messages: readonly string[]): readonly LogEvent[] =>
+  messages.map((message) => createEvent(message, clock.nowMs()));
+
+async function send(
+  batch: readonly LogEvent[],
+  options: { via?: CloudWatchLogs; to?: typeof target; ending?: AbortSignal } = {},
+): Promise<Sent> {
+  const via = options.via ?? cloudwatch;
+  const deps = {
+    clock,
+    random: createSeededRandom(1),
+    cloudwatch: via,
+    createTarget: createTargetMaker(via),
+    onFailure: (error: BerthError) => void failures.push(error),
+  };
+  const input = { target: options.to ?? target, events: batch, ending: options.ending ?? never };
+  return await sendEvents(deps, input, AbortSignal.timeout(15_000));
+}
+
+const codes = () => failures.map(({ code }) => code);
+
+/** CloudWatch, but with a dislike. */
+const picky = (dislikes: (message: string) => boolean, code: 'log-rejected' | 'log-too-large') => {
+  const calls: number[] = [];
+  const via: CloudWatchLogs = {
+    ...cloudwatch,
+    putEvents: (target, events, signal) => {
+      calls.push(events.length);
+      if (events.some(({ message }) => dislikes(message))) throw new BerthError(code, 'no');
+      return cloudwatch.putEvents(target, events, signal);
+    },
+  };
+  return { via, calls };
+};
+
+describe('a missing target', () => {
+  test('is made, the batch sent again, and no time is lost', async () => {
+    expect(await send(events('a', 'b'))).toMatchObject({ accepted: 2, refused: [] });
+    expect(rig.front.calls.map(({ action }) => action)).toEqual([
+      'PutLogEvents',
+      'CreateLogStream',
+      'CreateLogGroup',
+      'CreateLogStream',
+      'PutLogEvents',
+    ]);
+    expect(clock.slept).toEqual([]);
+  });
+
+  test('whose streams are wanted at the same time gets its group once', async () => {
+    const maker = createTargetMaker(cloudwatch);
+    const streams = ['a', 'b', 'c', 'd'];
+    await Promise.all(streams.map((stream) => maker({ group: 'app', stream }, never)));
+    expect(rig.logs.streams('app').toSorted()).toEqual(streams);
+    expect(rig.calls('CreateLogGroup').filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(rig.calls('CreateLogGroup').length).toBeLessThan(4);
+  });
+});
+
+describe('a failure on the way', () => {
+  test.each([
+    ['aws-throttled', { kind: 'error', status: 400, code: 'ThrottlingException' }],
+    ['aws-unavailable', { kind: 'error', status: 503, code: 'ServiceUnavailableException' }],
+    ['aws-unavailable', { kind: 'error', status: 400, code: 'OperationAbortedException' }],
+    ['aws-unavailable', { kind: 'html', status: 502 }],
+    ['aws-unknown-outcome', { kind: 'reset-before' }],
+  ] as const)('is tried again: %s %o', async (code, fault) => {
+    rig.front.fail({ match: 'logs:PutLogEvents', times: 4, fault });
+    expect(await send(events('a', 'b'))).toMatchObject({ accepted: 2, refused: [] });
+    expect(codes()).toEqual([code, code, code, code]);
+    expect(rig.arrived()).toEqual(['a', 'b']);
+    expect(clock.slept.every((ms, index) => index === 0 || ms > clock.slept[index - 1]!)).toBe(
+      true,
+    );
+  });
+
+  test.each([{ kind: 'reset-after' }, { kind: 'truncated' }] as const)(
+    'that hides the answer (%o) repeats this batch and no other',
+    async (fault) => {
+      await send(events('first'));
+      rig.front.fail({ match: 'logs:PutLogEvents', times: 1, fault });
+      expect(await send(events('a', 'b'))).toMatchObject({ accepted: 2 });
+      expect(rig.arrived()).toEqual(['first', 'a', 'b', 'a', 'b']);
+    },
+  );
+
+  test('with the credentials asks for new ones', async () => {
+    await send(events('a'));
+    expect(askedForCredentials).toBe(1);
+    const fault = { kind: 'error', status: 400, code: 'ExpiredTokenException' } as const;
+    rig.front.fail({ match: 'logs:PutLogEvents', times: 1, fault });
+    await send(events('b'));
+    expect(askedForCredentials).toBe(2);
+    expect(codes()).toEqual(['aws-credentials']);
+  });
+
+  test('that needs a person is tried again rarely, and given up when shipping ends', async () => {
+    const fault = { kind: 'error', status: 400, code: 'AccessDeniedException' } as const;
+    rig.front.fail({ match: 'logs:PutLogEvents', times: 2, fault });
+    await send(events('a'));
+    expect(clock.slept.map((ms) => ms >= 30_000)).toEqual([true, true]);
+    const sending = send(events('b'), {
+      to: { group: 'denied', stream: 's' },
+      ending: AbortSignal.abort(),
+    });
+    await expect(sending).rejects.toSatisfy((error) => hasCode(error, 'aws-denied'));
+  });
+
+  test.each([
+    { group: 'aws/mine', stream: 's' },
+    { group: 'a b', stream: 's' },
+    { group: 'app', stream: 'a:b' },
+  ])('of a name that CloudWatch never takes costs no line and no call: %o', async (to) => {
+    const sending = send(events('a'), { to, ending: AbortSignal.abort() });
+    await expect(sending).rejects.toThrow(/^cannot send logs: the log (group|stream) name/);
+    expect(rig.front.calls).toEqual([]);
+  });
+});
+
+describe('refused events', () => {
+  test('too old for CloudWatch: come back with the reason, and their neighbours arrive', async () => {
+    const now = clock.nowMs();
+    const batch = [
+      createEvent('old', now - 14 * dayMs - 60_000),
+      createEvent('a', now - 1_000),
+      createEvent('b', now),
+    ];
+    const sent = await send(batch);
+    expect(sent).toMatchObject({ accepted: 2, refused: [{ reason: 'older than 14 days' }] });
+    expect(sent.refused[0]!.event.message).toBe('old');
+    expect(rig.arrived()).toEqual(['a', 'b']);
+  });
+
+  test('too far ahead: since our clock is wrong', async () => {
+    labOffsetMs = -3 * 3_600_000;
+    const sent = await send(events('a', 'b'));
+    expect(sent.accepted).toBe(0);
+    expect(sent.refused.map(({ reason }) => reason)).toEqual([
+      'more than 2 hours in the future: set the clock',
+      'more than 2 hours in the future: set the clock',
+    ]);
+  });
+
+  test('read long ago take the time of sending', async () => {
+    const batch = events('a', 'b');
+    clock.advance(20 * dayMs);
+    expect(await send(batch)).toMatchObject({ accepted: 2, refused: [] });
+    expect(rig.logs.events('app', 'i-1').at(-1)?.timestamp).toBe(clock.nowMs());
+  });
+
+  test('by an error for the whole batch: the batch is halved until the event stands alone', async () => {
+    const messages = Array.from({ length: 100 }, (_, index) => `line ${index}`);
+    const { via } = picky((message) => message === 'line 42', 'log-rejected');
+    const sent = await send(events(...messages), { via });
+    expect(sent.accepted).toBe(99);
+    expect(sent.refused).toMatchObject([{ event: { message: 'line 42' }, reason: 'no' }]);
+    expect(rig.arrived()).toEqual(messages.filter((message) => message !== 'line 42'));
+  });
+
+  test('since the request is too large: sent in halves', async () => {
+    const messages = ['a', 'b', 'c'].map((unit) => unit.repeat(300_000));
+    const { via } = picky(() => false, 'log-too-large');
+    const small: CloudWatchLogs = {
+      ...via,
+      putEvents: (target, events, signal) => {
+        if (events.length > 1) throw new BerthError('log-too-large', 'too large');
+        return cloudwatch.putEvents(target, events, signal);
+      },
+    };
+    expect(await send(events(...messages), { via: small })).toMatchObject({ accepted: 3 });
+    expect(rig.arrived()).toEqual(messages);
+  });
+
+  test('since it is larger than 256 KB: cut once, and marked', async () => {
+    const { via } = picky((message) => message.length > 262_144 - 26, 'log-rejected');
+    const sent = await send(events('a'.repeat(maxMessageBytes)), { via });
+    expect(sent).toMatchObject({ accepted: 1, refused: [] });
+    expect(rig.arrived()[0]).toMatch(/^a+\[Truncated\.\.\.\]$/);
+  });
+
+  test('one after the other condemn the target, not the lines', async () => {
+    let broken = true;
+    const { via, calls } = picky(() => broken, 'log-rejected');
+    const messages = Array.from({ length: 50 }, (_, index) => `line ${index}`);
+    const sleep = clock.sleep.bind(clock);
+    // Somebody puts it right while berth waits.
+    clock.sleep = async (ms, signal) => {
+      broken = false;
+      await sleep(ms, signal);
+    };
+    const sent = await send(events(...messages), { via });
+    expect(sent).toMatchObject({ accepted: 50, refused: [] });
+    expect(rig.arrived()).toEqual(messages);
+    expect(failures[0]!.message).toMatch(/refuses one line after the other/);
+    expect(clock.slept[0]).toBeGreaterThanOrEqual(30_000);
+    expect(calls.length).toBeLessThan(30);
+  });
+});
