@@ -1,0 +1,118 @@
+// An instance of the small cloud booted by a real systemd: systemd-nspawn over this host's own root, which stays as it
+// is (an overlay takes all writes), in the instance's network namespace.
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { inNamespaces } from './environment.ts';
+import { until } from './progress.ts';
+import type { InstanceName, SmallCloud } from './small-cloud.ts';
+
+const exec = promisify(execFile);
+const project = join(import.meta.dirname, '..', '..');
+
+/** undefined: it can be booted here. */
+export const whyNoBoot: string | undefined = (() => {
+  if (!inNamespaces) return 'no network namespaces here';
+  if (process.getuid?.() !== 0 || !isInitialUserNamespace())
+    return 'only root may boot a container';
+  for (const file of ['/usr/bin/systemd-nspawn', '/usr/lib/systemd/systemd']) {
+    try {
+      accessSync(file, constants.X_OK);
+    } catch {
+      return `${file} is missing: apt-get install systemd systemd-container`;
+    }
+  }
+  return undefined;
+})();
+
+export type BootedInstance = AsyncDisposable & {
+  /** Runs a program inside, as root; resolves with its output, whatever its exit code. */
+  run(...argv: readonly string[]): Promise<{ readonly code: number; readonly out: string }>;
+};
+
+export async function bootInstance(cloud: SmallCloud, name: InstanceName): Promise<BootedInstance> {
+  const home = `/run/booted-${name}`;
+  await mkdir(`${home}/root`, { recursive: true });
+  await writeFile(`${home}/default`, `AWS_ENDPOINT_URL=${cloud.lab.endpoint}\n`);
+  // nspawn refuses "/" itself.
+  await exec('mount', ['--bind', '/', `${home}/root`]);
+  const units = join(project, 'systemd');
+  const child = spawn(
+    'systemd-nspawn',
+    [
+      '--quiet',
+      `--directory=${home}/root`,
+      '--volatile=overlay',
+      '--boot',
+      '--register=no',
+      '--keep-unit',
+      '--resolv-conf=off',
+      // An instance may configure its own network.
+      '--capability=CAP_NET_ADMIN',
+      `--machine=${name}`,
+      `--network-namespace-path=/run/netns/${name}`,
+      `--bind-ro=${project}:/opt/berth`,
+      `--bind-ro=${units}/berth.service:/etc/systemd/system/berth.service`,
+      `--bind-ro=${units}/berth.sysusers.conf:/usr/lib/sysusers.d/berth.conf`,
+      `--bind-ro=${home}/default:/etc/default/berth`,
+    ],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        // On a host with cgroup v1 the container's systemd has to use that too.
+        ...(existsSync('/sys/fs/cgroup/cgroup.controllers')
+          ? {}
+          : { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '0' }),
+        SYSTEMD_NSPAWN_API_VFS_WRITABLE: 'network',
+      },
+    },
+  );
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const ended = once(child, 'close');
+
+  const leader = async (): Promise<number | undefined> => {
+    if (child.exitCode !== null) throw new Error(`the container ended: ${output}`);
+    const text = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8');
+    for (const pid of text.trim().split(' ').map(Number)) {
+      const comm = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
+      if (comm.trim() === 'systemd') return pid;
+    }
+    return undefined;
+  };
+  const pid = await until('the container starts', 20_000, leader);
+  const run: BootedInstance['run'] = async (...argv) => {
+    try {
+      const { stdout, stderr } = await exec('nsenter', ['-t', String(pid), '-a', '--', ...argv]);
+      return { code: 0, out: stdout + stderr };
+    } catch (error) {
+      const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+      return { code, out: stdout + stderr };
+    }
+  };
+  await until('systemd is up', 60_000, async () => {
+    const { out } = await run('systemctl', 'is-system-running');
+    return /^(running|degraded)/.test(out) || undefined;
+  }).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw new Error(`${String(error)}\n${output.slice(-2000)}`);
+  });
+  return {
+    run,
+    [Symbol.asyncDispose]: async () => {
+      // The leader's end is the container's.
+      process.kill(pid, 'SIGKILL');
+      await ended;
+      await exec('umount', [`${home}/root`]);
+    },
+  };
+}
+
+function isInitialUserNamespace(): boolean {
+  return readFileSync('/proc/self/uid_map', 'utf8').trim().endsWith(' 4294967295');
+}

@@ -1,0 +1,97 @@
+// The README is not prose alone: its keys come from the schema, and its commands are run by this suite or by .ci/run.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { describe, expect, test } from 'vitest';
+import { checkConfig } from '../src/boot/check-config.ts';
+import { configSchema } from '../src/boot/config-schema.ts';
+import { commands } from '../src/commands/commands.ts';
+
+const root = join(import.meta.dirname, '..');
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const ci = readFileSync(join(root, '.ci', 'run'), 'utf8');
+
+function blocks(language: string): readonly string[] {
+  return [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(
+    (match) => match[1]!,
+  );
+}
+
+type Row = { readonly key: string; readonly text: string };
+
+/** Keys with a description, in the order of the schema. */
+function describedKeys(schema: v.GenericSchema, path = ''): readonly Row[] {
+  const inner = unwrap(schema);
+  const own = v.getDescription(schema as never) ?? v.getDescription(inner as never);
+  const fallback = (schema as { default?: unknown }).default;
+  const shown =
+    fallback === undefined || typeof fallback === 'object'
+      ? ''
+      : ` Default: \`${JSON.stringify(fallback)}\`.`;
+  const rows = own === undefined || path === '' ? [] : [{ key: path, text: `${own}.${shown}` }];
+  const { entries, item } = inner as {
+    entries?: Record<string, v.GenericSchema>;
+    item?: v.GenericSchema;
+  };
+  const below = Object.entries(entries ?? {}).flatMap(([key, entry]) =>
+    describedKeys(entry, path === '' ? key : `${path}.${key}`),
+  );
+  return [...rows, ...below, ...(item === undefined ? [] : describedKeys(item, `${path}[]`))];
+}
+
+function unwrap(schema: v.GenericSchema): v.GenericSchema {
+  const { wrapped } = schema as { wrapped?: v.GenericSchema };
+  return wrapped === undefined ? schema : unwrap(wrapped);
+}
+
+describe('README', () => {
+  test('its table of keys is that of the schema', () => {
+    const rows = describedKeys(configSchema).filter(({ key }) => key !== '$schema');
+    const table = [
+      '| Key | Meaning |',
+      '| --- | --- |',
+      ...rows.map(({ key, text }) => `| \`${key}\` | ${text} |`),
+    ].join('\n');
+    const written = /<!-- keys[^\n]*-->\n\n?([\s\S]*?)\n*<!-- \/keys -->/.exec(readme)?.[1];
+    expect(written?.trim()).toBe(table);
+  });
+
+  test.each(blocks('json'))('its example of a configuration is valid: %s', (example) => {
+    const checked = checkConfig(example, {
+      identity: undefined,
+      localHostname: undefined,
+      nowMs: 0,
+    });
+    expect(checked).toMatchObject({ ok: true, warnings: [] });
+  });
+
+  const lines = blocks('sh')
+    .flatMap((block) => block.split('\n'))
+    .map((line) => line.replace(/\s+#.*$/, '').trim())
+    .filter(Boolean);
+  const parts = lines.flatMap((line) => line.split(' && '));
+
+  test.each(parts.filter((part) => !part.startsWith('berth ')))('.ci/run runs %s', (part) => {
+    expect(ci).toContain(
+      part
+        .replace(/^npm run /, 'npm run --silent ')
+        .replace(/^npm run --silent (check|test)$/, 'npm run $1'),
+    );
+  });
+
+  test.each(parts.filter((part) => part.startsWith('berth ')))(
+    'there is a command %s, with these flags',
+    (part) => {
+      const [, name = '', ...rest] = part.split(' ');
+      expect(Object.keys(commands)).toContain(name);
+      const known = commands[name as keyof typeof commands].flags.map(
+        ([flag]) => flag.split(' ')[0],
+      );
+      expect(known).toEqual(expect.arrayContaining(rest.filter((word) => word.startsWith('--'))));
+    },
+  );
+
+  test('is short enough to be read', () => {
+    expect(readme.split('\n').length).toBeLessThanOrEqual(150);
+  });
+});

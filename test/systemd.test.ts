@@ -1,0 +1,88 @@
+// The unit under a real systemd: READY, the sandbox, stop, restart, kill; nothing of the daemon is replaced.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bootInstance, whyNoBoot, type BootedInstance } from './lab/booted-instance.ts';
+import { until } from './lab/progress.ts';
+import { createSmallCloud, instances, poolEni, type SmallCloud } from './lab/small-cloud.ts';
+
+const berth = ['/opt/berth/node_modules/.bin/node', '/opt/berth/src/main.ts'] as const;
+const reason = whyNoBoot === undefined ? '' : ` (skipped: ${whyNoBoot})`;
+
+describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`, () => {
+  let cloud: SmallCloud;
+  let instance: BootedInstance;
+  const stack = new AsyncDisposableStack();
+
+  beforeAll(async () => {
+    cloud = stack.use(await createSmallCloud({}));
+    cloud.lab.ssm.put({ name: '/berth/config', value: '{"pool":"db"}' });
+    instance = stack.use(await bootInstance(cloud, 'inst-a'));
+  }, 90_000);
+  afterAll(() => stack.disposeAsync());
+
+  const show = async (property: string): Promise<string> =>
+    (
+      await instance.run('systemctl', 'show', 'berth', `--property=${property}`, '--value')
+    ).out.trim();
+  const served = async (): Promise<boolean> =>
+    (await cloud.vpc.probe('far', poolEni.privateIpv4, 7000, 500)).answer?.localAddress ===
+    poolEni.privateIpv4;
+
+  test('systemd starts it, hears READY from the main process, and the address is served', async () => {
+    await cloud.vpc.serve('inst-a', 7000);
+    expect(await instance.run('systemctl', 'start', 'berth')).toEqual({ code: 0, out: '' });
+    expect(await show('ActiveState')).toBe('active');
+    const waited = await instance.run(...berth, 'wait', '--timeout', '30');
+    expect(waited.out).toContain(`${poolEni.privateIpv4} of ${poolEni.eniId} is served`);
+    expect(await served()).toBe(true);
+    expect(await show('StatusText')).toContain('is served on');
+  });
+
+  test('it runs as its own user with two capabilities', async () => {
+    const { out } = await instance.run('cat', `/proc/${await show('MainPID')}/status`);
+    expect(BigInt(`0x${/^CapBnd:\s*(\w+)$/m.exec(out)![1]}`)).toBe((1n << 12n) | (1n << 2n));
+    expect(/^Uid:\s*(\d+)/m.exec(out)![1]).not.toBe('0');
+    const status = await instance.run('stat', '-c', '%U:%G %a', '/run/berth/status.sock');
+    expect(status.out.trim()).toBe('berth:berth 660');
+  });
+
+  test('kill -9: systemd starts it again, the same ENI, the address served throughout', async () => {
+    const before = await show('MainPID');
+    await instance.run('systemctl', 'kill', '--signal=KILL', 'berth');
+    expect(await served()).toBe(true);
+    await until(
+      'another process',
+      20_000,
+      async () => ![before, '0'].includes(await show('MainPID')) || undefined,
+    );
+    await instance.run(...berth, 'wait', '--timeout', '30');
+    expect(await served()).toBe(true);
+    expect(cloud.lab.ec2.eni(poolEni.eniId)!.attachment!.instanceId).toBe(
+      instances['inst-a'].instanceId,
+    );
+  });
+
+  test('stop ends it cleanly and keeps the address', async () => {
+    await instance.run('systemctl', 'stop', 'berth');
+    expect({ result: await show('Result'), state: await show('ActiveState') }).toEqual({
+      result: 'success',
+      state: 'inactive',
+    });
+    expect(await served()).toBe(true);
+  });
+
+  test('a wrong configuration is not started again', async () => {
+    cloud.lab.ssm.put({ name: '/berth/config', value: '{"pooll":"db"}' });
+    await instance.run('systemctl', 'start', 'berth');
+    await until(
+      'it has failed',
+      20_000,
+      async () => (await show('ActiveState')) === 'failed' || undefined,
+    );
+    expect({ code: await show('ExecMainStatus'), restarts: await show('NRestarts') }).toEqual({
+      code: '78',
+      restarts: '0',
+    });
+    const { out } = await instance.run('journalctl', '--unit=berth', '--no-pager', '--lines=5');
+    expect(out).toContain('did you mean pool?');
+  });
+});
