@@ -1,7 +1,5 @@
 // A VPC made of network namespaces: the caller's namespace is the router, with one port per ENI.
 // Each port drops what does not come from an address of its ENI, as a VPC does, and the kernel counts that.
-import { open, readFile, rm } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Actuator } from './actuator.ts';
 import type { AgentCommand, ProbeResult } from './host-agent.ts';
 import { createHost, type Host } from './host.ts';
@@ -12,6 +10,7 @@ import {
   routerCounter,
   routerSysctl,
 } from './namespace.ts';
+import { takeRouter } from './router-lock.ts';
 
 export type VpcInput = {
   readonly subnets: readonly { readonly subnetId: string; readonly ipv4Cidr: string }[];
@@ -183,30 +182,4 @@ export function gatewayOf(ipv4Cidr: string): string {
   const [base = ''] = ipv4Cidr.split('/');
   const bytes = base.split('.').map(Number);
   return [...bytes.slice(0, 3), bytes[3]! + 1].join('.');
-}
-
-/** Test files run side by side in one namespace, and a router can serve one VPC. */
-async function takeRouter(): Promise<() => Promise<void>> {
-  const path = '/run/berth-lab-vpc.pid';
-  for (;;) {
-    try {
-      await using file = await open(path, 'wx');
-      await file.writeFile(String(process.pid));
-      return () => rm(path, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const pid = Number(await readFile(path, 'utf8').catch(() => ''));
-    if (pid > 0 && !isAlive(pid)) await rm(path, { force: true });
-    await sleep(20);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
