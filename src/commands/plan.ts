@@ -100,16 +100,8 @@ async function planClaim(
 }
 
 function eniOf(step: Step): Eni | undefined {
-  switch (step.do) {
-    case 'adopt':
-    case 'resume':
-      return step.eni;
-    case 'try':
-      return step.candidates[0];
-    case 'look-again':
-    case 'wait':
-      return undefined;
-  }
+  if (step.do === 'adopt' || step.do === 'resume') return step.eni;
+  return step.do === 'try' ? step.candidates[0] : undefined;
 }
 
 function sentenceOf(step: Step): string {
@@ -122,7 +114,7 @@ function sentenceOf(step: Step): string {
       return `claim ${step.candidates[0]?.eniId}${step.candidates.length > 1 ? `, or one of ${step.candidates.length - 1} others when another instance is faster` : ''}`;
     case 'look-again':
       return `wait until ${step.eni.eniId} has left this instance`;
-    case 'wait':
+    default:
       return step.why;
   }
 }

@@ -1,4 +1,6 @@
 // `berth status`: asks the running daemon.
+import { BerthError } from '../errors.ts';
+import type { Status } from '../model.ts';
 import { systemClock } from '../system/clock.ts';
 import { systemLocalSockets } from '../system/local-socket.ts';
 import { readStatus } from '../tell/status-socket.ts';
@@ -12,7 +14,17 @@ const answerMs = 5_000;
 export const run: Run = async (args, signal) => {
   const parsed = parseFlags(args, { json: { type: 'boolean' }, 'runtime-dir': { type: 'string' } });
   using deadline = systemClock.deadline(answerMs, signal);
-  const status = await readStatus(systemLocalSockets, runtimeDirOf(parsed), deadline.signal);
+  let status: Status;
+  try {
+    status = await readStatus(systemLocalSockets, runtimeDirOf(parsed), deadline.signal);
+  } catch (error) {
+    if (!deadline.expired) throw error;
+    throw new BerthError(
+      'timeout',
+      `cannot read the status: berth does not answer within ${answerMs / 1000} s (it is stuck: systemctl restart berth)`,
+      { cause: error },
+    );
+  }
   const inColour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
   process.stdout.write(
     `${parsed.values['json'] === true ? JSON.stringify(status, undefined, 2) : renderStatus(status, inColour)}\n`,
