@@ -8,6 +8,7 @@ import type { Log } from '../log.ts';
 import { classifyEc2Error } from './ec2-errors.ts';
 import type { Ec2 } from './ec2.ts';
 import { parseEni } from './parse-eni.ts';
+import { refuseHtml } from './refuse-html.ts';
 import { tagKeys } from './tags.ts';
 import { BerthError } from '../errors.ts';
 
@@ -21,7 +22,7 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
   const load = () =>
     (loading ??= import('@aws-sdk/client-ec2').then((sdk) => ({
       sdk,
-      client: new sdk.EC2Client(awsClientConfig(access)),
+      client: refuseHtml(new sdk.EC2Client(awsClientConfig(access))),
     })));
 
   /** One call: timed for the log, its error classified. */

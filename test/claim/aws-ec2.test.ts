@@ -1,0 +1,383 @@
+// The EC2 port over the real SDK and HTTP, against the local AWS with the shipped policies.
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createAwsEc2 } from '../../src/claim/aws-ec2.ts';
+import { claimEni, type ClaimDeps } from '../../src/claim/claim.ts';
+import type { Ec2 } from '../../src/claim/ec2.ts';
+import { detachAndDrop } from '../../src/claim/release.ts';
+import type { BerthError, ErrorCode } from '../../src/errors.ts';
+import type { Eni } from '../../src/model.ts';
+import { createFakeClock } from '../fakes/clock.ts';
+import { createMemoryLog, type MemoryLog } from '../fakes/log.ts';
+import { createSeededRandom } from '../fakes/random.ts';
+import { identityOf } from '../fixtures/identity.ts';
+import type { Policy } from '../lab/iam-evaluate.ts';
+import type { LabFaultRule } from '../lab/service.ts';
+import {
+  createTestWorld,
+  inPool,
+  one,
+  subnetA,
+  subnetA2,
+  two,
+  vpcId,
+  type TestWorld,
+} from '../lab/test-world.ts';
+
+let world: TestWorld;
+let log: MemoryLog;
+let eniId: string;
+let ec2: Ec2 & Disposable;
+let me: string;
+const life = new AbortController();
+const { signal } = life;
+
+const connect = (instanceId: string): Ec2 & Disposable =>
+  createAwsEc2(
+    { clock: createFakeClock(), log },
+    {
+      region: world.lab.region,
+      credentials: () => Promise.resolve(world.lab.credentialsFor(instanceId)),
+    },
+  );
+
+beforeEach(async () => {
+  world = await createTestWorld();
+  vi.stubEnv('AWS_ENDPOINT_URL', world.lab.endpoint);
+  log = createMemoryLog();
+  eniId = world.lab.ec2.addEni({ subnetId: subnetA, tags: inPool, secondaryIpv4Count: 1 }).eniId;
+  ec2 = connect(one);
+  me = world.lab.ec2.arnOf(one);
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  vi.unstubAllEnvs();
+  ec2[Symbol.dispose]();
+  await world[Symbol.asyncDispose]();
+});
+
+const eni = () => world.lab.ec2.eni(eniId)!;
+const ownIt = (): void => world.lab.ec2.createTags([eniId], { 'berth:owner': me });
+const attach = (id: string, deviceIndex: number): Promise<string> =>
+  ec2.attach({ eniId: id, instanceId: one, deviceIndex, networkCardIndex: 0 }, signal);
+const attachIt = (): Promise<string> => attach(eniId, 1);
+const fail = (match: string, fault: LabFaultRule['fault'], times = 1): void =>
+  world.lab.front.fail({ match, times, fault });
+const errorOf = (work: Promise<unknown>): Promise<BerthError> =>
+  work.then(
+    () => Promise.reject(new Error('there was no error')),
+    (error: unknown) => error as BerthError,
+  );
+
+describe('reading', () => {
+  test('describePool: every ENI of the pool, as the claim needs it', async () => {
+    const other = world.lab.ec2.addEni({ subnetId: subnetA2, tags: { 'berth:pool': 'web' } });
+    const [found, ...more] = await ec2.describePool('db', signal);
+    expect(more).toEqual([]);
+    expect(found).toEqual({
+      eniId,
+      mac: eni().mac,
+      subnetId: subnetA,
+      vpcId,
+      availabilityZone: 'eu-west-1a',
+      availabilityZoneId: 'euw1-az1',
+      status: 'available',
+      interfaceType: 'interface',
+      requesterManaged: false,
+      operatorManaged: false,
+      outpostArn: undefined,
+      ipv4: eni().ipv4,
+      ipv4Prefixes: [],
+      ipv6: [],
+      ipv6Prefixes: [],
+      tags: inPool,
+      attachment: undefined,
+    } satisfies Eni);
+    expect(found!.ipv4).toHaveLength(2);
+    expect((await ec2.describePool('web', signal)).map(({ eniId }) => eniId)).toEqual([
+      other.eniId,
+    ]);
+    expect(await ec2.describePool('none', signal)).toEqual([]);
+  });
+
+  test('describePool: page after page', async () => {
+    const subnetId = 'subnet-000000000000000ff';
+    const subnet = world.lab.ec2.subnet(subnetA)!;
+    world.lab.ec2.addSubnet({ ...subnet, subnetId, ipv4Cidr: '10.0.16.0/20' });
+    for (let n = 0; n < 1_000; n++) {
+      const privateIpv4 = `10.0.${16 + Math.floor(n / 200)}.${(n % 200) + 10}`;
+      world.lab.ec2.addEni({ subnetId, privateIpv4, tags: inPool });
+    }
+    const all = await ec2.describePool('db', signal);
+    expect(new Set(all.map(({ eniId }) => eniId)).size).toBe(1_001);
+    expect(world.lab.front.calls).toHaveLength(2);
+  });
+
+  test('describeEni: with its attachment; undefined where there is none', async () => {
+    ownIt();
+    const attachmentId = await attachIt();
+    await world.lab.ec2.settled();
+    expect(await ec2.describeEni(eniId, signal)).toMatchObject({
+      status: 'in-use',
+      tags: { ...inPool, 'berth:owner': me },
+      attachment: {
+        attachmentId,
+        instanceId: one,
+        deviceIndex: 1,
+        networkCardIndex: 0,
+        status: 'attached',
+        deleteOnTermination: false,
+      },
+    });
+    expect(await ec2.describeEni('eni-0123456789abcdef0', signal)).toBeUndefined();
+  });
+
+  test('describeClaimed: what carries a name', async () => {
+    expect(await ec2.describeClaimed(me, signal)).toEqual([]);
+    ownIt();
+    expect(await ec2.describeClaimed(me, signal)).toMatchObject([{ eniId }]);
+  });
+
+  test('describeSelf: indexes in use; undefined while EC2 does not know the instance', async () => {
+    ownIt();
+    await attachIt();
+    const self = await ec2.describeSelf(one, signal);
+    expect(self!.state).toBe('running');
+    expect(self!.attachments).toContainEqual({ eniId, deviceIndex: 1, networkCardIndex: 0 });
+    expect(self!.attachments.map(({ deviceIndex }) => deviceIndex)).toEqual([0, 1]);
+    expect(await ec2.describeSelf('i-0123456789abcdef9', signal)).toBeUndefined();
+  });
+
+  test('describeSubnet: its blocks', async () => {
+    expect(await ec2.describeSubnet(subnetA2, signal)).toEqual({
+      subnetId: subnetA2,
+      ipv4Cidr: '10.0.2.0/24',
+      ipv6Cidrs: [],
+    });
+  });
+});
+
+describe('writing', () => {
+  test('createClaim writes the two tags, and again over its own', async () => {
+    await ec2.createClaim(eniId, me, '1:x', signal);
+    await ec2.createClaim(eniId, me, '2:y', signal);
+    expect(eni().tags).toEqual({ ...inPool, 'berth:owner': me, 'berth:claim': '2:y' });
+  });
+
+  test('the guard refuses what another owns, naming the permission', async () => {
+    await ec2.createClaim(eniId, me, '1:x', signal);
+    using other = connect(two);
+    const error = await errorOf(other.createClaim(eniId, world.lab.ec2.arnOf(two), '2:y', signal));
+    expect(error).toMatchObject({ code: 'aws-denied', details: { action: 'ec2:CreateTags' } });
+    expect(error.message).toBe(
+      'cannot call ec2:CreateTags: the instance role lacks the permission ec2:CreateTags (UnauthorizedOperation)',
+    );
+  });
+
+  test('deleteClaim takes our name and leaves the epoch; IAM refuses it for another', async () => {
+    await ec2.createClaim(eniId, me, '1:x', signal);
+    using other = connect(two);
+    const arn = world.lab.ec2.arnOf(two);
+    expect((await errorOf(other.deleteClaim(eniId, arn, signal))).code).toBe('aws-denied');
+    expect((await errorOf(other.deleteClaim(eniId, me, signal))).code).toBe('aws-denied');
+    await ec2.deleteClaim(eniId, me, signal);
+    expect(eni().tags).toEqual({ ...inPool, 'berth:claim': '1:x' });
+  });
+
+  test('attach and detach, with explicit card and index, never with Force', async () => {
+    ownIt();
+    const attachmentId = await attachIt();
+    expect(eni().attachment).toMatchObject({ attachmentId, deviceIndex: 1, networkCardIndex: 0 });
+    await ec2.detach(attachmentId, signal);
+    await world.lab.ec2.settled();
+    expect(eni().status).toBe('available');
+    expect((await errorOf(ec2.detach(attachmentId, signal))).code).toBe('eni-gone');
+    const inputs = world.lab.front.calls.map(({ action, input }) => [action, input]);
+    expect(inputs).toContainEqual([
+      'AttachNetworkInterface',
+      { NetworkInterfaceId: eniId, InstanceId: one, DeviceIndex: '1', NetworkCardIndex: '0' },
+    ]);
+    expect(inputs).toContainEqual(['DetachNetworkInterface', { AttachmentId: attachmentId }]);
+  });
+
+  test('attach: in use, index taken, limit, not ours', async () => {
+    expect((await errorOf(attachIt())).code).toBe('aws-denied');
+    ownIt();
+    await attachIt();
+    expect((await errorOf(attachIt())).code).toBe('eni-in-use');
+    const more = [1, 2].map(
+      () => world.lab.ec2.addEni({ subnetId: subnetA, tags: eni().tags }).eniId,
+    );
+    expect((await errorOf(attach(more[0]!, 1))).code).toBe('eni-index-taken');
+    await attach(more[0]!, 2);
+    expect((await errorOf(attach(more[1]!, 3))).code).toBe('eni-limit');
+    expect((await errorOf(attach('eni-0123456789abcdef0', 3))).code).toBe('eni-gone');
+  });
+});
+
+describe('what goes wrong on the way', () => {
+  type Row = readonly [string, LabFaultRule['fault'], ErrorCode, boolean];
+  test.each<Row>([
+    ['reset before', { kind: 'reset-before' }, 'aws-unknown-outcome', false],
+    ['reset after', { kind: 'reset-after' }, 'aws-unknown-outcome', true],
+    ['truncated', { kind: 'truncated' }, 'aws-unknown-outcome', true],
+    ['HTML with 200', { kind: 'html', status: 200 }, 'aws-unknown-outcome', false],
+    ['HTML with 400', { kind: 'html', status: 400 }, 'aws-unknown-outcome', false],
+    ['HTML with 403', { kind: 'html', status: 403 }, 'aws-unknown-outcome', false],
+    ['HTML with 502', { kind: 'html', status: 502 }, 'aws-unknown-outcome', false],
+    [
+      'throttled',
+      { kind: 'error', status: 503, code: 'RequestLimitExceeded' },
+      'aws-throttled',
+      false,
+    ],
+    [
+      'simultaneous',
+      { kind: 'error', status: 400, code: 'ConcurrentTagAccess' },
+      'aws-throttled',
+      false,
+    ],
+    ['internal', { kind: 'error', status: 500, code: 'InternalError' }, 'aws-unavailable', false],
+    [
+      'expired keys',
+      { kind: 'error', status: 400, code: 'RequestExpired' },
+      'aws-credentials',
+      false,
+    ],
+    ['denied', { kind: 'error', status: 403, code: 'UnauthorizedOperation' }, 'aws-denied', false],
+    [
+      'unsupported',
+      { kind: 'error', status: 400, code: 'UnsupportedOperation' },
+      'aws-invalid',
+      false,
+    ],
+  ])('%s', async (_name, fault, code, happened) => {
+    fail('ec2:CreateTags', fault);
+    const error = await errorOf(ec2.createClaim(eniId, me, '1:x', signal));
+    expect(error).toMatchObject({ code, details: { action: 'ec2:CreateTags' } });
+    expect(error.message).toMatch(/^cannot call ec2:CreateTags: /);
+    expect(eni().tags['berth:owner']).toBe(happened ? me : undefined);
+    // One attempt: only the caller knows what may be repeated.
+    const tries = world.lab.front.calls.filter(({ action }) => action === 'CreateTags');
+    expect(tries).toHaveLength(1);
+  });
+
+  test('slower than the time limit: an unknown outcome', async () => {
+    await ec2.describePool('db', signal);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    fail('ec2:CreateTags', { kind: 'slow', ms: 3_600_000 });
+    const ended = vi.fn<(error: BerthError) => void>();
+    void errorOf(ec2.createClaim(eniId, me, '1:x', signal)).then(ended);
+    await vi.waitUntil(() => eni().tags['berth:owner'] === me, { timeout: 5_000, interval: 5 });
+    for (let s = 0; ended.mock.calls.length === 0 && s < 60; s++) {
+      await vi.advanceTimersByTimeAsync(1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(ended.mock.lastCall).toMatchObject([{ code: 'aws-unknown-outcome', retryable: true }]);
+  });
+
+  test('nobody listens: nothing happened', async () => {
+    vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:9');
+    using away = connect(one);
+    const error = await errorOf(away.createClaim(eniId, me, '1:x', signal));
+    expect(error.code).toBe('aws-unavailable');
+    expect(error.message).toContain('check DNS, routes and VPC endpoints');
+  });
+
+  test('a stop ends the call with its reason', async () => {
+    const stop = new AbortController();
+    const reason = new Error('stopping');
+    world.lab.front.onCall(() => stop.abort(reason));
+    const call = ec2
+      .describePool('db', stop.signal)
+      .then(() => ec2.describePool('db', stop.signal));
+    await expect(call).rejects.toBe(reason);
+  });
+
+  test.each<readonly [string, (ec2: Ec2) => Promise<unknown>]>([
+    ['DescribeNetworkInterfaces', (ec2) => ec2.describePool('db', signal)],
+    ['DescribeNetworkInterfaces', (ec2) => ec2.describeClaimed(me, signal)],
+    ['DescribeNetworkInterfaces', (ec2) => ec2.describeEni(eniId, signal)],
+    ['DescribeInstances', (ec2) => ec2.describeSelf(one, signal)],
+    ['DescribeSubnets', (ec2) => ec2.describeSubnet(subnetA, signal)],
+    ['CreateTags', (ec2) => ec2.createClaim(eniId, me, '1:x', signal)],
+    ['DeleteTags', (ec2) => ec2.deleteClaim(eniId, me, signal)],
+    ['AttachNetworkInterface', () => attachIt()],
+  ])('a role without ec2:%s: the error names it', async (action, call) => {
+    const nothing: Policy = { Version: '2012-10-17', Statement: [] };
+    world.lab.setPolicies(one, [nothing]);
+    expect(await errorOf(call(ec2))).toMatchObject({
+      code: 'aws-denied',
+      retryable: false,
+      details: { action: `ec2:${action}` },
+    });
+  });
+});
+
+const identity = () =>
+  identityOf({
+    instanceId: one,
+    instanceType: 't3.medium',
+    accountId: world.lab.accountId,
+    region: world.lab.region,
+    availabilityZone: 'eu-west-1a',
+    availabilityZoneId: 'euw1-az1',
+    vpcId,
+  });
+const depsOf = (): ClaimDeps => ({
+  ec2,
+  clock: createFakeClock(),
+  random: createSeededRandom(1),
+  log,
+  record: {
+    load: () => Promise.resolve(undefined),
+    save: () => Promise.resolve(),
+    clear: () => Promise.resolve(),
+  },
+  progress: () => undefined,
+  devices: { wait: (mac) => Promise.resolve({ name: 'ens6', index: 3, mac }) },
+});
+const actions = (): readonly string[] => world.lab.front.calls.map(({ action }) => action);
+
+describe('a whole claim', () => {
+  test('in a few calls, and back', async () => {
+    const deps = depsOf();
+    const { claimed } = await claimEni(deps, { identity: identity(), pool: 'db' }, signal);
+    expect(claimed.eni).toMatchObject({ eniId, attachment: { instanceId: one, deviceIndex: 1 } });
+    expect(claimed.subnet.ipv4Cidr).toBe('10.0.1.0/24');
+    expect(actions().filter((action) => !action.startsWith('Describe'))).toEqual([
+      'CreateTags',
+      'AttachNetworkInterface',
+    ]);
+    await detachAndDrop(deps, { eni: claimed.eni, identity: identity() }, signal);
+    expect(eni().tags).not.toHaveProperty('berth:owner');
+    expect(eni().attachment).toBeUndefined();
+  });
+
+  test('with every first answer lost, and the attach answered twice by nothing', async () => {
+    const others = [1, 2].map(
+      () => world.lab.ec2.addEni({ subnetId: subnetA, tags: inPool }).eniId,
+    );
+    fail('ec2:DescribeNetworkInterfaces', { kind: 'truncated' });
+    fail('ec2:CreateTags', { kind: 'reset-after' });
+    fail('ec2:AttachNetworkInterface', { kind: 'reset-after' });
+    fail('ec2:AttachNetworkInterface', { kind: 'html', status: 502 });
+    const { claimed } = await claimEni(depsOf(), { identity: identity(), pool: 'db' }, signal);
+    const attached = [eniId, ...others].filter(
+      (id) => world.lab.ec2.eni(id)!.attachment !== undefined,
+    );
+    expect(attached).toEqual([claimed.eni.eniId]);
+    const owned = [eniId, ...others].filter(
+      (id) => world.lab.ec2.eni(id)!.tags['berth:owner'] === me,
+    );
+    expect(owned).toEqual(attached);
+    const attempts = world.lab.front.calls.filter(
+      ({ action }) => action === 'AttachNetworkInterface',
+    );
+    expect(attempts.map(({ code }) => code)).toEqual([
+      'reset-after',
+      'html',
+      'InvalidNetworkInterface.InUse',
+    ]);
+    expect(new Set(attempts.map(({ input }) => input['NetworkInterfaceId'])).size).toBe(1);
+  });
+});
