@@ -10,6 +10,8 @@ export type Checkpoint = FileIdentity &
   LogTarget & {
     /** Name under which it was read last. */
     readonly path: string;
+    /** The name from which rotation took it: that of its family. */
+    readonly origin: string;
     /** Pattern of the source. */
     readonly source: string;
     /** Its content was seen to be replaced: it is rotated by copying, so its siblings are copies. */
@@ -39,6 +41,7 @@ const schema = v.object({
       stream: v.string(),
       source: v.string(),
       path: v.string(),
+      origin: v.string(),
       copied: v.boolean(),
       inode: v.string(),
       device: v.string(),

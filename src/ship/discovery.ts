@@ -105,14 +105,29 @@ async function followFresh(deps: Deps, { path, source, stat }: Found): Promise<v
     if (missed === undefined) return;
     for (const one of missed) {
       const { inode } = one.stat;
-      const input = { source, inode, detached: true, predecessor, onlyKnown: false };
-      const file = await following.follow({ path: one.path, ...input });
+      const file = await following.follow({
+        path: one.path,
+        origin: path,
+        source,
+        inode,
+        detached: true,
+        predecessor,
+        onlyKnown: false,
+      });
       if (file === 'moved') return;
       predecessor = file ?? predecessor;
     }
   }
   const { inode } = stat;
-  await following.follow({ path, source, inode, detached: false, predecessor, onlyKnown: false });
+  await following.follow({
+    path,
+    origin: path,
+    source,
+    inode,
+    detached: false,
+    predecessor,
+    onlyKnown: false,
+  });
 }
 
 /** The oldest first, with those that are followed already. undefined: cannot be told now. */

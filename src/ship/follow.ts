@@ -23,6 +23,8 @@ export type FollowDeps = {
 
 export type FollowInput = {
   readonly path: string;
+  /** The name of its family: that of the youngest generation. */
+  readonly origin: string;
   readonly source: LogSource;
   /** What is expected under the path. */
   readonly inode: string;
@@ -92,7 +94,7 @@ export function createFollowing(deps: FollowDeps): Following {
     file: LogFile,
     input: FollowInput,
   ): Promise<Followed | 'moved' | undefined> => {
-    const { path, source, detached, predecessor } = input;
+    const { path, origin, source, detached, predecessor } = input;
     const stat = await file.stat();
     const key = keyOf(stat, source);
     const { position, copied, known } = await startOf(file, stat, input);
@@ -110,6 +112,7 @@ export function createFollowing(deps: FollowDeps): Following {
       tail,
       source,
       path,
+      origin,
       copied,
       detached,
       predecessor,
@@ -158,9 +161,10 @@ export function createFollowing(deps: FollowDeps): Following {
   };
 }
 
-export async function checkpointOf({ tail, source, path, copied }: Followed): Promise<Checkpoint> {
+export async function checkpointOf(file: Followed): Promise<Checkpoint> {
+  const { tail, source, path, origin, copied } = file;
   const identity = await identify(tail);
-  return { ...targetOf(source), source: source.filePath, path, copied, ...identity };
+  return { ...targetOf(source), source: source.filePath, path, origin, copied, ...identity };
 }
 
 export function targetOf(source: LogSource): LogTarget {

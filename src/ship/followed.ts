@@ -8,6 +8,8 @@ import type { Tail } from './tail.ts';
 export type Followed = {
   readonly tail: Tail;
   readonly source: LogSource;
+  /** The name from which rotation took or will take it. */
+  readonly origin: string;
   /** The last name under which it was found. */
   path: string;
   /** Something may have changed since the last look. */
@@ -39,6 +41,7 @@ export type FollowedInput = {
   readonly tail: Tail;
   readonly source: LogSource;
   readonly path: string;
+  readonly origin: string;
   readonly copied: boolean;
   readonly detached: boolean;
   readonly predecessor: Followed | undefined;
@@ -52,6 +55,7 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
     tail,
     source,
     path: input.path,
+    origin: input.origin,
     dirty: true,
     copied: input.copied,
     predecessor: input.predecessor,

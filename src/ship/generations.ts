@@ -65,8 +65,8 @@ export function isYounger(stat: Age, than: Age): boolean {
     : stat.mtimeMs >= than.mtimeMs;
 }
 
-/** Of equal age, `app.log.2` is older than `app.log.1`, and both than `app.log`. */
-function compareGenerations(a: Generation, b: Generation): number {
+/** The oldest first. */
+export function compareGenerations(a: Generation, b: Generation): number {
   const [first, second] = [a.stat, b.stat];
   const byBirth =
     first.birthNs === undefined || second.birthNs === undefined
@@ -74,5 +74,13 @@ function compareGenerations(a: Generation, b: Generation): number {
       : Number(BigInt(first.birthNs) - BigInt(second.birthNs));
   if (byBirth !== 0) return byBirth;
   if (first.mtimeMs !== second.mtimeMs) return first.mtimeMs - second.mtimeMs;
-  return b.path.localeCompare(a.path, 'en', { numeric: true });
+  return compareNames(a.path, b.path);
+}
+
+/** `app.log.2` is older than `app.log.1`, `app.log-20260130` than `app.log-20260131`, and all than `app.log`. */
+function compareNames(a: string, b: string): number {
+  if (a.startsWith(b)) return -1;
+  if (b.startsWith(a)) return 1;
+  const counted = /\.\d{1,4}$/.test(a) && /\.\d{1,4}$/.test(b);
+  return (counted ? -1 : 1) * a.localeCompare(b, 'en', { numeric: true });
 }

@@ -3,73 +3,88 @@ import { dirname, join } from 'node:path';
 import type { LogSource } from '../model.ts';
 import type { Checkpoint } from './checkpoints.ts';
 import { targetOf, type FollowDeps, type Following } from './follow.ts';
+import { compareGenerations, type Generation } from './generations.ts';
 import { targetKey } from './log-target.ts';
 
-/** By inode: where a renamed file may be found. */
-type Folder = ReadonlyMap<string, string>;
+type Deps = FollowDeps & { readonly following: Following };
+/** By inode. */
+type Folder = ReadonlyMap<string, Generation>;
 
 /** Once, before the first scan. Looks in the folder in which each file was. */
 export async function recoverRenamed(
-  deps: FollowDeps & { readonly following: Following },
+  deps: Deps,
   sources: readonly LogSource[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { checkpoints } = deps;
   const folders = new Map<string, Folder>();
-  for (const checkpoint of checkpoints.all().toSorted(compareBirth)) {
+  const families = Map.groupBy(
+    deps.checkpoints.all(),
+    (one) => `${one.source} ${targetKey(one)} ${one.origin}`,
+  );
+  for (const family of families.values()) {
     signal.throwIfAborted();
+    const { source: pattern, path } = family[0]!;
+    const target = targetKey(family[0]!);
     const source = sources.find(
-      (source) =>
-        source.filePath === checkpoint.source &&
-        targetKey(targetOf(source)) === targetKey(checkpoint),
+      (one) => one.filePath === pattern && targetKey(targetOf(one)) === target,
     );
     // Kept: the source may be configured again.
     if (source === undefined) continue;
-    const path = dirname(checkpoint.path);
-    const folder = folders.get(path) ?? (await lookInto(deps, path));
-    folders.set(path, folder);
-    await recover(deps, checkpoint, source, folder);
+    const name = dirname(path);
+    const folder = folders.get(name) ?? (await lookInto(deps, name));
+    folders.set(name, folder);
+    // A folder without files may only be away for a while.
+    if (folder.size > 0) await recover(deps, family, source, folder);
   }
 }
 
-async function lookInto({ logFiles }: FollowDeps, folder: string): Promise<Folder> {
-  const found = new Map<string, string>();
+async function lookInto({ logFiles }: Deps, folder: string): Promise<Folder> {
+  const found = new Map<string, Generation>();
   for (const name of await logFiles.list(folder)) {
     const path = join(folder, name);
     const stat = await logFiles.stat(path).catch(() => undefined);
-    if (stat !== undefined) found.set(stat.inode, path);
+    if (stat !== undefined) found.set(stat.inode, { path, stat });
   }
   return found;
 }
 
+/** The generations of one file, the oldest first; the one that still has its name is left to the scan. */
 async function recover(
-  { following, checkpoints, log }: FollowDeps & { readonly following: Following },
-  checkpoint: Checkpoint,
+  { following, checkpoints, log }: Deps,
+  family: readonly Checkpoint[],
   source: LogSource,
   folder: Folder,
 ): Promise<void> {
-  const { inode, birthNs, copied, offset } = checkpoint;
-  const now = folder.get(inode);
-  // Still in its place: the scan will find it. A folder without files may only be away for a while.
-  if (now === checkpoint.path || folder.size === 0) return;
-  const predecessor = following.holderOf(checkpoint.path, source)?.file;
-  const input = { source, inode, detached: true, predecessor, onlyKnown: true };
-  const file = now === undefined ? undefined : await following.follow({ path: now, ...input });
-  if (file !== undefined && file !== 'moved') {
-    const { mtimeMs } = file.tail.stat;
-    following.setHolder(checkpoint.path, source, { ...file.tail.stat, mtimeMs, copied, file });
-    log.info({ path: checkpoint.path, now }, 'the file was rotated while berth was away');
-    return;
+  const { origin } = family[0]!;
+  const found = family
+    .flatMap((checkpoint) => folder.get(checkpoint.inode) ?? [])
+    .toSorted(compareGenerations);
+  const followed = new Set<string>();
+  for (const { path, stat } of found) {
+    const { inode } = stat;
+    if (path === origin) {
+      followed.add(inode);
+      continue;
+    }
+    const predecessor = following.holderOf(origin, source)?.file;
+    const input = { path, origin, source, inode, detached: true, predecessor, onlyKnown: true };
+    const file = await following.follow(input);
+    if (file === undefined || file === 'moved') continue;
+    followed.add(inode);
+    const { copied } = file;
+    following.setHolder(origin, source, { ...file.tail.stat, copied, file });
   }
-  log.warn(
-    { path: checkpoint.path, offset },
-    'cannot find the file that was read last under this name: if lines were added to it while berth was away, they are lost',
-  );
-  const gone = { inode, birthNs, mtimeMs: Infinity, copied, file: predecessor };
-  following.setHolder(checkpoint.path, source, gone);
-  checkpoints.delete(checkpoint);
-}
-
-function compareBirth(a: Checkpoint, b: Checkpoint): number {
-  return Number(BigInt(a.birthNs ?? 0) - BigInt(b.birthNs ?? 0));
+  for (const checkpoint of family) {
+    const { inode, birthNs, copied, offset } = checkpoint;
+    if (followed.has(inode)) continue;
+    checkpoints.delete(checkpoint);
+    // An old generation that was deleted, as they are one day.
+    if (checkpoint.path !== origin) continue;
+    log.warn(
+      { path: origin, offset },
+      'cannot find the file that was read last under this name: if lines were added to it while berth was away, they are lost',
+    );
+    const file = following.holderOf(origin, source)?.file;
+    following.setHolder(origin, source, { inode, birthNs, mtimeMs: Infinity, copied, file });
+  }
 }

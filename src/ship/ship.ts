@@ -158,6 +158,8 @@ export function startShippingTo(
     const looking = { ...followDeps, following: held };
     await recoverRenamed(looking, logs.sources, over.signal);
     await scan(looking, logs.sources, over.signal);
+    // From here on a crash finds the files again, whatever they are called then.
+    await checkpoints.save();
     const last = new AbortController();
     const sending = [...shippers.values()].map((shipper) => shipper.run(last.signal, over.signal));
     const finish = async (): Promise<void> => {

@@ -10,6 +10,7 @@ const checkpoint = (offset: number, inode = '7'): Checkpoint => ({
   stream: 'i-1',
   source: '/x/*.log',
   path: '/x/app.log',
+  origin: '/x/app.log',
   copied: false,
   inode,
   device: '1',

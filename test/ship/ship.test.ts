@@ -238,6 +238,29 @@ describe('a restart', () => {
     );
   });
 
+  test('remembers over several starts what of the renamed files is not sent yet', async () => {
+    write('app.log', numbered(0, 100));
+    await rig.stop(rig.start());
+    const fault = { kind: 'error', status: 500, code: 'InternalServerException' } as const;
+    rig.front.fail({ match: 'logs:*', times: 10_000, fault });
+    for (let round = 1; round <= 3; round++) {
+      write('app.log', numbered(round * 100, 100));
+      for (let n = round; n > 1; n--) {
+        renameSync(rig.path(`app.log.${n - 1}`), rig.path(`app.log.${n}`));
+      }
+      renameSync(rig.path('app.log'), rig.path('app.log.1'));
+      write('app.log', [`round ${round}`]);
+      const shipping = rig.start();
+      await vi.waitFor(() => expect(shipping.status().files).toBe(round + 1));
+      await expect(shipping.stop(AbortSignal.timeout(100))).rejects.toThrow(/in time/);
+    }
+    // The names stay as they are.
+    rig.front.clearFaults();
+    rig.start();
+    const lines = [1, 2, 3].flatMap((round) => [...numbered(round * 100, 100), `round ${round}`]);
+    expect(await rig.delivery([...numbered(0, 100), ...lines])).toEqual(intact);
+  });
+
   test('reads a truncated file from its beginning, however long it is now', async () => {
     write('app.log', numbered(0, 100));
     await restart(() => {

@@ -1,0 +1,38 @@
+// Ships in a process of its own, to be killed: `node crash-child.ts '{"folder":...,"stateDir":...}'`.
+import { join } from 'node:path';
+import { createLog } from '../../src/log.ts';
+import { startShipping } from '../../src/ship/ship.ts';
+import { systemFiles } from '../../src/system/files.ts';
+import { systemLogFiles } from '../../src/system/log-files.ts';
+import { systemRandom } from '../../src/system/random.ts';
+import { createHastyClock } from '../fakes/hasty-clock.ts';
+
+const { folder, stateDir } = JSON.parse(process.argv[2]!) as { folder: string; stateDir: string };
+
+startShipping(
+  {
+    clock: createHastyClock(20),
+    random: systemRandom,
+    files: systemFiles,
+    logFiles: systemLogFiles,
+    log: createLog('warn', (line) => void process.stderr.write(line)),
+  },
+  {
+    logs: {
+      sources: [{ filePath: join(folder, 'app.log'), logGroupName: 'app', logStreamName: 'i-1' }],
+      forceFlushMs: 20,
+    },
+    instanceId: 'i-crash',
+    stateDir,
+    access: {
+      region: 'eu-central-1',
+      credentials: async () => ({
+        accessKeyId: 'AKIALAB',
+        secretAccessKey: 'secret',
+        sessionToken: 'token',
+        expiresAtMs: Date.now() + 3_600_000,
+      }),
+    },
+  },
+  new AbortController().signal,
+);
