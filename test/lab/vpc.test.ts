@@ -166,6 +166,8 @@ describe.skipIf(!inNamespaces)(`vpc${needsNamespaces}`, () => {
 
   test('nothing stays behind', async () => {
     const before = await idleRouterState();
+    // Nor from the tests before.
+    expect(before).toContain('/proc/sys/net/ipv4/conf/default/proxy_arp:0');
     {
       await using vpc = await createPopulatedVpc();
       await vpc.actuator(() => 'i-a').plug('i-1', pooled);
