@@ -423,7 +423,8 @@ describe('after a crash', () => {
   });
 
   test('a refused claim may be refused since we hold it', async () => {
-    const readLagMs = [5_000, 0];
+    // Of describeSelf, then of the look after the denial.
+    const readLagMs = [0, 5_000];
     const attempted = await attempt(
       { fault: script({ createClaim: [answers.denied] }), readLagMs: () => readLagMs.shift() ?? 0 },
       attachOurs,

@@ -1,5 +1,5 @@
 // The whole claim: waiting, racing, adopting, and a death at every call followed by a restart.
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { reconcile } from '../../src/claim/reconcile.ts';
 import type { BerthError } from '../../src/errors.ts';
 import { answers, script, type CallFault, type FakeEc2Dials } from '../fakes/ec2.ts';
@@ -56,6 +56,23 @@ describe('a free ENI', () => {
     expect(instance.recorded.eniId).toBe(claimed.eni.eniId);
     expect(run.progress.map(([phase]) => phase)).toEqual(['claiming', 'attaching']);
     expect(run.ec2.calls.length).toBeLessThan(12);
+  });
+
+  test('is on record before anything is changed', async () => {
+    const world = createClaimWorld({ enis: 3 });
+    const instance = world.instances[0]!;
+    const writes: (readonly [string, string | undefined])[] = [];
+    const run = instance.start({
+      arrives: ({ method, target }) => {
+        if (!method.startsWith('describe')) writes.push([target, instance.recorded.eniId]);
+      },
+    });
+    const { claimed } = await world.time.run(run.claim());
+    const { eniId } = claimed.eni;
+    expect(writes).toEqual([
+      [eniId, eniId],
+      [eniId, eniId],
+    ]);
   });
 
   test('two instances that race for one: one holds it, one waits and says so', async () => {
@@ -213,6 +230,25 @@ describe('a policy that is wrong', () => {
     world.model.deleteTags(['eni-0'], [{ key: 'berth:owner', value: undefined }]);
     await world.time.run(world.instances[0]!.start().claim());
     expect(holdingOf(world, world.instances[0]!)).toEqual(justOne);
+  });
+
+  test('nor are denials between which others own the ENI', async () => {
+    const world = createClaimWorld({ enis: 1 });
+    let looks = 0;
+    const run = world.instances[0]!.start({
+      fault: ({ method }) => (method === 'createClaim' ? answers.denied : undefined),
+      arrives: ({ method }) => {
+        if (method !== 'describePool') return;
+        if (++looks % 2 === 0) tag(world, 'eni-0', 'arn:aws:ec2:r:1:instance/i-other');
+        else world.model.deleteTags(['eni-0'], [{ key: 'berth:owner', value: undefined }]);
+      },
+    });
+    const ended = vi.fn<() => void>();
+    void run.claim().then(ended, ended);
+    await pass(world, 900_000);
+    expect(callsOf(run, 'createClaim').length).toBeGreaterThan(10);
+    expect(ended).not.toHaveBeenCalled();
+    run.kill();
   });
 
   test('the limit of the instance type: thrown, nothing claimed, nothing recorded', async () => {
