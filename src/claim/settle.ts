@@ -37,6 +37,14 @@ export async function settle(
   const over = new AbortController();
   const until = AbortSignal.any([deadline.signal, over.signal]);
   const attached = Promise.withResolvers<Eni>();
+  const onAttached = (now: Eni): void => {
+    const { deviceIndex, networkCardIndex } = now.attachment!;
+    deps.log.info(
+      { step: 'attached', sinceStartMs: Math.round(deps.clock.monotonicMs()) },
+      `EC2 says attached, card ${networkCardIndex}, index ${deviceIndex}`,
+    );
+    attached.resolve(now);
+  };
   let seen: Device | undefined;
   try {
     const usable = Promise.all([
@@ -46,7 +54,7 @@ export async function settle(
     ]);
     const following = follow(
       deps,
-      { eni, identity, isSeen: () => seen !== undefined, onAttached: attached.resolve },
+      { eni, identity, isSeen: () => seen !== undefined, onAttached },
       until,
     );
     const [now, device, subnet] = await Promise.race([usable, following]);
@@ -86,13 +94,15 @@ async function follow(
   signal: AbortSignal,
 ): Promise<never> {
   let oursAtMs = deps.clock.monotonicMs();
+  let told = false;
   for (let attempt = 1; ; attempt++) {
     const now = await describe(deps, eni.eniId, signal);
     const attachment = now?.attachment;
     const holder = attachment?.instanceId;
     if (holder === identity.instanceId && attachment?.status !== 'detaching') {
       oursAtMs = deps.clock.monotonicMs();
-      if (attachment?.status === 'attached') onAttached(now!);
+      if (attachment?.status === 'attached' && !told) onAttached(now!);
+      told ||= attachment?.status === 'attached';
     } else if (deps.clock.monotonicMs() - oursAtMs > goneMs && !isSeen()) {
       throw new BerthError(
         'eni-gone',

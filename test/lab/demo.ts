@@ -177,9 +177,11 @@ async function takeOver(cloud: SmallCloud, a: DaemonProcess, b: DaemonProcess): 
   await b.line('ready', (line) => line['phase'] === 'ready');
   for (const row of timelineOf(b.lines, startedMs)) say(`   ${row}`);
   const eni = lab.ec2.eni(poolEni.eniId)!;
+  const device = await b.line('its device', (line) => line['step'] === 'device');
   expectThat(
-    eni.attachment?.instanceId === instances['inst-b'].instanceId,
-    `${poolEni.eniId} is attached to B: ${poolEni.privateIpv4}, ${eni.mac} as before`,
+    eni.attachment?.instanceId === instances['inst-b'].instanceId &&
+      String(device.msg).endsWith(`has the MAC ${poolEni.mac}`),
+    `${poolEni.eniId} is attached to B: ${poolEni.privateIpv4}, ${poolEni.mac} as before`,
   );
   say(
     `   The address was away for ${outageMs} ms (${attempts} attempts of the client), of which EC2 kept the ENI ${dials.terminateMs} ms;`,
