@@ -51,7 +51,8 @@ describe('batchEvents', () => {
   test('fills a batch to the last byte and the last event', () => {
     const half = createEvent('a'.repeat(maxBatchBytes / 2 - eventOverheadBytes), nowMs);
     expect(batchEvents([half, half]).map(({ bytes }) => bytes)).toEqual([maxBatchBytes]);
-    expect(batchEvents([half, half, createEvent('a', nowMs)])).toHaveLength(2);
+    const larger = createEvent(`${half.message}a`, nowMs);
+    expect(batchEvents([half, larger])).toHaveLength(2);
     const many = Array.from({ length: maxBatchEvents + 1 }, () => createEvent('a', nowMs));
     expect(batchEvents(many).map(({ events }) => events.length)).toEqual([maxBatchEvents, 1]);
   });
