@@ -92,9 +92,11 @@ describe('late', () => {
   test('a warning at 60 s, once', async () => {
     const late = settling({ dials: { attachMs: 100_000 } });
     await late.world.time.run(late.settled);
-    expect(late.world.log.lines.map(({ msg }) => msg)).toEqual([
+    const { lines } = late.world.log;
+    expect(lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg)).toEqual([
       'eni-0 is attached and still not usable after 60 s',
     ]);
+    expect(lines.filter((line) => line['step'] === 'attached')).toHaveLength(1);
   });
 
   test('no device after 180 s: device-missing, and nothing goes on', async () => {
