@@ -6,20 +6,21 @@ import type { Ec2 } from './claim/ec2.ts';
 import { claimEni, type ClaimDeps } from './claim/claim.ts';
 import { reconcile, reconcileEveryMs } from './claim/reconcile.ts';
 import { createClaimRecord } from './claim/record.ts';
-import { detachAndDrop } from './claim/release.ts';
+import { releaseRecorded } from './claim/release-recorded.ts';
 import type { Claimed } from './claim/settle.ts';
 import { hasCode, messageOf } from './errors.ts';
-import { cleanStaleRoutes } from './route/clean.ts';
 import { planRoutes } from './route/plan.ts';
-import { checkRouting } from './route/preflight.ts';
+import { prepareRouting } from './route/prepare.ts';
+import { routeProblems } from './route/problems.ts';
 import { removeRoutes } from './route/remove.ts';
 import { applyRoutes } from './route/route.ts';
-import { verifyRoutes } from './route/verify.ts';
 import { watchRouting } from './route/watch.ts';
 import { startShipping, type Shipping } from './ship/ship.ts';
 import type { Ports } from './system/ports.ts';
+import { within } from './system/within.ts';
 import { createStatusBoard, type StatusBoard } from './tell/status-board.ts';
 import { keepTrying } from './tell/keep-trying.ts';
+import { readyOrLate } from './tell/ready-or-late.ts';
 import { serveStatus } from './tell/status-socket.ts';
 import { createSystemd } from './tell/systemd.ts';
 import type { RoutePlan } from './model.ts';
@@ -34,7 +35,7 @@ export type DaemonInput = {
   readonly environment: Readonly<Record<string, string | undefined>>;
 };
 
-/** So long may the claim have the processor for itself. */
+/** The logs start when the address is served, or after this: so long may the claim have the processor for itself. */
 const shipAfterMs = 1_000;
 /** What a VPC carries; the primary's own MTU is preferred. */
 const jumboMtu = 9001;
@@ -50,13 +51,13 @@ type Context = {
   readonly board: StatusBoard;
 };
 
-/** What this instance holds now, for the stop. */
-type Holding = {
+/** What this instance claims, and what it holds already. */
+type Claiming = {
   readonly deps: ClaimDeps;
   readonly booted: Booted;
-  readonly claimed: Claimed;
-  readonly plan: RoutePlan;
+  readonly holding: Holding | undefined;
 };
+type Holding = { readonly claimed: Claimed; readonly plan: RoutePlan };
 
 /**
  * Returns after a clean stop. Throws what trying again cannot cure (`usage`, `config-invalid`, `config-missing`,
@@ -69,7 +70,7 @@ export async function runDaemon(
 ): Promise<void> {
   const { clock, log } = ports;
   let shipping: Shipping | undefined;
-  let holding: Holding | undefined;
+  let claiming: Claiming | undefined;
   const board = createStatusBoard({ clock, log, shipStatus: () => shipping?.status() }, input);
   const systemd = createSystemd(ports);
   board.onChange(({ message }) => systemd.status(message));
@@ -85,8 +86,8 @@ export async function runDaemon(
     board.update({ instanceId: booted.identity.instanceId, config: booted.source });
     const ec2 = resources.use(createAwsEc2(ports, booted.access));
     await Promise.all([
-      serve({ ...context, booted, ec2, onHolding: (now) => (holding = now) }, signal),
-      claimedOrLate(context, signal).then(() => {
+      serve({ ...context, booted, ec2, onClaim: (now) => (claiming = now) }, signal),
+      readyOrLate({ clock, board }, shipAfterMs, signal).then(() => {
         shipping = startShipping(
           ports,
           {
@@ -100,43 +101,36 @@ export async function runDaemon(
       }),
     ]);
   } catch (error) {
-    if (signal.aborted) log.info(`${messageOf(signal.reason)}`);
-    else {
+    if (!signal.aborted) {
       board.withdraw('failed', messageOf(error));
       throw error;
     }
+    log.info(messageOf(signal.reason));
+    board.withdraw('stopping', 'stopping');
   } finally {
     systemd.stopping();
-    await Promise.all([stopServing(context, holding), stopShipping(context, shipping)]);
+    await Promise.all([
+      claiming === undefined ? undefined : stopServing(ports, claiming),
+      shipping === undefined ? undefined : stopShipping(ports, shipping),
+    ]);
   }
-}
-
-/** The claim first, the logs beside it: they start when the address is served, or after a second. */
-async function claimedOrLate({ ports, board }: Context, signal: AbortSignal): Promise<void> {
-  const served = new AbortController();
-  board.onChange((status) => {
-    if (status.ready) served.abort();
-  });
-  await ports.clock
-    .sleep(shipAfterMs, AbortSignal.any([signal, served.signal]))
-    .catch(() => signal.throwIfAborted());
 }
 
 type Service = Context & {
   readonly booted: Booted;
   readonly ec2: Ec2;
-  readonly onHolding: (holding: Holding | undefined) => void;
+  readonly onClaim: (claiming: Claiming) => void;
 };
 
 /** Claims, routes and looks after the ENI; starts again when it is lost. Ends by the signal's reason. */
 async function serve(service: Service, signal: AbortSignal): Promise<void> {
-  const { ports, input, board, booted, ec2, onHolding } = service;
+  const { ports, input, board, booted, ec2, onClaim } = service;
   const { identity, config } = booted;
   const { pool } = config;
   if (pool === undefined) {
     board.ready('no pool is configured: this instance claims nothing and ships its logs');
-    await once(signal, 'abort');
-    return;
+    if (!signal.aborted) await once(signal, 'abort');
+    throw signal.reason;
   }
   board.update({ pool });
   await keepTrying(service, () => prepareRouting(ports, signal), signal);
@@ -145,30 +139,32 @@ async function serve(service: Service, signal: AbortSignal): Promise<void> {
   const deps: ClaimDeps = { ...ports, ec2, record, progress: board.progress };
 
   while (!signal.aborted) {
+    onClaim({ deps, booted, holding: undefined });
     const claimed = await keepTrying(
       service,
       () => claimEni(deps, { identity, pool }, signal),
       signal,
     );
     step(ports, 'device', `${claimed.device.name} has the MAC ${claimed.device.mac}`);
-    const plan = await planFor(ports, booted, claimed, signal);
-    onHolding({ deps, booted, claimed, plan });
-    const why = await serveUntilLost(service, { deps, booted, claimed, plan }, signal);
+    const plan = await planFor(service, claimed, jumboMtu, signal);
+    onClaim({ deps, booted, holding: { claimed, plan } });
+    const why = await serveUntilLost(service, deps, { claimed, plan }, signal);
+    board.update({ eni: undefined });
     board.withdraw('lost', `${why}; claiming again`);
-    await removeRoutes(ports, plan, signal);
-    onHolding(undefined);
+    await keepTrying(service, () => removeRoutes(ports, plan, signal), signal);
   }
 }
 
 /** Returns why it cannot be served any more. */
 async function serveUntilLost(
-  context: Context,
+  service: Service,
+  deps: ClaimDeps,
   holding: Holding,
   signal: AbortSignal,
 ): Promise<string> {
   try {
-    const plan = await bringUp(context, holding.claimed, holding.plan, signal);
-    return await tend(context, { ...holding, plan }, signal);
+    const plan = await bringUp(service, holding.claimed, holding.plan, signal);
+    return await tend(service, deps, { ...holding, plan }, signal);
   } catch (error) {
     // EC2 knows whether we still hold the ENI: the claim starts with that question.
     if (hasCode(error, 'device-missing')) return messageOf(error);
@@ -176,22 +172,17 @@ async function serveUntilLost(
   }
 }
 
-/** Before the claim: may we, and what is left of an ENI that was pulled out while we were away? */
-async function prepareRouting(ports: Ports, signal: AbortSignal): Promise<void> {
-  await checkRouting(ports, signal);
-  const commands = await cleanStaleRoutes(ports, { keepTables: [] }, signal);
-  if (commands.length > 0)
-    ports.log.info({ commands }, 'removed the routes of an ENI that is gone');
-}
-
+/** The MTU is the primary's, or `mtu` where the kernel does not say. */
 async function planFor(
-  ports: Ports,
-  { identity }: Booted,
+  { ports, booted }: Service,
   { claimed, device }: Claimed,
+  mtu: number,
   signal: AbortSignal,
 ): Promise<RoutePlan> {
-  const primary = await ports.devices.find(identity.primaryMac, signal);
-  return planRoutes({ claimed, device, mtu: primary?.mtu ?? jumboMtu });
+  const primary = await ports.devices
+    .find(booted.identity.primaryMac, signal)
+    .catch(() => undefined);
+  return planRoutes({ claimed, device, mtu: primary?.mtu ?? mtu });
 }
 
 /** Sets the routing and says ready. Returns the plan with the device's final name. Throws `device-missing`. */
@@ -216,9 +207,13 @@ async function bringUp(
 }
 
 /** Returns why the ENI is lost; until then puts right what others break. Throws `device-missing`. */
-async function tend(context: Context, holding: Holding, signal: AbortSignal): Promise<string> {
-  const { ports, board } = context;
-  const { deps, booted } = holding;
+async function tend(
+  service: Service,
+  deps: ClaimDeps,
+  holding: Holding,
+  signal: AbortSignal,
+): Promise<string> {
+  const { ports, board, booted } = service;
   let { claimed, plan } = holding;
   using watcher = watchRouting(ports, signal);
   let askAtMs = ports.clock.monotonicMs() + reconcileEveryMs;
@@ -232,52 +227,28 @@ async function tend(context: Context, holding: Holding, signal: AbortSignal): Pr
       if (answer.eni !== undefined) {
         // Addresses that were added to or taken from the ENI reach the kernel with the next apply.
         claimed = { ...claimed, claimed: { ...claimed.claimed, eni: answer.eni } };
-        plan = await planFor(ports, booted, claimed, signal);
+        plan = await planFor(service, claimed, plan.mtu, signal);
       }
     }
-    const problems = await verifyRoutes(ports, plan, signal);
+    const problems = await routeProblems(ports, plan, signal);
     if (problems.length > 0) {
       board.withdraw('routing', `putting the routing right: ${problems.join('; ')}`);
-      plan = await bringUp(context, claimed, plan, signal);
+      plan = await bringUp(service, claimed, plan, signal);
     }
   }
 }
 
 /** Only with `releaseOnStop`: otherwise the address stays served while berth is away. */
-async function stopServing({ ports, board }: Context, holding: Holding | undefined): Promise<void> {
-  if (holding === undefined || !holding.booted.config.releaseOnStop) {
-    board.withdraw('stopping', 'stopping; the address stays served');
-    return;
-  }
-  const { deps, booted, claimed, plan } = holding;
-  board.withdraw('stopping', `giving ${claimed.claimed.eni.eniId} back`);
+async function stopServing(ports: Ports, { deps, booted, holding }: Claiming): Promise<void> {
+  if (!booted.config.releaseOnStop) return;
   await within(ports, releaseWithinMs, 'give the ENI back', async (signal) => {
-    await removeRoutes(ports, plan, signal);
-    await detachAndDrop(deps, { eni: claimed.claimed.eni, identity: booted.identity }, signal);
-    await deps.record.clear();
+    if (holding !== undefined) await removeRoutes(ports, holding.plan, signal);
+    await releaseRecorded(deps, booted.identity, signal);
   });
 }
 
-async function stopShipping({ ports }: Context, shipping: Shipping | undefined): Promise<void> {
-  if (shipping === undefined) return;
+async function stopShipping(ports: Ports, shipping: Shipping): Promise<void> {
   await within(ports, flushWithinMs, 'send the last log lines', (signal) => shipping.stop(signal));
-}
-
-/** One phase of the stop: what does not end in time is said, and the stop goes on. */
-async function within(
-  ports: Ports,
-  ms: number,
-  what: string,
-  work: (signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  using deadline = ports.clock.deadline(ms, new AbortController().signal);
-  try {
-    await work(deadline.signal);
-  } catch (error) {
-    ports.log.warn(
-      `cannot ${what} within ${ms / 1000} s: ${messageOf(error)}; the next start goes on from here`,
-    );
-  }
 }
 
 /** A line of the boot's timeline. */

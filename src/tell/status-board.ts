@@ -8,7 +8,7 @@ export type StatusBoard = {
   current(): Status;
   update(change: Partial<Omit<Status, 'logs'>>): void;
   /** Phase and message, logged when they are news. */
-  progress(phase: Phase, message: string): void;
+  readonly progress: (phase: Phase, message: string) => void;
   ready(message: string): void;
   /** Not ready any more. */
   withdraw(phase: Phase, message: string): void;

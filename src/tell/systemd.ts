@@ -16,7 +16,7 @@ export function createSystemd(deps: { readonly notify: Notify; readonly clock: C
   return {
     processUp: () => notify.send(['READY=1']),
     status: (message) => notify.send([`STATUS=${message.replaceAll('\n', ' ')}`]),
-    stopping: () => notify.send(['STOPPING=1', 'STATUS=stopping']),
+    stopping: () => notify.send(['STOPPING=1']),
     watchdog: async (signal) => {
       const everyMs = notify.watchdogMs;
       if (everyMs === undefined) return;

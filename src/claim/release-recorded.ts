@@ -1,0 +1,17 @@
+// Gives back what a claim has come to that was stopped before it was done.
+import type { Identity } from '../model.ts';
+import { describe } from './calls.ts';
+import type { ClaimDeps } from './claim.ts';
+import { detachAndDrop } from './release.ts';
+
+/** The record names the ENI from before the first call on. Throws what detachAndDrop throws. */
+export async function releaseRecorded(
+  deps: Pick<ClaimDeps, 'ec2' | 'clock' | 'random' | 'log' | 'record'>,
+  identity: Identity,
+  signal: AbortSignal,
+): Promise<void> {
+  const eniId = await deps.record.load();
+  const eni = eniId === undefined ? undefined : await describe(deps, eniId, signal);
+  if (eni !== undefined) await detachAndDrop(deps, { eni, identity }, signal);
+  await deps.record.clear();
+}
