@@ -55,6 +55,8 @@ export async function isSignedWith(
     region,
     service,
     sha256: Sha256,
+    // The AWS CLI signs the body without naming its hash in a header.
+    applyChecksum: signedHeaders.includes('x-amz-content-sha256'),
   });
   const signed = await signer.sign(
     {

@@ -153,6 +153,25 @@ describe('protocols', () => {
     expect(seen[0]?.input).toEqual({ logGroupNamePrefix: 'g' });
   });
 
+  test('a signature without the hash of the body in a header, as the AWS CLI makes it', async () => {
+    const body = JSON.stringify({ logGroupNamePrefix: 'g' });
+    const url = new URL(front.endpoint);
+    const signer = new SignatureV4({
+      credentials: goodKey,
+      region: 'eu-west-1',
+      service: 'logs',
+      sha256: Sha256,
+      applyChecksum: false,
+    });
+    const headers = { host: url.host, 'x-amz-target': 'Logs_20140328.DescribeLogGroups' };
+    const request = { method: 'POST', protocol: 'http:', hostname: url.hostname, path: '/' };
+    const signed = await signer.sign({ ...request, headers, body });
+    const send = (sent: string) =>
+      fetch(url, { method: 'POST', headers: signed.headers, body: sent });
+    expect((await send(body)).status).toBe(200);
+    expect((await send(`${body} `)).status).toBe(400);
+  });
+
   test('numbered lists come in the order of their numbers', () => {
     expect(parseQuery('L.10=j&L.2=b&A.B=c&E=')).toEqual({ L: ['b', 'j'], A: { B: 'c' }, E: '' });
     expect(() => parseQuery('A=1&A.1=2')).toThrow(SyntaxError);
