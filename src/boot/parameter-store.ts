@@ -66,7 +66,7 @@ export function createParameterStore(access: AwsAccess): ParameterStore {
 }
 
 async function load(access: AwsAccess) {
-  const sdk = await import('@aws-sdk/client-ssm');
+  const sdk = await import('./ssm-sdk.ts');
   return { sdk, client: new sdk.SSMClient(awsClientConfig(access)) };
 }
 

@@ -1,6 +1,6 @@
 // The port to EC2 over the AWS SDK, loaded when the first call is made.
 import type { DescribeNetworkInterfacesCommandOutput, EC2Client } from '@aws-sdk/client-ec2';
-import type * as Sdk from '@aws-sdk/client-ec2';
+import type * as Sdk from './ec2-sdk.ts';
 import type { Eni } from '../model.ts';
 import { awsClientConfig, awsCodeOf, type AwsAccess } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';
@@ -20,7 +20,7 @@ const pageSize = 1000;
 export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposable {
   let loading: Promise<{ sdk: typeof Sdk; client: EC2Client }> | undefined;
   const load = () =>
-    (loading ??= import('@aws-sdk/client-ec2').then((sdk) => ({
+    (loading ??= import('./ec2-sdk.ts').then((sdk) => ({
       sdk,
       client: refuseHtml(new sdk.EC2Client(awsClientConfig(access))),
     })));

@@ -32,7 +32,7 @@ const requestTimeoutMs = 30_000;
 
 export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Disposable {
   const connect = async () => {
-    const sdk = await import('@aws-sdk/client-cloudwatch-logs');
+    const sdk = await import('./cloudwatch-sdk.ts');
     const config = awsClientConfig(access);
     const client = new sdk.CloudWatchLogsClient({
       ...config,

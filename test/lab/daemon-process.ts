@@ -1,4 +1,4 @@
-// A real `berth run` as a child process, with its log as it comes.
+// A real `berth run`, or another program that logs, as a child process with its log as it comes.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -24,6 +24,8 @@ export type DaemonProcessInput = {
   readonly prefix: readonly string[];
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** The source, or the bundle. Default: the source. */
+  readonly main?: string;
 };
 
 export const mainFile = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
@@ -36,14 +38,21 @@ export const unitRights = [
   '--bounding-set=-all,+net_admin,+dac_read_search',
 ] as const;
 
-export function startDaemon({ prefix, args, env }: DaemonProcessInput): DaemonProcess {
-  const argv = [
-    ...prefix,
-    process.execPath,
-    '--disable-warning=ExperimentalWarning',
-    mainFile,
-    ...args,
-  ];
+export function startDaemon({ prefix, args, env, main }: DaemonProcessInput): DaemonProcess {
+  return startProgram({ argv: [...prefix, ...daemonArgv(args, main)], env });
+}
+
+export function daemonArgv(args: readonly string[], main = mainFile): readonly string[] {
+  return [process.execPath, '--disable-warning=ExperimentalWarning', main, ...args];
+}
+
+export function startProgram({
+  argv,
+  env,
+}: {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}): DaemonProcess {
   const spawnedMs = performance.now();
   const child: ChildProcess = spawn(argv[0]!, argv.slice(1), {
     env: { PATH: process.env['PATH'] ?? '', ...env },
@@ -93,7 +102,9 @@ export function startDaemon({ prefix, args, env }: DaemonProcessInput): DaemonPr
           if (!over) return;
           listeners.delete(look);
           const tail = lines.slice(-5).map((line) => line.msg);
-          reject(new Error(`berth ended before it said ${what}: ${stderr}${JSON.stringify(tail)}`));
+          reject(
+            new Error(`the program ended before it said ${what}: ${stderr}${JSON.stringify(tail)}`),
+          );
         };
         listeners.add(look);
         look();

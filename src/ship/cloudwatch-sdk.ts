@@ -1,0 +1,7 @@
+// What berth calls of the CloudWatch Logs SDK. Loaded with the first call; by these names the bundle leaves out the rest.
+export {
+  CloudWatchLogsClient,
+  CreateLogGroupCommand,
+  CreateLogStreamCommand,
+  PutLogEventsCommand,
+} from '@aws-sdk/client-cloudwatch-logs';

@@ -1,0 +1,64 @@
+// The bundle that installs run: built as `npm run build` does, it is the same program.
+import { spawnSync } from 'node:child_process';
+import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import packageJson from '../package.json' with { type: 'json' };
+import { buildBundle } from './lab/bundle.ts';
+import { startDaemon, unitRights } from './lab/daemon-process.ts';
+import { inNamespaces, needsNamespaces, scratch } from './lab/environment.ts';
+import { createSmallCloud, poolEni } from './lab/small-cloud.ts';
+
+/** Out of the tree, where no package can be found: what the bundle needs is in it. */
+const folder = mkdtempSync(join(scratch, 'berth-bundle-'));
+let main = '';
+
+beforeAll(async () => {
+  main = await buildBundle(folder);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function run(args: readonly string[], input = '') {
+  const { PATH = '' } = process.env;
+  return spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', env: { PATH }, input });
+}
+
+describe('the bundle', () => {
+  test('knows its version', () => {
+    expect(run(['version']).stdout).toContain(`berth ${packageJson.version} `);
+  });
+
+  test('checks a configuration', () => {
+    const good = run(['check-config', '-'], '{ "pool": "db" }');
+    expect(good).toMatchObject({ status: 0, stderr: '' });
+    const bad = run(['check-config', '-'], '{ "poool": "db" }');
+    expect(bad.status).toBe(78);
+    expect(bad.stderr).toContain('did you mean pool?');
+  });
+
+  // 0.7 MB; the EC2 client alone is 1 MB more where it is taken as a whole.
+  test('holds no more of the SDK than berth calls', () => {
+    const files = globSync('*.cjs', { cwd: folder });
+    const bytes = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
+    expect(files.length).toBeGreaterThan(10);
+    expect(bytes).toBeLessThan(1_000_000);
+  });
+
+  test.skipIf(!inNamespaces)(`boots an instance${needsNamespaces}`, async () => {
+    await using cloud = await createSmallCloud({ latency: {}, dials: {} });
+    cloud.lab.ssm.put({ name: '/berth/config', value: '{ "pool": "db" }' });
+    const { prefix, env } = cloud.inside('inst-a');
+    await using daemon = startDaemon({
+      prefix: [...prefix, ...unitRights],
+      args: ['run'],
+      env,
+      main,
+    });
+    await daemon.line('ready', (line) => line['phase'] === 'ready');
+    await cloud.vpc.serve('inst-a', 7000);
+    const { ok } = await cloud.vpc.probe('far', poolEni.privateIpv4, 7000, 1_000);
+    expect(ok).toBe(true);
+    daemon.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
+  });
+});
