@@ -9,6 +9,9 @@ for (const name of ['SIGTERM', 'SIGINT'] as const) {
   process.on(name, () => stop.abort(new DOMException(`stopped by ${name}`, 'AbortError')));
 }
 
+// Whoever read our log is gone (a restarted journal, a closed pipe): no reason to go too.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
 async function main(argv: readonly string[]): Promise<number> {
   const [name, ...args] = argv;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {

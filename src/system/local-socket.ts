@@ -1,5 +1,5 @@
 // Unix stream sockets that carry one line of text a message.
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, link, mkdir, rename, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -28,14 +28,11 @@ export type LocalSockets = {
   follow(path: string, onLine: (line: string) => boolean, signal: AbortSignal): Promise<void>;
 };
 
+/** Who lets so much pile up does not read, and is cut off. */
+const maxUnreadBytes = 65_536;
+
 export const systemLocalSockets: LocalSockets = {
   serve: async ({ path, mode, greeting }) => {
-    if (await isAlive(path)) {
-      throw new BerthError(
-        'already-running',
-        `cannot start: another berth listens on ${path}; stop it first, or give this one --runtime-dir and --state-dir of its own`,
-      );
-    }
     const clients = new Set<Socket>();
     const server = createServer((socket) => {
       clients.add(socket);
@@ -44,26 +41,34 @@ export const systemLocalSockets: LocalSockets = {
       socket.resume();
       socket.write(`${greeting()}\n`);
     });
+    const aside = `${path}.${process.pid}`;
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-      await rm(path, { force: true });
+      await rm(aside, { force: true });
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
-        server.listen(path, resolve);
+        server.listen(aside, resolve);
       });
-      await chmod(path, mode);
+      await chmod(aside, mode);
+      await putInPlace(aside, path);
     } catch (error) {
       server.close();
+      await rm(aside, { force: true }).catch(() => undefined);
+      if (error instanceof BerthError) throw error;
       throw new BerthError('disk', `cannot listen on ${path}: ${messageOf(error)}`, {
         cause: error,
       });
     }
     return {
       broadcast: (line) => {
-        for (const socket of clients) socket.write(`${line}\n`);
+        for (const socket of clients) {
+          if (socket.writableLength > maxUnreadBytes) socket.destroy();
+          else socket.write(`${line}\n`);
+        }
       },
       [Symbol.asyncDispose]: async () => {
-        for (const socket of clients) socket.end();
+        // Not `end`, which would wait for the other side.
+        for (const socket of clients) socket.destroy();
         await new Promise((resolve) => server.close(resolve));
         await rm(path, { force: true });
       },
@@ -93,6 +98,36 @@ export const systemLocalSockets: LocalSockets = {
     }),
 };
 
+/** A link fails where there is one already: of two that start at once, one is refused. Throws `already-running`. */
+async function putInPlace(aside: string, path: string): Promise<void> {
+  for (;;) {
+    try {
+      await link(aside, path);
+      await rm(aside);
+      return;
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error;
+    }
+    if (await isAlive(path)) throw alreadyRunning(path);
+    await removeDead(path, `${aside}.dead`);
+  }
+}
+
+/** Moved first, since another process may have put a live one in its place since we looked. */
+async function removeDead(path: string, moved: string): Promise<void> {
+  try {
+    await rename(path, moved);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return;
+    throw error;
+  }
+  const wasAlive = await isAlive(moved);
+  if (wasAlive) await link(moved, path);
+  await rm(moved);
+  if (wasAlive) throw alreadyRunning(path);
+}
+
+/** What does not refuse is alive, even where we may not connect. */
 async function isAlive(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -100,8 +135,15 @@ async function isAlive(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', (error) => resolve(!isErrno(error, 'ECONNREFUSED', 'ENOENT')));
   });
+}
+
+function alreadyRunning(path: string): BerthError {
+  return new BerthError(
+    'already-running',
+    `cannot start: another berth listens on ${path}; stop it first, or give this one --runtime-dir and --state-dir of its own`,
+  );
 }
 
 function connectError(path: string, error: unknown): BerthError {

@@ -18,7 +18,7 @@ const AF_UNIX = 1;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 const MSG_NOSIGNAL = 0x4000;
 
-/** Does nothing without a socket. `onError` hears once why systemd cannot. */
+/** Does nothing without a socket. `onError` hears why systemd cannot hear us, once until it can. */
 export function createNotify(
   environment: NotifyEnvironment,
   onError: (message: string) => void,
@@ -34,13 +34,13 @@ export function createNotify(
   return {
     watchdogMs,
     send: (lines) => {
-      if (failed) return;
       try {
         send ??= openSocket(notifySocket);
         send(lines.join('\n'));
+        failed = false;
       } catch (error) {
+        if (!failed) onError(`cannot speak to systemd at ${notifySocket}: ${messageOf(error)}`);
         failed = true;
-        onError(`cannot speak to systemd at ${notifySocket}: ${messageOf(error)}`);
       }
     },
   };
