@@ -5,13 +5,13 @@ import { stripTypeScriptTypes } from 'node:module';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import packageJson from '../package.json' with { type: 'json' };
 import { commands } from '../src/commands/commands.ts';
 import type { LabCall } from './lab/service.ts';
 import { createTestWorld, one, subnetA, subnetB, type TestWorld } from './lab/test-world.ts';
-import { berth } from './fixtures/berth-command.ts';
-import { fileIn, temporaryFolder } from './fixtures/temporary-folder.ts';
+import { berth, type Ran } from './fixtures/berth-command.ts';
+import { temporaryFolder } from './fixtures/temporary-folder.ts';
 
 const src = join(import.meta.dirname, '..', 'src');
 const names = Object.keys(commands);
@@ -102,9 +102,17 @@ describe('misuse', () => {
   });
 
   test('an endpoint of the metadata service that is none', async () => {
-    const folder = temporaryFolder();
+    using folder = temporaryFolder();
     const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: 'ftp://imds' };
-    const args = ['run', '--log-level', 'silent', '--state-dir', folder, '--runtime-dir', folder];
+    const args = [
+      'run',
+      '--log-level',
+      'silent',
+      '--state-dir',
+      folder.path,
+      '--runtime-dir',
+      folder.path,
+    ];
     const { code, stderr } = await berth(args, { env });
     expect(code).toBe(64);
     expect(stderr).toMatch(/^berth: cannot use AWS_EC2_METADATA_SERVICE_ENDPOINT: set it to .+\n$/);
@@ -128,7 +136,8 @@ describe('berth check-config', () => {
   });
 
   test('accepts a valid one', async () => {
-    const path = fileIn(temporaryFolder(), 'berth.json', valid);
+    using folder = temporaryFolder();
+    const path = folder.file('berth.json', valid);
     const { code, stdout, stderr } = await berth(['check-config', path]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toBe(`${path}: a valid configuration\n`);
@@ -140,7 +149,8 @@ describe('berth check-config', () => {
   });
 
   test('tells every issue at once, with its path and the nearest key', async () => {
-    const path = fileIn(temporaryFolder(), 'berth.json', invalid);
+    using folder = temporaryFolder();
+    const path = folder.file('berth.json', invalid);
     const { code, stdout, stderr } = await berth(['check-config', path]);
     expect(code).toBe(78);
     const lines = stderr.trimEnd().split('\n');
@@ -175,7 +185,8 @@ describe('berth check-config', () => {
 
 describe('without a daemon', () => {
   test('status says so', async () => {
-    const args = ['status', '--runtime-dir', temporaryFolder()];
+    using folder = temporaryFolder();
+    const args = ['status', '--runtime-dir', folder.path];
     const { code, stdout, stderr } = await berth(args);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(
@@ -184,8 +195,9 @@ describe('without a daemon', () => {
   });
 
   test('wait --timeout ends by the clock and says why', async () => {
+    using folder = temporaryFolder();
     const startMs = performance.now();
-    const args = ['wait', '--timeout', '0.3', '--runtime-dir', temporaryFolder()];
+    const args = ['wait', '--timeout', '0.3', '--runtime-dir', folder.path];
     const { code, stderr } = await berth(args);
     expect(code).toBe(1);
     expect(performance.now() - startMs).toBeGreaterThan(300);
@@ -195,11 +207,11 @@ describe('without a daemon', () => {
   });
 
   test('a daemon that never answers is named as stuck', async () => {
-    const folder = temporaryFolder();
+    using folder = temporaryFolder();
     const server = createServer(() => undefined);
-    await new Promise<void>((done) => server.listen(join(folder, 'status.sock'), done));
-    onTestFinished(() => void server.close());
-    const { code, stderr } = await berth(['status', '--runtime-dir', folder]);
+    await new Promise<void>((done) => server.listen(join(folder.path, 'status.sock'), done));
+    const { code, stderr } = await berth(['status', '--runtime-dir', folder.path]);
+    server.close();
     expect(code).toBe(1);
     expect(stderr).toMatch(/^berth: cannot read the status: .+ systemctl restart berth\)\n$/);
   });
@@ -226,13 +238,17 @@ describe('berth plan', () => {
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  const plan = (...args: readonly string[]) =>
-    berth(['plan', '--state-dir', temporaryFolder(), ...args], { env });
+  /** `config`: for --config. */
+  const plan = async (config: string | undefined, ...args: readonly string[]): Promise<Ran> => {
+    using folder = temporaryFolder();
+    const flag = config === undefined ? [] : ['--config', folder.file('berth.json', config)];
+    return await berth(['plan', '--state-dir', folder.path, ...flag, ...args], { env });
+  };
 
   test('shows the ENI, its addresses and the exact commands, and changes nothing', async () => {
     const before = world.lab.ec2.enis();
-    const folder = temporaryFolder();
-    const { code, stdout, stderr } = await berth(['plan', '--state-dir', folder], { env });
+    using folder = temporaryFolder();
+    const { code, stdout, stderr } = await berth(['plan', '--state-dir', folder.path], { env });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain(
       [
@@ -258,11 +274,11 @@ describe('berth plan', () => {
     expect(world.lab.front.calls.length).toBeGreaterThan(0);
     expect(world.lab.front.calls.filter(changesSomething)).toEqual([]);
     expect(world.lab.ec2.enis()).toEqual(before);
-    expect(globSync('**/*', { cwd: folder })).toEqual([]);
+    expect(globSync('**/*', { cwd: folder.path })).toEqual([]);
   });
 
   test('--json is for machines', async () => {
-    const { code, stdout } = await plan('--json');
+    const { code, stdout } = await plan(undefined, '--json');
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
       instanceId: one,
@@ -275,20 +291,14 @@ describe('berth plan', () => {
   });
 
   test('says why there is nothing to claim', async () => {
-    const { code, stdout } = await plan(
-      '--config',
-      fileIn(temporaryFolder(), 'far.json', '{"pool":"far"}'),
-    );
+    const { code, stdout } = await plan('{"pool":"far"}');
     expect(code).toBe(0);
     expect(stdout).toContain('pool far has ENIs in eu-west-1b only');
     expect(stdout).not.toContain('addr');
   });
 
   test('a configuration that is wrong ends it with 78', async () => {
-    const { code, stderr } = await plan(
-      '--config',
-      fileIn(temporaryFolder(), 'bad.json', '{"pol":"db"}'),
-    );
+    const { code, stderr } = await plan('{"pol":"db"}');
     expect(code).toBe(78);
     expect(stderr).toMatch(/^berth: cannot use the configuration from file .*pol.*pool/);
   });

@@ -40,8 +40,9 @@ export type RoleCredentialsDeps = {
 };
 
 /**
- * A giver of credentials for AwsAccess; concurrent callers share one renewal. `signal`: the life of the process.
- * Throws `credentials-missing`, `imds-garbage`, and what Imds throws; never once it has had credentials.
+ * A giver of credentials for AwsAccess; concurrent callers share one renewal. `signal` ends a wait for IMDS;
+ * later calls still get an answer. Throws `credentials-missing`, `imds-garbage`, and what Imds throws; never once it
+ * has had credentials.
  */
 export function createRoleCredentials(
   deps: RoleCredentialsDeps,
@@ -71,12 +72,15 @@ export function createRoleCredentials(
   };
 
   const renew = async (): Promise<RoleCredentials> => {
-    if (kept === undefined) return accept(await readCredentials(imds, signal));
-    using deadline = clock.deadline(patienceMs, signal);
+    // Who asks after the signal is the stop: it has last calls to make, within deadlines of its own.
+    const life = signal.aborted ? new AbortController().signal : signal;
+    if (kept === undefined && life === signal) return accept(await readCredentials(imds, life));
+    using deadline = clock.deadline(patienceMs, life);
     try {
       return accept(await readCredentials(imds, deadline.signal));
     } catch (error) {
-      signal.throwIfAborted();
+      life.throwIfAborted();
+      if (kept === undefined) throw error;
       log.warn(
         { err: error },
         'cannot renew the credentials of the instance role; keeping the old',
