@@ -6,6 +6,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { buildBundle } from './bundle.ts';
 import { inNamespaces } from './environment.ts';
 import { until } from './progress.ts';
 import type { InstanceName, SmallCloud } from './small-cloud.ts';
@@ -37,6 +38,7 @@ export async function bootInstance(cloud: SmallCloud, name: InstanceName): Promi
   const home = `/run/booted-${name}`;
   await mkdir(`${home}/root`, { recursive: true });
   await writeFile(`${home}/default`, `AWS_ENDPOINT_URL=${cloud.lab.endpoint}\n`);
+  await buildBundle(`${home}/dist`);
   // nspawn refuses "/" itself.
   await exec('mount', ['--bind', '/', `${home}/root`]);
   const units = join(project, 'systemd');
@@ -54,7 +56,8 @@ export async function bootInstance(cloud: SmallCloud, name: InstanceName): Promi
       '--capability=CAP_NET_ADMIN',
       `--machine=${name}`,
       `--network-namespace-path=/run/netns/${name}`,
-      `--bind-ro=${project}:/opt/berth`,
+      `--bind-ro=${join(project, 'node_modules')}:/opt/berth/node_modules`,
+      `--bind-ro=${home}/dist:/opt/berth/dist`,
       `--bind-ro=${units}/berth.service:/etc/systemd/system/berth.service`,
       `--bind-ro=${units}/berth.sysusers.conf:/usr/lib/sysusers.d/berth.conf`,
       `--bind-ro=${home}/default:/etc/default/berth`,
