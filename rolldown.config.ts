@@ -9,8 +9,9 @@ export default defineConfig({
   output: {
     dir: 'dist',
     cleanDir: true,
-    // `require` loads built-in modules lazily, `import` reads each of their exports (reference/boot.md 1.1).
+    // An import() of node:http reads each of its exports and so loads undici, 40 ms and 3 MB; require does not.
     format: 'cjs',
+    dynamicImportInCjs: false,
     entryFileNames: '[name].cjs',
     chunkFileNames: '[name]-[hash].cjs',
     minify: true,
