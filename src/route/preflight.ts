@@ -1,20 +1,13 @@
 // Could this process set routes at all? Asked before an ENI is claimed that could then not be served.
 import { BerthError } from '../errors.ts';
-import type { Exec } from '../system/exec.ts';
 import type { Files } from '../system/files.ts';
 
 /** Bit of CAP_NET_ADMIN in `CapEff` (linux/capability.h). */
 const capNetAdmin = 1n << 12n;
 
-/** Throws `not-permitted`, `command-missing`; changes nothing. */
-export async function checkRouting(
-  deps: { readonly exec: Exec; readonly files: Files },
-  signal: AbortSignal,
-): Promise<void> {
-  const [status] = await Promise.all([
-    deps.files.readText('/proc/self/status'),
-    deps.exec.run({ argv: ['ip', '-V'], stdin: undefined, timeoutMs: 5_000 }, signal),
-  ]);
+/** Throws `not-permitted`; changes nothing. */
+export async function checkRouting(deps: { readonly files: Files }): Promise<void> {
+  const status = await deps.files.readText('/proc/self/status');
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status ?? '')?.[1];
   if (effective !== undefined && (BigInt(`0x${effective}`) & capNetAdmin) === 0n) {
     throw new BerthError(

@@ -10,7 +10,8 @@ export async function prepareRouting(
   deps: { readonly exec: Exec; readonly files: Files; readonly log: Log },
   signal: AbortSignal,
 ): Promise<void> {
-  await checkRouting(deps, signal);
+  await checkRouting(deps);
+  // This runs `ip`, and so says where it is not installed.
   const commands = await cleanStaleRoutes(deps, { keepTables: [] }, signal);
   if (commands.length > 0) deps.log.info({ commands }, 'removed the routes of an ENI that is gone');
 }
