@@ -20,7 +20,7 @@ export type BootSample = Usage & {
 
 const host = 'inst-a';
 export const port = 7000;
-const probeMs = 1_000;
+const probeMs = 3_000;
 /** A script that waits for what never comes would wait for ever. */
 const runMs = 60_000;
 const claimTags = ['berth:owner', 'berth:claim'].map((key) => ({ key, value: undefined }));
