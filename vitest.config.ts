@@ -1,12 +1,28 @@
 import { defineConfig } from 'vitest/config';
 
+/** They start many processes, and some hold the VPC for long: after the others, which wait for it in their tests. */
+const ofProcesses = ['test/*.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 30_000,
     reporters: ['default', './test/report.ts'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'parts',
+          include: ['test/*/**/*.test.ts'],
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'whole', include: ofProcesses, sequence: { groupOrder: 2 } },
+      },
+    ],
   },
 });

@@ -1,12 +1,17 @@
 // Takes one ENI: guarded tag, attach, and after any doubt the question who holds it (claim.md section 5, steps 4 to 7).
 import { BerthError, hasCode } from '../errors.ts';
-import type { Eni, Identity } from '../model.ts';
+import type { Eni, Identity, Phase } from '../model.ts';
 import { backoffMs } from '../system/retry.ts';
 import { authorizationLagMs, describe, dropClaim, stepBackoff, type CallDeps } from './calls.ts';
 import type { Self } from './ec2.ts';
 import { whoHolds, type Holder } from './holder.ts';
 import { putClaim, type Refused } from './put-claim.ts';
 import { instanceArn, ownerOf } from './tags.ts';
+
+export type AcquireDeps = CallDeps & {
+  /** For the status: what is in the way. */
+  readonly progress: (phase: Phase, message: string) => void;
+};
 
 export type AcquireInput = {
   readonly eni: Eni;
@@ -29,7 +34,7 @@ const attachDeadlineMs = 180_000;
 
 /** Throws `eni-limit` (this instance type is full), `aws-denied` (attach): our claim was given back before. */
 export async function acquire(
-  deps: CallDeps,
+  deps: AcquireDeps,
   input: AcquireInput,
   signal: AbortSignal,
 ): Promise<Acquired> {
@@ -47,7 +52,7 @@ export async function acquire(
 
 /** A lost reply never leads to another ENI: the same one is tried again until EC2 says who holds it. */
 async function attach(
-  deps: CallDeps,
+  deps: AcquireDeps,
   input: AcquireInput,
   firstLook: Self | undefined,
   signal: AbortSignal,
@@ -100,7 +105,7 @@ async function attach(
         return { outcome: 'attached' };
       return giveBack(deps, input, { outcome: 'failed', error: late(eni, error) }, signal);
     }
-    deps.log.info({ eni: eni.eniId, attempt }, `${error.message}; trying the same ENI again`);
+    deps.progress('claiming', `${error.message}; trying ${eni.eniId} again`);
     await deps.clock.sleep(backoffMs(stepBackoff, attempt, deps.random), signal);
     look = await lookAtSelf(deps, input, signal);
   }
