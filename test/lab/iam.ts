@@ -3,15 +3,24 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuthorizeEc2 } from './ec2.ts';
 import type { IamContext, IamResource } from './ec2-authorization.ts';
+import type { Tags } from './ec2-world.ts';
 import { evaluate, type Policy, type Verdict } from './iam-evaluate.ts';
 import { AwsFault, type Caller, type LabRequest } from './service.ts';
 
 const folder = join(import.meta.dirname, '..', '..', 'packaging', 'iam');
 
-/** `base`, `config`, `logs`, ... */
+/** `base`, `config`, `logs`, `standby`, `takeover`. */
 export const shippedPolicies: readonly string[] = globSync('*.json', { cwd: folder })
   .map((file) => file.replace(/\.json$/, ''))
   .toSorted();
+
+/** What the role of every instance has. */
+export const policiesOfEveryRole: readonly string[] = ['base', 'config', 'logs'];
+
+/** A member of a failover group has one more. `takeover` is opt-in. */
+export function policiesOfRole(tags: Tags): readonly string[] {
+  return [...policiesOfEveryRole, ...(tags['berth:ha-group'] === undefined ? [] : ['standby'])];
+}
 
 /** What the words in capitals stand for, see packaging/iam/README.md. */
 export type PolicyWords = {
@@ -19,12 +28,13 @@ export type PolicyWords = {
   readonly REGION: string;
   readonly ACCOUNT: string;
   readonly POOL: string;
+  readonly HA_GROUP: string;
   readonly LOG_GROUPS: string;
 };
 
 export function readPolicy(name: string, words: PolicyWords): Policy {
   const text = readFileSync(join(folder, `${name}.json`), 'utf8').replaceAll(
-    /\b(PARTITION|REGION|ACCOUNT|POOL|LOG_GROUPS)\b/g,
+    /\b(PARTITION|REGION|ACCOUNT|POOL|HA_GROUP|LOG_GROUPS)\b/g,
     (word) => words[word as keyof PolicyWords],
   );
   return JSON.parse(text) as Policy;

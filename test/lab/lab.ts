@@ -8,7 +8,7 @@ import { createEc2Service } from './ec2.ts';
 import type { Ec2Dials } from './ec2-world.ts';
 import { createFront, type Front, type Latency } from './front.ts';
 import type { Policy } from './iam-evaluate.ts';
-import { createIam, readPolicy, shippedPolicies } from './iam.ts';
+import { createIam, policiesOfRole, readPolicy } from './iam.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createLabImds, type LabImds } from './lab-imds.ts';
 import { createLogsService, type LabLogs } from './logs.ts';
@@ -30,6 +30,8 @@ export type LabOptions = {
   readonly reaper?: boolean;
   /** The pool that the role of an instance without the tag `berth:pool` is made for. Default: db. */
   readonly pool?: string;
+  /** All roles have `takeover.json` too. */
+  readonly takeover?: boolean;
 };
 
 export type Lab = AsyncDisposable & {
@@ -82,18 +84,23 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const policies = new Map<string, readonly Policy[]>();
   const shipped = new Map<string, readonly Policy[]>();
   const shippedFor = (instanceId: string): readonly Policy[] => {
-    const pool = ec2.instance(instanceId)?.tags['berth:pool'] ?? options.pool ?? 'db';
-    const known = shipped.get(pool);
+    const tags = ec2.instance(instanceId)?.tags ?? {};
+    const pool = tags['berth:pool'] ?? options.pool ?? 'db';
+    const haGroup = tags['berth:ha-group'] ?? '';
+    const key = JSON.stringify([pool, haGroup]);
+    const known = shipped.get(key);
     if (known !== undefined) return known;
     const words = {
       PARTITION: place.partition,
       REGION: place.region,
       ACCOUNT: place.accountId,
       POOL: pool,
+      HA_GROUP: haGroup,
       LOG_GROUPS: '*',
     };
-    const read = shippedPolicies.map((name) => readPolicy(name, words));
-    shipped.set(pool, read);
+    const names = [...policiesOfRole(tags), ...(options.takeover === true ? ['takeover'] : [])];
+    const read = names.map((name) => readPolicy(name, words));
+    shipped.set(key, read);
     return read;
   };
   const iam = createIam({

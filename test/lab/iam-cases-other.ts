@@ -1,0 +1,30 @@
+// Cases of config.json and logs.json.
+import type { Row } from './iam-cases.ts';
+
+const parameter = (name: string): string => `arn:aws:ssm:eu-west-1:111122223333:parameter/${name}`;
+const stream = (group: string): string =>
+  `arn:aws:logs:eu-west-1:111122223333:log-group:${group}:log-stream:s`;
+
+export const configRows: readonly Row[] = [
+  {
+    name: 'C1 read a parameter below /berth',
+    action: 'ssm:GetParameter',
+    on: parameter('berth/config'),
+    allow: 'ReadConfiguration',
+  },
+  { name: 'C2 read another', action: 'ssm:GetParameter', on: parameter('secret') },
+  { name: 'C3 write one', action: 'ssm:PutParameter', on: parameter('berth/config') },
+];
+
+export const logsRows: readonly Row[] = [
+  ...['PutLogEvents', 'CreateLogStream', 'CreateLogGroup', 'PutRetentionPolicy'].map(
+    (action): Row => ({
+      name: `L1 ${action} in a named group`,
+      action: `logs:${action}`,
+      on: stream('/app/a'),
+      allow: 'ShipLogs',
+    }),
+  ),
+  { name: 'L2 send to another group', action: 'logs:PutLogEvents', on: stream('/other') },
+  { name: 'L3 delete a group', action: 'logs:DeleteLogGroup', on: stream('/app/a') },
+];
