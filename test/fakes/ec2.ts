@@ -134,7 +134,7 @@ export function createFakeEc2(options: FakeEc2Options): FakeEc2 {
       .map(toEni);
   const authorize = (eniId: string, ...owners: readonly (string | undefined)[]): void => {
     if (model.eni(eniId) === undefined) return;
-    const eni = model.world.enis.ago(model.dials.authorizationLagMs).get(eniId);
+    const eni = model.world.enis.ago(model.world.drawMs(model.dials.authorizationLagMs)).get(eniId);
     if (eni === undefined || !owners.includes(eni.tags[tagKeys.owner]))
       throw new AwsFault(403, 'UnauthorizedOperation', 'You are not authorized');
   };

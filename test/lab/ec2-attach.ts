@@ -54,7 +54,11 @@ export function attach(world: Ec2World, input: AttachInput): LabAttachment {
     attachedAtMs: world.options.clock.nowMs(),
   };
   world.enis.put(eni.eniId, { ...eni, status: 'attaching', attachment });
-  world.after(world.dials.attachMs, () => {
+  // Drawn at once, so that the order of what ends later has no part in it.
+  const isStuck = world.happens(world.dials.attachStuck);
+  const hasDevice = !isStuck && !world.happens(world.dials.deviceNever);
+  world.after(world.drawMs(world.dials.attachMs), () => {
+    if (isStuck) return;
     const now = current(world, eni.eniId, attachment.attachmentId);
     if (now?.attachment.status !== 'attaching') return;
     world.enis.put(now.eniId, {
@@ -63,7 +67,10 @@ export function attach(world: Ec2World, input: AttachInput): LabAttachment {
       attachment: { ...now.attachment, status: 'attached' },
     });
   });
-  world.after(world.dials.deviceMs, () => plug(world, eni.eniId, attachment.attachmentId));
+  if (hasDevice) {
+    const plugMs = world.drawMs(world.dials.deviceMs);
+    world.after(plugMs, () => plug(world, eni.eniId, attachment.attachmentId));
+  }
   return attachment;
 }
 
@@ -84,7 +91,9 @@ export function detach(world: Ec2World, attachmentId: string, force: boolean): v
     status: 'detaching',
     attachment: { ...eni.attachment!, status: 'detaching' },
   });
-  world.after(force ? 0 : world.dials.detachMs, () => free(world, eni.eniId, attachmentId));
+  if (world.happens(force ? world.dials.forceStuck : world.dials.detachStuck)) return;
+  const freeMs = force ? 0 : world.drawMs(world.dials.detachMs);
+  world.after(freeMs, () => free(world, eni.eniId, attachmentId));
 }
 
 /** Pulls the device and makes the ENI available, or deletes it where it is to go with its instance. */

@@ -61,7 +61,7 @@ function keysContext(keys: readonly string[]): IamContext {
 /** Tags that were given at creation count at once (iam.md section 8). */
 function tagsForAuthorization(world: Ec2World, id: string): Tags {
   const now = tagsOf(world, id);
-  const lagMs = world.dials.authorizationLagMs;
+  const lagMs = world.drawMs(world.dials.authorizationLagMs);
   const before: LabEni | LabInstance | undefined =
     world.enis.agoOrFirst(id, lagMs) ?? world.instances.agoOrFirst(id, lagMs);
   return before?.tags ?? now;

@@ -72,6 +72,12 @@ export const faults = {
   reservedTagKey: () =>
     fault('InvalidTagKey.Malformed', "Tag keys starting with 'aws:' are reserved for internal use"),
   tagLimit: () => fault('TagLimitExceeded', 'More than 50 tags specified'),
+  concurrentTagAccess: () =>
+    fault(
+      'ConcurrentTagAccess',
+      'You cannot run simultaneous commands to modify a tag for a specific resource.',
+    ),
+  throttled: () => fault('RequestLimitExceeded', 'Request limit exceeded.', 503),
   value: (message: string) => fault('InvalidParameterValue', message),
   combination: (message: string) => fault('InvalidParameterCombination', message),
   missing: (name: string) =>

@@ -72,7 +72,7 @@ export function terminate(world: Ec2World, instanceId: string): StateChange {
     return { instanceId, before, after: before };
   }
   setState(world, instanceId, 'shutting-down');
-  world.after(world.dials.terminateMs, async () => {
+  world.after(world.drawMs(world.dials.terminateMs), async () => {
     await Promise.all(
       enisOf(world.enis.all(), instanceId).map(({ eniId, attachment }) =>
         free(world, eniId, attachment!.attachmentId, attachment!.deleteOnTermination),
@@ -83,12 +83,17 @@ export function terminate(world: Ec2World, instanceId: string): StateChange {
   return { instanceId, before, after: 'shutting-down' };
 }
 
-/** A stopped instance keeps its ENIs. Throws AwsFault. */
+/** A stopped instance keeps its ENIs, but for those whose detach was stuck. Throws AwsFault. */
 export function stop(world: Ec2World, instanceId: string): StateChange {
   const { state: before } = findInstance(world, instanceId);
   if (before === 'stopping' || before === 'stopped') return { instanceId, before, after: before };
   if (before !== 'running') throw faults.wrongState(instanceId, 'stopped');
-  return pass(world, instanceId, 'stopping', 'stopped', world.dials.stopMs);
+  return pass(world, instanceId, 'stopping', 'stopped', world.dials.stopMs, async () => {
+    const leaving = enisOf(world.enis.all(), instanceId).filter(
+      ({ attachment }) => attachment!.status === 'detaching',
+    );
+    for (const { eniId, attachment } of leaving) await free(world, eniId, attachment!.attachmentId);
+  });
 }
 
 /** Throws AwsFault. */
@@ -105,10 +110,13 @@ function pass(
   through: InstanceState,
   to: InstanceState,
   ms: number,
+  beforeEnd: () => Promise<void> = async () => undefined,
 ): StateChange {
   const { state: before } = findInstance(world, instanceId);
   setState(world, instanceId, through);
-  world.after(ms, () => {
+  world.after(world.drawMs(ms), async () => {
+    if (world.instances.get(instanceId)?.state !== through) return;
+    await beforeEnd();
     if (world.instances.get(instanceId)?.state === through) setState(world, instanceId, to);
   });
   return { instanceId, before, after: through };

@@ -109,7 +109,7 @@ export function createEc2Model(options: Ec2WorldOptions): Ec2Model {
     on: (_event, listener) => world.onChange(listener),
     settled: () => world.settled(),
     seen: () => {
-      const lagMs = world.dials.describeLagMs;
+      const lagMs = world.drawMs(world.dials.describeLagMs);
       return {
         enis: [...world.enis.ago(lagMs).values()],
         instances: [...world.instances.ago(lagMs).values()].filter((instance) =>

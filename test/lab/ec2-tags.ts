@@ -10,6 +10,7 @@ export type TagToDelete = { readonly key: string; readonly value: string | undef
 
 /** Adds or overwrites: there is no expected value. All of the resources or none. Throws AwsFault. */
 export function createTags(world: Ec2World, ids: readonly string[], tags: Tags): void {
+  refuseConcurrent(world, ids);
   const changes = ids.map((id) => {
     const before = tagsOf(world, id);
     checkTags(before, tags);
@@ -27,6 +28,7 @@ export function deleteTags(
   ids: readonly string[],
   list: readonly TagToDelete[] | undefined,
 ): void {
+  refuseConcurrent(world, ids);
   const changes = ids.map((id) => {
     const before = Object.entries(tagsOf(world, id));
     const after = before.filter(([key, value]) => {
@@ -66,7 +68,18 @@ export function tagsOf(world: Ec2World, id: string): Tags {
   throw faults.unknownId(id);
 }
 
+/** A write is under way for a while after its answer. */
+function refuseConcurrent(world: Ec2World, ids: readonly string[]): void {
+  const atMs = world.options.clock.monotonicMs();
+  const isBusy = ids.some((id) => {
+    const beforeMs = world.tagsWritten.get(id);
+    return beforeMs !== undefined && atMs - beforeMs < world.dials.tagWriteMs;
+  });
+  if (isBusy) throw faults.concurrentTagAccess();
+}
+
 function putTags(world: Ec2World, id: string, tags: Tags): void {
+  world.tagsWritten.set(id, world.options.clock.monotonicMs());
   if (id.startsWith('eni-')) world.enis.put(id, { ...findEni(world, id), tags });
   else world.instances.put(id, { ...findInstance(world, id), tags });
 }

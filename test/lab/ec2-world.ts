@@ -2,7 +2,9 @@
 import type { Clock } from '../../src/system/clock.ts';
 import type { Random } from '../../src/system/random.ts';
 import type { Actuator } from './actuator.ts';
+import { ec2Buckets, type Ec2BucketName } from './ec2-buckets.ts';
 import { createEc2Store, type Ec2Store } from './ec2-store.ts';
+import { createTokenBuckets, type TokenBuckets } from './token-buckets.ts';
 
 export type Tags = Readonly<Record<string, string>>;
 
@@ -70,7 +72,7 @@ export type LabEni = {
   readonly attachment: LabAttachment | undefined;
 };
 
-/** Durations in milliseconds; each may be turned at any time. */
+/** Durations in milliseconds, chances of 0 to 1; each may be turned at any time, and 0 is none of it. */
 export type Ec2Dials = {
   /** From the call until attached. */
   attachMs: number;
@@ -86,6 +88,20 @@ export type Ec2Dials = {
   describeLagMs: number;
   /** Authorization sees the tags of so long ago. */
   authorizationLagMs: number;
+  /** 1: each time, each duration and each lag is drawn from none up to what its dial says. */
+  jitter: number;
+  /** Chance that an attach stays `attaching`, and the host sees no device. */
+  attachStuck: number;
+  /** Chance that a detach stays `detaching`, until it is forced or the instance is stopped. */
+  detachStuck: number;
+  /** Chance that a forced detach does too. */
+  forceStuck: number;
+  /** Chance that the host never sees the device of an attached ENI. */
+  deviceNever: number;
+  /** Another write to the tags of a resource within this time is a ConcurrentTagAccess. */
+  tagWriteMs: number;
+  /** Size of the token buckets: 1 is that of AWS. 0: no throttling. */
+  bucketScale: number;
 };
 
 export type Ec2Change =
@@ -116,6 +132,13 @@ export type Ec2World = Disposable & {
   inTurn(eniId: string, work: () => Promise<void>): Promise<void>;
   /** Ids of the attachments whose device the actuator was asked to plug. */
   readonly plugged: Set<string>;
+  readonly buckets: TokenBuckets<Ec2BucketName>;
+  /** Monotonic times at which tags were written last, by resource. */
+  readonly tagsWritten: Map<string, number>;
+  /** What a dial's duration or lag is this time. */
+  drawMs(ms: number): number;
+  /** Does it happen this time? A chance of 0 or 1 takes no random number. */
+  happens(chance: number): boolean;
   onChange(listener: (change: Ec2Change) => void): () => void;
   /** `i-` and 17 hexadecimal digits. */
   newId(prefix: string): string;
@@ -132,19 +155,27 @@ export function createEc2World(options: Ec2WorldOptions): Ec2World {
     for (const listener of listeners) listener(change);
   };
   const hex = (digits: number): string => random.uuid().replaceAll('-', '').slice(-digits);
+  const dials: Ec2Dials = {
+    attachMs: 0,
+    detachMs: 0,
+    deviceMs: 0,
+    terminateMs: 0,
+    stopMs: 0,
+    startMs: 0,
+    describeLagMs: 0,
+    authorizationLagMs: 0,
+    jitter: 0,
+    attachStuck: 0,
+    detachStuck: 0,
+    forceStuck: 0,
+    deviceNever: 0,
+    tagWriteMs: 0,
+    bucketScale: 0,
+    ...options.dials,
+  };
   return {
     options,
-    dials: {
-      attachMs: 0,
-      detachMs: 0,
-      deviceMs: 0,
-      terminateMs: 0,
-      stopMs: 0,
-      startMs: 0,
-      describeLagMs: 0,
-      authorizationLagMs: 0,
-      ...options.dials,
-    },
+    dials,
     subnets: new Map(),
     instances: createEc2Store(clock, (id, instance) => tell({ kind: 'instance', id, instance })),
     enis: createEc2Store(clock, (id, eni) => tell({ kind: 'eni', id, eni })),
@@ -171,6 +202,10 @@ export function createEc2World(options: Ec2WorldOptions): Ec2World {
       await mine;
     },
     plugged: new Set(),
+    buckets: createTokenBuckets(clock, ec2Buckets),
+    tagsWritten: new Map(),
+    drawMs: (ms) => (ms > 0 && dials.jitter > 0 ? ms * (1 - dials.jitter * random.next()) : ms),
+    happens: (chance) => chance >= 1 || (chance > 0 && random.next() < chance),
     onChange: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -10,6 +10,7 @@ import {
   type IamContext,
   type IamResource,
 } from './ec2-authorization.ts';
+import { bucketOf } from './ec2-buckets.ts';
 import {
   describeInstances,
   describeInstanceTypes,
@@ -55,6 +56,8 @@ export function createEc2Service(
       );
       if (unknown !== undefined) throw faults.unknownParameter(unknown);
       const parsed = readInput(input);
+      const { buckets, dials } = model.world;
+      if (!buckets.take(bucketOf(action, parsed), dials.bucketScale)) throw faults.throttled();
       return operation.run({
         model,
         input: parsed,
