@@ -45,25 +45,24 @@ export async function settle(
     );
     attached.resolve(now);
   };
-  let seen: Device | undefined;
+  const seen = new AbortController();
   try {
     const usable = Promise.all([
       attached.promise,
-      deps.devices.wait(eni.mac, until).then((found) => (seen = found)),
+      deps.devices.wait(eni.mac, until).then((device) => {
+        seen.abort();
+        return device;
+      }),
       subnetOf(deps, eni, identity, until),
     ]);
-    const following = follow(
-      deps,
-      { eni, identity, isSeen: () => seen !== undefined, onAttached },
-      until,
-    );
+    const following = follow(deps, { eni, identity, seen: seen.signal, onAttached }, until);
     const [now, device, subnet] = await Promise.race([usable, following]);
     const { deviceIndex, networkCardIndex } = now.attachment!;
     return { claimed: { eni: now, deviceIndex, networkCardIndex, subnet }, device };
   } catch (error) {
     signal.throwIfAborted();
     if (!deadline.expired) throw error;
-    throw seen === undefined
+    throw !seen.signal.aborted
       ? new BerthError(
           'device-missing',
           `cannot find a network device with the MAC ${eni.mac} after ${hardStopMs / 1000} s: EC2 attached ${eni.eniId}, the kernel does not show it; replace this instance if it happens again`,
@@ -82,15 +81,15 @@ export async function settle(
 type Followed = {
   readonly eni: Eni;
   readonly identity: Identity;
-  /** Does the kernel show the device? */
-  readonly isSeen: () => boolean;
+  /** Aborted when the kernel shows the device: EC2 then has news too. */
+  readonly seen: AbortSignal;
   readonly onAttached: (eni: Eni) => void;
 };
 
 /** Goes on after "attached", which may be a stale read: a device that never comes may be an ENI that is not there. */
 async function follow(
   deps: SettleDeps,
-  { eni, identity, isSeen, onAttached }: Followed,
+  { eni, identity, seen, onAttached }: Followed,
   signal: AbortSignal,
 ): Promise<never> {
   let oursAtMs = deps.clock.monotonicMs();
@@ -103,14 +102,16 @@ async function follow(
       oursAtMs = deps.clock.monotonicMs();
       if (attachment?.status === 'attached' && !told) onAttached(now!);
       told ||= attachment?.status === 'attached';
-    } else if (deps.clock.monotonicMs() - oursAtMs > goneMs && !isSeen()) {
+    } else if (deps.clock.monotonicMs() - oursAtMs > goneMs && !seen.aborted) {
       throw new BerthError(
         'eni-gone',
         `cannot keep ${eni.eniId}: EC2 says that ${holder ?? 'nobody'} holds it`,
         { retryable: true },
       );
     }
-    await deps.clock.sleep(backoffMs(attachedBackoff, attempt, deps.random), signal);
+    const delayMs = backoffMs(attachedBackoff, attempt, deps.random);
+    const woken = seen.aborted ? signal : AbortSignal.any([signal, seen]);
+    await deps.clock.sleep(delayMs, woken).catch(() => signal.throwIfAborted());
   }
 }
 

@@ -57,6 +57,21 @@ describe('usable', () => {
     await expectOver(settling_);
   });
 
+  test('EC2 is asked again as soon as the kernel shows the device', async () => {
+    const deviceAtMs = 10_000;
+    const quick = settling({ dials: { attachMs: deviceAtMs } }, {}, (deps, world) => ({
+      ...deps,
+      devices: {
+        wait: async (mac, signal) => {
+          await world.time.sleep(deviceAtMs, signal);
+          return { name: 'ens6', index: 3, mac };
+        },
+      },
+    }));
+    await quick.world.time.run(quick.settled);
+    expect(quick.world.time.monotonicMs()).toBeLessThan(deviceAtMs + 500);
+  });
+
   test('the subnet of the primary is known; another one is asked for', async () => {
     const known = settling();
     await known.world.time.run(known.settled);
