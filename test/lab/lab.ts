@@ -79,7 +79,10 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   );
   const keys = createKeys(clock, random, (instanceId) => ec2.arnOf(instanceId));
   const ssm = createSsmService({ ...place, clock });
-  const logs = createLogsService({ clock });
+  const logs = createLogsService({
+    clock,
+    arnPrefix: `arn:${place.partition}:logs:${place.region}:${place.accountId}:log-group:`,
+  });
 
   const policies = new Map<string, readonly Policy[]>();
   const shipped = new Map<string, readonly Policy[]>();

@@ -5,6 +5,7 @@ import { createLogsService, type LabLogs } from './logs.ts';
 const nowMs = 1_800_000_000_000;
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
+const arnPrefix = 'arn:aws:logs:eu-west-1:111122223333:log-group:';
 const names = { logGroupName: 'app', logStreamName: 'i-1' };
 let logs: LabLogs;
 
@@ -19,7 +20,7 @@ const code = (code: string) => expect.objectContaining({ code, status: 400 }) as
 const invalid = code('InvalidParameterException');
 
 beforeEach(async () => {
-  logs = createLogsService({ clock: { nowMs: () => nowMs } });
+  logs = createLogsService({ clock: { nowMs: () => nowMs }, arnPrefix });
   await call('CreateLogGroup', names);
   await call('CreateLogStream', names);
 });
@@ -128,6 +129,40 @@ describe('groups and streams', () => {
       nextToken: first['nextToken'],
     });
     expect(second).toEqual({ logStreams: [expect.objectContaining({ logStreamName: 'i-2' })] });
+  });
+
+  test('have ARNs, and streams the times of their events', async () => {
+    await put([at(nowMs - hourMs), at(nowMs - 1)]);
+    const { logGroups } = await call('DescribeLogGroups', {});
+    expect(logGroups).toMatchObject([
+      { arn: `${arnPrefix}app:*`, logGroupArn: `${arnPrefix}app`, metricFilterCount: 0 },
+    ]);
+    const { logStreams } = await call('DescribeLogStreams', names);
+    expect(logStreams).toMatchObject([
+      {
+        arn: `${arnPrefix}app:log-stream:i-1`,
+        firstEventTimestamp: nowMs - hourMs,
+        lastEventTimestamp: nowMs - 1,
+        lastIngestionTime: nowMs,
+      },
+    ]);
+    const { events } = await call('GetLogEvents', names);
+    expect(events).toMatchObject([{ ingestionTime: nowMs }, { ingestionTime: nowMs }]);
+  });
+
+  test('the latest event first, unless there is a prefix', async () => {
+    await call('CreateLogStream', { ...names, logStreamName: 'i-0' });
+    await put([at(nowMs)]);
+    const orderOf = async (input: Readonly<Record<string, unknown>>) => {
+      const answer = await call('DescribeLogStreams', { logGroupName: 'app', ...input });
+      return (answer['logStreams'] as { logStreamName: string }[]).map((s) => s.logStreamName);
+    };
+    expect(await orderOf({ descending: true })).toEqual(['i-1', 'i-0']);
+    expect(await orderOf({ orderBy: 'LastEventTime' })).toEqual(['i-0', 'i-1']);
+    expect(await orderOf({ orderBy: 'LastEventTime', descending: true })).toEqual(['i-1', 'i-0']);
+    await expect(orderOf({ orderBy: 'LastEventTime', logStreamNamePrefix: 'i' })).rejects.toEqual(
+      invalid,
+    );
   });
 
   test('are searched by text', async () => {

@@ -10,13 +10,18 @@ export type LabLogs = LabService & {
   streams(group: string): readonly string[];
 };
 
-export type LabLogsOptions = { readonly clock: { nowMs(): number } };
+export type LabLogsOptions = {
+  readonly clock: { nowMs(): number };
+  /** `arn:aws:logs:eu-west-1:111122223333:log-group:` */
+  readonly arnPrefix: string;
+};
 
 type Stream = {
   readonly name: string;
   readonly createdMs: number;
   readonly events: LabLogEvent[];
-  lastIngestionMs: number | undefined;
+  /** When each of the events arrived. */
+  readonly ingestedMs: number[];
 };
 
 type Group = {
@@ -43,7 +48,7 @@ const retentionDays = [
 ];
 const groupClasses = ['STANDARD', 'INFREQUENT_ACCESS', 'ESSENTIALS', 'DELIVERY'];
 
-export function createLogsService({ clock }: LabLogsOptions): LabLogs {
+export function createLogsService({ clock, arnPrefix }: LabLogsOptions): LabLogs {
   const groups = new Map<string, Group>();
 
   const groupOf = (input: Input): Group => {
@@ -86,6 +91,11 @@ export function createLogsService({ clock }: LabLogsOptions): LabLogs {
       return {};
     },
 
+    DeleteLogGroup: (input) => {
+      groups.delete(groupOf(input).name);
+      return {};
+    },
+
     CreateLogStream: (input) => {
       const { streams } = groupOf(input);
       const name = streamName(input);
@@ -94,7 +104,7 @@ export function createLogsService({ clock }: LabLogsOptions): LabLogs {
         name,
         createdMs: clock.nowMs(),
         events: [],
-        lastIngestionMs: undefined,
+        ingestedMs: [],
       });
       return {};
     },
@@ -116,6 +126,9 @@ export function createLogsService({ clock }: LabLogsOptions): LabLogs {
           logGroupName: group.name,
           creationTime: group.createdMs,
           logGroupClass: group.logGroupClass,
+          arn: `${arnPrefix}${group.name}:*`,
+          logGroupArn: arnPrefix + group.name,
+          metricFilterCount: 0,
           storedBytes: 0,
           ...(group.retentionDays === undefined ? {} : { retentionInDays: group.retentionDays }),
         }));
@@ -123,21 +136,30 @@ export function createLogsService({ clock }: LabLogsOptions): LabLogs {
     },
 
     DescribeLogStreams: (input) => {
+      const group = groupOf(input);
       const prefix = textOf(input, 'logStreamNamePrefix');
-      const found = [...groupOf(input).streams.values()]
+      const byEvent = input['orderBy'] === 'LastEventTime';
+      if (byEvent && prefix !== '') {
+        throw invalidBatch('Cannot order by LastEventTime with a logStreamNamePrefix.');
+      }
+      const sorted = [...group.streams.values()]
         .filter(({ name }) => name.startsWith(prefix))
-        .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-        .map((stream) => ({
-          logStreamName: stream.name,
-          creationTime: stream.createdMs,
-          ...(stream.lastIngestionMs === undefined
-            ? {}
-            : {
-                firstEventTimestamp: byTime(stream.events).at(0)?.timestamp,
-                lastEventTimestamp: byTime(stream.events).at(-1)?.timestamp,
-                lastIngestionTime: stream.lastIngestionMs,
-              }),
-        }));
+        .toSorted(
+          (a, b) => (byEvent && lastEventMs(a) - lastEventMs(b)) || (a.name < b.name ? -1 : 1),
+        );
+      const found = (input['descending'] === true ? sorted.toReversed() : sorted).map((stream) => ({
+        logStreamName: stream.name,
+        creationTime: stream.createdMs,
+        arn: `${arnPrefix}${group.name}:log-stream:${stream.name}`,
+        storedBytes: 0,
+        ...(stream.events.length === 0
+          ? {}
+          : {
+              firstEventTimestamp: byTime(stream.events).at(0)?.timestamp,
+              lastEventTimestamp: byTime(stream.events).at(-1)?.timestamp,
+              lastIngestionTime: stream.ingestedMs.at(-1),
+            }),
+      }));
       return page('logStreams', found, input);
     },
 
@@ -154,13 +176,13 @@ export function createLogsService({ clock }: LabLogsOptions): LabLogs {
         );
       }
       stream.events.push(...valid);
-      if (valid.length > 0) stream.lastIngestionMs = nowMs;
+      for (const _ of valid) stream.ingestedMs.push(nowMs);
       const token = { nextSequenceToken: String(stream.events.length) };
       return info === undefined ? token : { ...token, rejectedLogEventsInfo: info };
     },
 
     GetLogEvents: (input) => {
-      const all = byTime(streamOf(input).events).filter(within(input));
+      const all = byTime(stored(streamOf(input))).filter(within(input));
       const limit = Number(input['limit'] ?? 10_000);
       const token = input['nextToken'] as string | undefined;
       const head = input['startFromHead'] === true || token !== undefined;
@@ -168,7 +190,7 @@ export function createLogsService({ clock }: LabLogsOptions): LabLogs {
       const events = head ? all.slice(start, start + limit) : all.slice(-limit);
       const end = head ? start + events.length : all.length;
       return {
-        events: events.map((event) => ({ ...event, ingestionTime: event.timestamp })),
+        events,
         nextForwardToken: `f/${end}`,
         nextBackwardToken: `b/${Math.max(0, end - events.length - limit)}`,
       };
@@ -182,15 +204,16 @@ export function createLogsService({ clock }: LabLogsOptions): LabLogs {
       const found = [...group.streams.values()]
         .filter(({ name }) => (names?.includes(name) ?? true) && name.startsWith(prefix))
         .flatMap((stream) =>
-          stream.events.filter(within(input)).map((event, index) => ({
-            ...event,
-            logStreamName: stream.name,
-            eventId: `${stream.name}/${index}`,
-            ingestionTime: event.timestamp,
-          })),
+          stored(stream)
+            .map((event, index) => ({
+              ...event,
+              logStreamName: stream.name,
+              eventId: `${stream.name}/${index}`,
+            }))
+            .filter(within(input)),
         )
         .filter(({ message }) => message.includes(pattern));
-      return page('events', byTime(found), input);
+      return { ...page('events', byTime(found), input), searchedLogStreams: [] };
     },
   };
 
@@ -280,6 +303,14 @@ function within(input: Input): (event: LabLogEvent) => boolean {
   const startMs = Number(input['startTime'] ?? -Infinity);
   const endMs = Number(input['endTime'] ?? Infinity);
   return ({ timestamp }) => timestamp >= startMs && timestamp < endMs;
+}
+
+function lastEventMs({ events }: Stream): number {
+  return byTime(events).at(-1)?.timestamp ?? 0;
+}
+
+function stored({ events, ingestedMs }: Stream) {
+  return events.map((event, index) => ({ ...event, ingestionTime: ingestedMs[index]! }));
 }
 
 /** Stable: events of one millisecond stay in the order of arrival. */

@@ -71,7 +71,10 @@ const waitMs = 15_000;
 export async function createRig(options: RigOptions = {}): Promise<Rig> {
   const folder = mkdtempSync(join(scratch, 'berth-ship-'));
   const stateDir = join(folder, 'state');
-  const logs = createLogsService({ clock: options.labClock ?? systemClock });
+  const logs = createLogsService({
+    clock: options.labClock ?? systemClock,
+    arnPrefix: 'arn:aws:logs:eu-west-1:111122223333:log-group:',
+  });
   const front = await createFront({
     host: '127.0.0.1',
     port: 0,
