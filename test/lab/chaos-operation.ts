@@ -1,0 +1,34 @@
+// What a request through the chaos proxy asks for, whichever of the lab's protocols it speaks.
+import type { IncomingHttpHeaders } from 'node:http';
+
+export type ChaosOperation = {
+  readonly protocol: 'query' | 'json' | 'imds';
+  readonly service: 'ec2' | 'ssm' | 'logs' | 'imds';
+  /** Of IMDS: the path. */
+  readonly action: string;
+};
+
+export function readOperation(
+  {
+    url = '/',
+    headers,
+  }: { readonly url?: string | undefined; readonly headers: IncomingHttpHeaders },
+  body: Buffer,
+): ChaosOperation {
+  const target = headers['x-amz-target'];
+  if (typeof target === 'string') {
+    const [prefix = '', action = ''] = target.split('.');
+    const service = prefix.startsWith('Logs') ? 'logs' : 'ssm';
+    return { protocol: 'json', service, action };
+  }
+  if (headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true) {
+    const action = new URLSearchParams(body.toString()).get('Action') ?? '';
+    return { protocol: 'query', service: 'ec2', action };
+  }
+  return { protocol: 'imds', service: 'imds', action: url };
+}
+
+/** `ec2:AttachNetworkInterface`, `imds:/latest/api/token` */
+export function nameOf({ service, action }: ChaosOperation): string {
+  return `${service}:${action}`;
+}
