@@ -1,4 +1,5 @@
 // Unix stream sockets that carry one line of text a message.
+import { randomUUID } from 'node:crypto';
 import { chmod, link, mkdir, rename, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -41,10 +42,9 @@ export const systemLocalSockets: LocalSockets = {
       socket.resume();
       socket.write(`${greeting()}\n`);
     });
-    const aside = `${path}.${process.pid}`;
+    const aside = `${path}.${randomUUID().slice(0, 8)}`;
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-      await rm(aside, { force: true });
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
         server.listen(aside, resolve);
@@ -113,7 +113,7 @@ async function putInPlace(aside: string, path: string): Promise<void> {
   }
 }
 
-/** Moved first, since another process may have put a live one in its place since we looked. */
+/** Moved first, since another process may have put a live one in its place since we looked. Safe between two. */
 async function removeDead(path: string, moved: string): Promise<void> {
   try {
     await rename(path, moved);
