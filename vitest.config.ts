@@ -10,6 +10,7 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 30_000,
     reporters: ['default', './test/report.ts'],
+    setupFiles: ['./test/lab/judge-hooks.ts'],
     projects: [
       {
         extends: true,

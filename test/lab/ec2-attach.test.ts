@@ -224,6 +224,7 @@ describe('attach', () => {
   });
 
   test('what is missing, unknown, or only asked about', async () => {
+    world.lab.judge.expect('AttachNetworkInterface.DeviceIndex: is required');
     const incomplete = { NetworkInterfaceId: eni, InstanceId: one, DeviceIndex: undefined };
     expect(await errorOf(world.ec2.send(new sdk.AttachNetworkInterfaceCommand(incomplete)))).toBe(
       'MissingParameter: The request must contain the parameter DeviceIndex',

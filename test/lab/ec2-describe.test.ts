@@ -97,6 +97,9 @@ describe('filters', () => {
     expect(await errorOf(describeEnis({ Filters: [{ Name: 'status', Values }] }))).toMatch(
       /^FilterLimitExceeded/,
     );
+    const many = Array.from({ length: 51 }, () => ({ Name: 'status', Values: ['available'] }));
+    expect(await errorOf(describeEnis({ Filters: many }))).toMatch(/^FilterLimitExceeded/);
+    await describeEnis({ Filters: many.slice(1) });
   });
 
   test('signs of regular expressions have no meaning', () => {
@@ -129,10 +132,18 @@ describe('pages', () => {
   });
 
   test('MaxResults is 5 to 1000, not with ids, and a token must be one of ours', async () => {
+    world.lab.judge.expect('MaxResults: 4: less than 5');
+    world.lab.judge.expect('MaxResults: 1001: more than 1000');
     expect(await errorOf(describeEnis({ MaxResults: 4 }))).toMatch(/^InvalidMaxResults/);
     expect(await errorOf(describeEnis({ MaxResults: 1001 }))).toMatch(/^InvalidMaxResults/);
     expect(await errorOf(describeEnis({ MaxResults: 5, NextToken: 'x' }))).toMatch(
       /^InvalidNextToken/,
+    );
+    for (let count = 0; count < 5; count++) world.lab.ec2.addEni({ subnetId: subnetA });
+    const { NextToken } = await describeEnis({ MaxResults: 5 });
+    const Filters = [{ Name: 'subnet-id', Values: [subnetA] }];
+    expect(await errorOf(describeEnis({ MaxResults: 5, NextToken, Filters }))).toMatch(
+      /^InvalidPaginationToken/,
     );
     const [primary] = world.lab.ec2.enisOf(one);
     const NetworkInterfaceIds = [primary!.eniId];
@@ -186,6 +197,7 @@ test('subnets', async () => {
   ]);
   const unknown = new sdk.DescribeSubnetsCommand({ SubnetIds: ['subnet-12345678'] });
   expect(await errorOf(world.ec2.send(unknown))).toMatch(/^InvalidSubnetID.NotFound/);
+  world.lab.judge.expect('InstanceType.1: x9.huge is none of');
   const type = new sdk.DescribeInstanceTypesCommand({ InstanceTypes: ['x9.huge' as 't3.micro'] });
   expect(await errorOf(world.ec2.send(type))).toMatch(/^InvalidInstanceType/);
 });

@@ -53,6 +53,7 @@ describe('tags', () => {
     await createTags(many);
     expect(await errorOf(createTags([owner]))).toMatch(/^TagLimitExceeded/);
     expect(await errorOf(createTags([{ ...owner }, { ...owner }]))).toMatch(/Duplicate tag key/);
+    world.lab.judge.expect('CreateTags.Tags: is required');
     expect(await errorOf(createTags([]))).toMatch(/^MissingParameter/);
   });
 

@@ -49,28 +49,34 @@ export function isCut(fault: Fault | undefined): fault is Fault {
   return fault !== undefined && ['reset-before', 'reset-after', 'truncated'].includes(fault.kind);
 }
 
-/** Sends the answer, or breaks it as `fault` wants. */
+/** An answer as it went over the wire. */
+export type Sent = {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+};
+
+/** Sends the answer, or breaks it as `fault` wants. undefined: it did not go out whole. */
 export function send(
   response: ServerResponse,
   answer: Answer,
   fault: Fault | undefined,
-  headers: Readonly<Record<string, string>>,
-): void {
+  extra: Readonly<Record<string, string>>,
+): Sent | undefined {
   if (fault?.kind === 'reset-before' || fault?.kind === 'reset-after') {
     response.socket?.resetAndDestroy();
-    return;
+    return undefined;
   }
-  response.writeHead(answer.status, {
-    ...headers,
-    'content-type': answer.type,
-    'content-length': Buffer.byteLength(answer.body),
-  });
+  const body = Buffer.from(answer.body);
+  const headers = { ...extra, 'content-type': answer.type, 'content-length': String(body.length) };
+  response.writeHead(answer.status, headers);
   if (fault?.kind === 'truncated') {
-    const half = answer.body.slice(0, Math.ceil(answer.body.length / 2));
+    const half = body.subarray(0, Math.ceil(body.length / 2));
     response.write(half, () => response.destroy());
-  } else {
-    response.end(answer.body);
+    return undefined;
   }
+  response.end(body);
+  return { status: answer.status, headers, body };
 }
 
 function xmlAnswer(status: number, body: string): Answer {

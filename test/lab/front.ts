@@ -1,11 +1,24 @@
 // The lab's one HTTP server: speaks AWS JSON 1.1 and EC2 Query, knows the caller by its key and signature, records
 // every call, and injects latency and wire faults.
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import type { Clock } from '../../src/system/clock.ts';
-import { accept, faultedOutcome, isCut, refuse, send, type Outcome } from './front-answer.ts';
+import {
+  accept,
+  faultedOutcome,
+  isCut,
+  refuse,
+  send,
+  type Outcome,
+  type Sent,
+} from './front-answer.ts';
 import { identifyCaller, type IdentityDeps } from './front-identity.ts';
 import { parseQuery } from './front-query.ts';
 import type { LabCall, LabFaultRule, LabRequest, LabService } from './service.ts';
@@ -19,7 +32,20 @@ export type FrontOptions = IdentityDeps & {
   readonly services: Readonly<Partial<Record<ServiceName, LabService>>>;
   /** Throws AwsFault if the caller may not do this. EC2 judges for itself, since it knows the resources. */
   authorize?(service: ServiceName, request: LabRequest): void;
+  /** Hears of each exchange as it was on the wire, before the client can act on the answer. */
+  onExchange?(exchange: FrontExchange): void;
   readonly clock: Clock;
+};
+
+export type FrontExchange = {
+  readonly request: {
+    readonly method: string;
+    readonly path: string;
+    readonly headers: IncomingHttpHeaders;
+    readonly body: Buffer;
+  };
+  /** undefined: a fault rule cut it, or put a page of HTML in its place. */
+  readonly answer: Sent | undefined;
 };
 
 /** Delays of the answer; the work is done before. */
@@ -62,9 +88,14 @@ export async function createFront(options: FrontOptions): Promise<Front> {
     const body = await readBody(request);
     const atMs = clock.nowMs();
     const headers = { 'x-amzn-requestid': randomUUID(), date: new Date(atMs).toUTCString() };
+    const hear = (answer: Sent | undefined): void => {
+      const { method = '', url: path = '' } = request;
+      options.onExchange?.({ request: { method, path, headers: request.headers, body }, answer });
+    };
     const parsed = parseRequest(request, body);
     if (parsed === undefined) {
-      send(response, { status: 400, type: 'text/plain', body: 'not AWS\n' }, undefined, headers);
+      const refusal = { status: 400, type: 'text/plain', body: 'not AWS\n' };
+      hear(send(response, refusal, undefined, headers));
       return;
     }
     const { service, action, input } = parsed;
@@ -102,7 +133,8 @@ export async function createFront(options: FrontOptions): Promise<Front> {
     };
     calls.push(record);
     for (const listener of listeners) listener(record);
-    send(response, answer, fault, headers);
+    const sent = send(response, answer, fault, headers);
+    hear(code === 'html' ? undefined : sent);
   };
 
   const server = createServer((request, response) => {

@@ -6,9 +6,11 @@ import type { Actuator } from './actuator.ts';
 import { createEc2Model, type Ec2Model } from './ec2-model.ts';
 import { createEc2Service } from './ec2.ts';
 import type { Ec2Dials } from './ec2-world.ts';
+import { findApiModels } from './api-models.ts';
 import { createFront, type Front, type Latency } from './front.ts';
 import type { Policy } from './iam-evaluate.ts';
 import { createIam, policiesOfRole, readPolicy } from './iam.ts';
+import { createLabJudge, type LabJudge } from './judge-record.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createLabImds, type LabImds } from './lab-imds.ts';
 import { createLogsService, type LabLogs } from './logs.ts';
@@ -44,6 +46,8 @@ export type Lab = AsyncDisposable & {
   readonly logs: LabLogs;
   readonly imds: LabImds;
   readonly front: Front;
+  /** Holds every call and every answer against the API models. */
+  readonly judge: Omit<LabJudge, 'hear' | 'close'>;
   /** May do everything. */
   readonly operator: Keys['operator'];
   /** The lifetime of the instances' credentials. */
@@ -61,6 +65,8 @@ export type Lab = AsyncDisposable & {
 const place = { partition: 'aws', region: 'eu-west-1', accountId: '111122223333' };
 /** AWS refuses requests that were signed further off than this. */
 const maxSkewMs = 900_000;
+
+const apiModels = findApiModels();
 
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const clock = options.clock ?? systemClock;
@@ -111,6 +117,8 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     policiesOf: (instanceId) => policies.get(instanceId) ?? shippedFor(instanceId),
   });
 
+  const judge = createLabJudge(apiModels);
+  undo.defer(judge.close);
   const front = undo.use(
     await createFront({
       host,
@@ -120,6 +128,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       authorize: (service, request) => {
         if (service !== 'ec2') iam.authorizeJson(service, request);
       },
+      onExchange: judge.hear,
       clock,
       // Clients sign with the time of the system.
       ...(clock === systemClock ? { maxSkewMs } : {}),
@@ -143,6 +152,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     logs,
     imds,
     front,
+    judge,
     operator,
     keyDials: keys.dials,
     credentialsFor,
