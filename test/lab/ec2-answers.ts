@@ -1,8 +1,16 @@
 // The shapes of EC2's answers: element names as the SDK reads them.
 import { maxInterfaces, type InstanceType } from './ec2-instance-types.ts';
 import { rangeOf } from './ec2-addresses.ts';
+import { elasticOf } from './ec2-elastic.ts';
 import type { Ec2Model } from './ec2-model.ts';
-import type { InstanceState, LabEni, LabInstance, LabSubnet, Tags } from './ec2-world.ts';
+import type {
+  InstanceState,
+  LabAddress,
+  LabEni,
+  LabInstance,
+  LabSubnet,
+  Tags,
+} from './ec2-world.ts';
 
 export type Shape = Readonly<Record<string, unknown>>;
 
@@ -28,10 +36,15 @@ export function dnsName(model: Ec2Model, ipv4: string): string {
   return `ip-${ipv4.replaceAll('.', '-')}.${model.region}.compute.internal`;
 }
 
+/** `ec2-203-0-113-1.eu-west-1.compute.amazonaws.com` */
+export function publicDnsName(model: Ec2Model, ipv4: string): string {
+  return `ec2-${ipv4.replaceAll('.', '-')}.${model.region}.compute.amazonaws.com`;
+}
+
 export function eniShape(model: Ec2Model, eni: LabEni): Shape {
   const { attachment } = eni;
   return {
-    ...commonShape(model, eni),
+    ...commonShape(model, eni, associationShape),
     availabilityZone: eni.availabilityZone,
     availabilityZoneId: eni.availabilityZoneId,
     requesterManaged: eni.requesterManaged,
@@ -56,13 +69,15 @@ export function instanceShape(
   enis: readonly LabEni[],
 ): Shape {
   const gone = instance.state === 'terminated';
+  const primary = enis.find((eni) => eni.ipv4.includes(instance.privateIpv4));
+  const elastic = primary && elasticOf(model.world, primary.eniId, instance.privateIpv4);
   return {
     instanceId: instance.instanceId,
     imageId: 'ami-0123456789abcdef0',
     instanceState: stateShape(instance.state),
     privateDnsName: gone ? '' : dnsName(model, instance.privateIpv4),
     instanceType: instance.instanceType,
-    launchTime: new Date(instance.launchedAtMs),
+    launchTime: wholeSeconds(instance.launchedAtMs),
     placement: {
       availabilityZone: instance.availabilityZone,
       availabilityZoneId: instance.availabilityZoneId,
@@ -75,9 +90,12 @@ export function instanceShape(
           vpcId: instance.vpcId,
           privateIpAddress: instance.privateIpv4,
           sourceDestCheck: true,
+          ...(elastic === undefined
+            ? {}
+            : { ipAddress: elastic.publicIp, dnsName: publicDnsName(model, elastic.publicIp) }),
         }),
     networkInterfaceSet: enis.map((eni) => ({
-      ...commonShape(model, eni),
+      ...commonShape(model, eni, publicShape),
       attachment: attachmentShape(eni),
     })),
     tagSet: tagShapes(instance.tags),
@@ -94,12 +112,25 @@ export function subnetShape(model: Ec2Model, subnet: LabSubnet): Shape {
     vpcId: subnet.vpcId,
     ownerId: model.accountId,
     cidrBlock: subnet.ipv4Cidr,
-    availableIpAddressCount: last - first + 1 - used.flatMap((eni) => eni.ipv4).length,
+    availableIpAddressCount:
+      last -
+      first +
+      1 -
+      used.reduce((sum, eni) => sum + eni.ipv4.length + 16 * eni.ipv4Prefixes.length, 0),
     availabilityZone: subnet.availabilityZone,
     availabilityZoneId: subnet.availabilityZoneId,
     defaultForAz: false,
     mapPublicIpOnLaunch: false,
-    ipv6CidrBlockAssociationSet: [],
+    ipv6CidrBlockAssociationSet:
+      subnet.ipv6Cidr === undefined
+        ? []
+        : [
+            {
+              associationId: subnet.subnetId.replace(/^subnet-/, 'subnet-cidr-assoc-'),
+              ipv6CidrBlock: subnet.ipv6Cidr,
+              ipv6CidrBlockState: { state: 'associated' },
+            },
+          ],
     tagSet: [],
   };
 }
@@ -127,8 +158,27 @@ export function instanceTypeShape(type: InstanceType): Shape {
   };
 }
 
-function commonShape(model: Ec2Model, eni: LabEni): Shape {
+type Association = (model: Ec2Model, address: LabAddress) => Shape;
+
+const publicShape: Association = (model, { publicIp }) => ({
+  publicIp,
+  publicDnsName: publicDnsName(model, publicIp),
+  ipOwnerId: model.accountId,
+});
+
+const associationShape: Association = (model, address) => ({
+  ...publicShape(model, address),
+  allocationId: address.allocationId,
+  associationId: address.association?.associationId,
+});
+
+function commonShape(model: Ec2Model, eni: LabEni, associationOf: Association): Shape {
+  const association = (privateIp: string): Shape => {
+    const address = elasticOf(model.world, eni.eniId, privateIp);
+    return address === undefined ? {} : { association: associationOf(model, address) };
+  };
   return {
+    ...association(eni.ipv4[0]!),
     networkInterfaceId: eni.eniId,
     subnetId: eni.subnetId,
     vpcId: eni.vpcId,
@@ -145,8 +195,10 @@ function commonShape(model: Ec2Model, eni: LabEni): Shape {
       privateIpAddress,
       privateDnsName: dnsName(model, privateIpAddress),
       primary: index === 0,
+      ...association(privateIpAddress),
     })),
     ipv4PrefixSet: eni.ipv4Prefixes.map((ipv4Prefix) => ({ ipv4Prefix })),
+    ipv6PrefixSet: eni.ipv6Prefixes.map((ipv6Prefix) => ({ ipv6Prefix })),
     ipv6AddressesSet: eni.ipv6.map((ipv6Address) => ({ ipv6Address })),
     operator: { managed: eni.operatorManaged },
   };
@@ -158,7 +210,12 @@ function attachmentShape({ attachment }: LabEni): Shape {
     deviceIndex: attachment?.deviceIndex,
     networkCardIndex: attachment?.networkCardIndex,
     status: attachment?.status,
-    attachTime: attachment === undefined ? undefined : new Date(attachment.attachedAtMs),
+    attachTime: attachment === undefined ? undefined : wholeSeconds(attachment.attachedAtMs),
     deleteOnTermination: attachment?.deleteOnTermination,
   };
+}
+
+/** EC2 knows no fractions: `2026-11-21T00:50:40.000Z`. */
+function wholeSeconds(ms: number): Date {
+  return new Date(Math.floor(ms / 1000) * 1000);
 }

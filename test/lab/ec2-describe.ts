@@ -13,7 +13,7 @@ import type { Ec2Input } from './ec2-input.ts';
 import { instanceTypes, type InstanceType } from './ec2-instance-types.ts';
 import { enisOf, findEni, findInstance, findSubnet } from './ec2-lookup.ts';
 import type { Ec2Model } from './ec2-model.ts';
-import type { LabEni, LabInstance, LabSubnet } from './ec2-world.ts';
+import type { LabAddress, LabEni, LabInstance, LabSubnet } from './ec2-world.ts';
 
 export type Describe = (model: Ec2Model, input: Ec2Input) => Shape;
 
@@ -139,6 +139,10 @@ const optional = (value: { toString(): string } | undefined): readonly string[] 
   value === undefined ? [] : [value.toString()];
 
 function eniFields(model: Ec2Model): FilterFields<LabEni> {
+  const elastic = (eni: LabEni): readonly LabAddress[] =>
+    [...model.world.addresses.values()].filter(
+      ({ association }) => association?.eniId === eni.eniId,
+    );
   return {
     'network-interface-id': (eni) => [eni.eniId],
     status: (eni) => [eni.status],
@@ -157,6 +161,11 @@ function eniFields(model: Ec2Model): FilterFields<LabEni> {
     'source-dest-check': (eni) => [String(eni.sourceDestCheck)],
     'private-dns-name': (eni) => [dnsName(model, eni.ipv4[0]!)],
     'private-ip-address': (eni) => eni.ipv4.slice(0, 1),
+    'addresses.association.public-ip': (eni) => elastic(eni).map(({ publicIp }) => publicIp),
+    'association.allocation-id': (eni) => elastic(eni).map(({ allocationId }) => allocationId),
+    'association.association-id': (eni) =>
+      elastic(eni).flatMap(({ association }) => optional(association?.associationId)),
+    'association.public-ip': (eni) => elastic(eni).map(({ publicIp }) => publicIp),
     'addresses.private-ip-address': (eni) => eni.ipv4,
     'ipv6-addresses.ipv6-address': (eni) => eni.ipv6,
     'attachment.attachment-id': (eni) => optional(eni.attachment?.attachmentId),

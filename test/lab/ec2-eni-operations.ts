@@ -1,10 +1,10 @@
-// EC2 calls that create, change and delete ENIs, and give them addresses.
+// EC2 calls that create, change and delete ENIs.
 import { eniShape } from './ec2-answers.ts';
 import { eniResource, tagContext } from './ec2-authorization.ts';
 import { faults } from './ec2-faults.ts';
 import { readTags, type Ec2Input } from './ec2-input.ts';
 import type { EniChange, NewEni } from './ec2-interfaces.ts';
-import { arnOf, findEni, findSubnet } from './ec2-lookup.ts';
+import { arnOf, findSubnet } from './ec2-lookup.ts';
 import { done, type Operation } from './ec2-operation.ts';
 
 export const eniOperations: Readonly<Record<string, Operation>> = {
@@ -31,49 +31,6 @@ export const eniOperations: Readonly<Record<string, Operation>> = {
       const eniId = input.required('NetworkInterfaceId');
       allow([eniResource(model.world, eniId)]);
       model.deleteEni(eniId);
-      return done;
-    },
-  },
-
-  AssignPrivateIpAddresses: {
-    parameters: [
-      'NetworkInterfaceId',
-      'PrivateIpAddress',
-      'SecondaryPrivateIpAddressCount',
-      'AllowReassignment',
-    ],
-    run: ({ model, input, allow }) => {
-      const eniId = input.required('NetworkInterfaceId');
-      const addresses = input.texts('PrivateIpAddress');
-      const count = input.integer('SecondaryPrivateIpAddressCount') ?? 0;
-      if (addresses.length > 0 === count > 0) {
-        throw faults.combination('Give either privateIpAddresses or a count of them.');
-      }
-      allow([eniResource(model.world, eniId)]);
-      const before = findEni(model.world, eniId).ipv4;
-      const { ipv4 } = model.assignAddresses(eniId, {
-        addresses,
-        count,
-        allowReassignment: input.flag('AllowReassignment'),
-      });
-      return {
-        ...done,
-        networkInterfaceId: eniId,
-        assignedPrivateIpAddressesSet: ipv4
-          .filter((address) => !before.includes(address))
-          .map((privateIpAddress) => ({ privateIpAddress })),
-      };
-    },
-  },
-
-  UnassignPrivateIpAddresses: {
-    parameters: ['NetworkInterfaceId', 'PrivateIpAddress'],
-    run: ({ model, input, allow }) => {
-      const eniId = input.required('NetworkInterfaceId');
-      const addresses = input.texts('PrivateIpAddress');
-      if (addresses.length === 0) throw faults.missing('PrivateIpAddress');
-      allow([eniResource(model.world, eniId)]);
-      model.unassignAddresses(eniId, addresses);
       return done;
     },
   },
@@ -106,8 +63,11 @@ function readChange(input: Ec2Input): EniChange {
   return change;
 }
 
+/** What a client token stands for. */
+export type CreatedEni = { readonly eniId: string; readonly wanted: string };
+
 /** `created`: the ENIs that it made, by client token. */
-export function createNetworkInterface(created: Map<string, string>): Operation {
+export function createNetworkInterface(created: Map<string, CreatedEni>): Operation {
   return {
     parameters: [
       'SubnetId',
@@ -116,6 +76,8 @@ export function createNetworkInterface(created: Map<string, string>): Operation 
       'InterfaceType',
       'PrivateIpAddress',
       'PrivateIpAddresses',
+      'Ipv6Addresses',
+      'Ipv6AddressCount',
       'SecondaryPrivateIpAddressCount',
       'SecurityGroupId',
       'TagSpecification',
@@ -135,6 +97,8 @@ export function createNetworkInterface(created: Map<string, string>): Operation 
         interfaceType: input.text('InterfaceType') ?? 'interface',
         secondaryIpv4: listed.filter((item) => !item.flag('Primary')).map(addressOf),
         secondaryIpv4Count: input.integer('SecondaryPrivateIpAddressCount') ?? 0,
+        ipv6: input.nestedList('Ipv6Addresses').map((item) => item.required('Ipv6Address')),
+        ipv6Count: input.integer('Ipv6AddressCount') ?? 0,
         ...(privateIpv4 === undefined ? {} : { privateIpv4 }),
         ...(groupIds.length === 0 ? {} : { groupIds }),
       };
@@ -147,9 +111,14 @@ export function createNetworkInterface(created: Map<string, string>): Operation 
         tagContext(tags),
       );
       const token = input.text('ClientToken');
-      const before = token === undefined ? undefined : model.eni(created.get(token) ?? '');
-      const eni = before ?? model.addEni(wanted);
-      if (token !== undefined) created.set(token, eni.eniId);
+      const before = token === undefined ? undefined : created.get(token);
+      if (before !== undefined && before.wanted !== JSON.stringify(wanted)) {
+        throw faults.tokenMismatch();
+      }
+      const eni = (before && model.eni(before.eniId)) ?? model.addEni(wanted);
+      if (token !== undefined) {
+        created.set(token, { eniId: eni.eniId, wanted: JSON.stringify(wanted) });
+      }
       return { networkInterface: eniShape(model, eni), clientToken: token };
     },
   };

@@ -62,6 +62,31 @@ export const faults = {
     fault('InvalidIPAddress.InUse', `Address ${address} is in use.`),
   alreadyAssigned: (address: string) =>
     fault('Resource.AlreadyAssigned', `Address ${address} is already assigned.`),
+  outsideSubnet: (address: string) =>
+    fault(
+      'InvalidParameterValue',
+      `Address ${address} does not fall within the subnet's address range`,
+    ),
+  noFreeBlocks: (subnetId: string) =>
+    fault(
+      'InsufficientCidrBlocks',
+      `The specified subnet does not have enough free cidr blocks: ${subnetId}`,
+    ),
+  addressQuota: () =>
+    fault('AddressLimitExceeded', 'The maximum number of addresses has been reached.'),
+  allocationNotFound: (id: string) =>
+    fault('InvalidAllocationID.NotFound', `The allocation ID '${id}' does not exist`),
+  associationNotFound: (id: string) =>
+    fault('InvalidAssociationID.NotFound', `The association ID '${id}' does not exist`),
+  addressNotFound: (publicIp: string) =>
+    fault('InvalidAddress.NotFound', `Address '${publicIp}' not found.`),
+  alreadyAssociated: (publicIp: string) =>
+    fault('Resource.AlreadyAssociated', `resource ${publicIp} is already associated.`),
+  manyInterfaces: (instanceId: string) =>
+    fault(
+      'InvalidInstanceID',
+      `There are multiple interfaces attached to instance '${instanceId}'. Please specify an interface ID for the operation instead.`,
+    ),
   noFreeAddress: (subnetId: string) =>
     fault('InsufficientFreeAddressesInSubnet', `No free address in ${subnetId}`),
   notAssigned: (eniId: string) =>
@@ -82,6 +107,11 @@ export const faults = {
   combination: (message: string) => fault('InvalidParameterCombination', message),
   missing: (name: string) =>
     fault('MissingParameter', `The request must contain the parameter ${name}`),
+  tokenMismatch: () =>
+    fault(
+      'IdempotentParameterMismatch',
+      'The client token has been used before with other parameters.',
+    ),
   unknownParameter: (name: string) =>
     fault('UnknownParameter', `The parameter ${name} is not recognized`),
   unknownFilter: (name: string) =>
@@ -95,6 +125,8 @@ export const faults = {
       `Value ( ${value} ) for parameter maxResults is invalid. Expecting 5 to ${most}.`,
     ),
   nextToken: () => fault('InvalidNextToken', 'The token is not valid'),
+  paginationToken: () =>
+    fault('InvalidPaginationToken', 'The specified pagination token is not valid or is expired.'),
   dryRun: () =>
     fault('DryRunOperation', 'Request would have succeeded, but DryRun flag is set.', 412),
   invalidAction: (action: string) =>

@@ -1,4 +1,5 @@
 // Filters and pages of Describe calls: values are alternatives, filters must all hold, `*` and `?` are wildcards.
+import { createHash } from 'node:crypto';
 import { faults } from './ec2-faults.ts';
 import type { Ec2Input } from './ec2-input.ts';
 import type { Tags } from './ec2-world.ts';
@@ -70,7 +71,8 @@ export function pageOf<T>(
     throw faults.maxResults(String(asked), mostResults);
   }
   const token = input.text('NextToken');
-  const after = token === undefined ? undefined : readToken(token);
+  const request = requestOf(input);
+  const after = token === undefined ? undefined : readToken(token, request);
   const rest = items
     .toSorted((a, b) => compare(keyOf(a), keyOf(b)))
     .filter((item) => after === undefined || compare(keyOf(item), after) > 0);
@@ -81,14 +83,24 @@ export function pageOf<T>(
     nextToken:
       last === undefined || page.length === rest.length
         ? undefined
-        : Buffer.from(`after ${keyOf(last)}`).toString('base64url'),
+        : Buffer.from(`after ${request} ${keyOf(last)}`).toString('base64url'),
   };
 }
 
-function readToken(token: string): string {
-  const text = Buffer.from(token, 'base64url').toString();
-  if (!text.startsWith('after ')) throw faults.nextToken();
-  return text.slice('after '.length);
+/** A token of another request is none of this one. */
+function readToken(token: string, request: string): string {
+  const [word, of, ...key] = Buffer.from(token, 'base64url').toString().split(' ');
+  if (word !== 'after' || of === undefined) throw faults.nextToken();
+  if (of !== request) throw faults.paginationToken();
+  return key.join(' ');
+}
+
+/** What the filters ask for, in short. */
+function requestOf(input: Ec2Input): string {
+  const filters = input
+    .nestedList('Filter')
+    .map((filter) => [filter.required('Name'), filter.texts('Value')]);
+  return createHash('sha256').update(JSON.stringify(filters)).digest('hex').slice(0, 8);
 }
 
 function compare(a: string, b: string): number {

@@ -70,12 +70,16 @@ describe('ENIs and their addresses', () => {
       ],
       Ipv6Addresses: [],
       Ipv4Prefixes: [],
+      Ipv6Prefixes: [],
       TagSet: [{ Key: 'berth:pool', Value: 'db' }],
       SourceDestCheck: true,
       MacAddress: expect.stringMatching(/^02(:[0-9a-f]{2}){5}$/),
     });
     const again = await create(input);
     expect(again.NetworkInterface!.NetworkInterfaceId).toBe(NetworkInterface!.NetworkInterfaceId);
+    expect(await errorOf(create({ ...input, Description: 'other' }))).toMatch(
+      /^IdempotentParameterMismatch/,
+    );
     expect(await errorOf(create({ PrivateIpAddress: '10.0.1.77' }))).toMatch(
       /^InvalidIPAddress.InUse/,
     );

@@ -1,7 +1,8 @@
-// ENIs beside their attachment: create, delete, change, and their private addresses.
-import { checkInside, takeAddress } from './ec2-addresses.ts';
+// ENIs beside their attachment: create, delete and change.
+import { takeAddress } from './ec2-addresses.ts';
+import { assignAddresses } from './ec2-assign.ts';
 import { faults } from './ec2-faults.ts';
-import { instanceTypeOf } from './ec2-instance-types.ts';
+import { assignIpv6 } from './ec2-ipv6.ts';
 import { findEni, findSubnet } from './ec2-lookup.ts';
 import { checkTags } from './ec2-tags.ts';
 import type { Ec2World, LabAttachment, LabEni, Tags } from './ec2-world.ts';
@@ -14,6 +15,9 @@ export type NewEni = {
   readonly secondaryIpv4?: readonly string[];
   /** So many more addresses, chosen by EC2. */
   readonly secondaryIpv4Count?: number;
+  readonly ipv6?: readonly string[];
+  /** So many more addresses, chosen by EC2. */
+  readonly ipv6Count?: number;
   readonly tags?: Tags;
   readonly description?: string;
   readonly groupIds?: readonly string[];
@@ -45,16 +49,21 @@ export function createEni(world: Ec2World, input: NewEni, attachment?: LabAttach
     ipv4: [takeAddress(world, subnet, input.privateIpv4)],
     ipv4Prefixes: [],
     ipv6: [],
+    ipv6Prefixes: [],
     tags: input.tags ?? {},
     attachment,
   };
   world.enis.put(eniId, eni);
   try {
-    return assignAddresses(world, eniId, {
+    assignAddresses(world, eniId, {
       addresses: input.secondaryIpv4 ?? [],
       count: input.secondaryIpv4Count ?? 0,
       allowReassignment: false,
     });
+    const { ipv6 = [], ipv6Count = 0 } = input;
+    if (ipv6.length + ipv6Count === 0) return world.enis.get(eniId)!;
+    const addresses = { addresses: ipv6, addressCount: ipv6Count };
+    return assignIpv6(world, eniId, { ...addresses, prefixes: [], prefixCount: 0 });
   } catch (error) {
     world.enis.delete(eniId);
     throw error;
@@ -87,53 +96,4 @@ export function modifyEni(world: Ec2World, eniId: string, change: EniChange): vo
   }
   const { deleteOnTermination } = change;
   world.enis.put(eniId, { ...eni, attachment: { ...eni.attachment, deleteOnTermination } });
-}
-
-export type AssignInput = {
-  readonly addresses: readonly string[];
-  readonly count: number;
-  readonly allowReassignment: boolean;
-};
-
-/** Throws AwsFault; then nothing has changed. */
-export function assignAddresses(world: Ec2World, eniId: string, input: AssignInput): LabEni {
-  const eni = findEni(world, eniId);
-  const subnet = findSubnet(world, eni.subnetId);
-  const wanted = input.addresses.filter((address) => !eni.ipv4.includes(address));
-  const instance =
-    eni.attachment === undefined ? undefined : world.instances.get(eni.attachment.instanceId);
-  const most =
-    instance === undefined ? Infinity : instanceTypeOf(instance.instanceType).ipv4PerInterface;
-  if (eni.ipv4.length + wanted.length + input.count > most) throw faults.addressLimit(eniId);
-  for (const address of wanted) {
-    checkInside(subnet, address);
-    const holder = world.enis.all().find((other) => other.ipv4.includes(address));
-    if (holder !== undefined && (!input.allowReassignment || holder.ipv4[0] === address)) {
-      throw faults.alreadyAssigned(address);
-    }
-  }
-  for (const other of world.enis.all()) {
-    const ipv4 = other.ipv4.filter((address) => !wanted.includes(address));
-    if (ipv4.length < other.ipv4.length) world.enis.put(other.eniId, { ...other, ipv4 });
-  }
-  let changed: LabEni = { ...eni, ipv4: [...eni.ipv4, ...wanted] };
-  if (wanted.length > 0) world.enis.put(eniId, changed);
-  for (let left = input.count; left > 0; left--) {
-    changed = { ...changed, ipv4: [...changed.ipv4, takeAddress(world, subnet, undefined)] };
-    world.enis.put(eniId, changed);
-  }
-  return changed;
-}
-
-/** Throws AwsFault. */
-export function unassignAddresses(
-  world: Ec2World,
-  eniId: string,
-  addresses: readonly string[],
-): void {
-  const eni = findEni(world, eniId);
-  const [primary, ...secondary] = eni.ipv4;
-  if (addresses.some((address) => !secondary.includes(address))) throw faults.notAssigned(eniId);
-  const ipv4 = [primary!, ...secondary.filter((address) => !addresses.includes(address))];
-  world.enis.put(eniId, { ...eni, ipv4 });
 }

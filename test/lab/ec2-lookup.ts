@@ -46,14 +46,16 @@ export function isVisible(world: Ec2World, instance: LabInstance): boolean {
   );
 }
 
-/** ARN of an instance, ENI or subnet. */
+const kinds: Readonly<Record<string, string>> = {
+  i: 'instance',
+  eni: 'network-interface',
+  eipalloc: 'elastic-ip',
+};
+
+/** ARN of an instance, ENI, Elastic IP address or subnet. */
 export function arnOf(world: Ec2World, id: string): string {
   const { partition, region, accountId } = world.options;
-  const kind = id.startsWith('i-')
-    ? 'instance'
-    : id.startsWith('eni-')
-      ? 'network-interface'
-      : 'subnet';
+  const kind = kinds[id.split('-')[0]!] ?? 'subnet';
   return `arn:${partition}:ec2:${region}:${accountId}:${kind}/${id}`;
 }
 

@@ -1,15 +1,9 @@
 // The local EC2 without its wire: what a test sets up, what the API does, and what can be seen of it.
 import { attach, detach, type AttachInput } from './ec2-attach.ts';
-import {
-  assignAddresses,
-  createEni,
-  deleteEni,
-  modifyEni,
-  unassignAddresses,
-  type AssignInput,
-  type EniChange,
-  type NewEni,
-} from './ec2-interfaces.ts';
+import { assignAddresses, unassignAddresses, type AssignInput } from './ec2-assign.ts';
+import { releaseWith } from './ec2-elastic.ts';
+import { createEni, deleteEni, modifyEni, type EniChange, type NewEni } from './ec2-interfaces.ts';
+import { assignIpv6, unassignIpv6, type Ipv6Input } from './ec2-ipv6.ts';
 import {
   launch,
   start,
@@ -75,7 +69,13 @@ export type Ec2Model = Disposable & {
   modifyEni(eniId: string, change: EniChange): void;
   deleteEni(eniId: string): void;
   assignAddresses(eniId: string, input: AssignInput): LabEni;
-  unassignAddresses(eniId: string, addresses: readonly string[]): void;
+  unassignAddresses(
+    eniId: string,
+    addresses: readonly string[],
+    prefixes?: readonly string[],
+  ): void;
+  assignIpv6(eniId: string, input: Ipv6Input): LabEni;
+  unassignIpv6(eniId: string, input: Pick<Ipv6Input, 'addresses' | 'prefixes'>): void;
   stop(instanceId: string): StateChange;
   start(instanceId: string): StateChange;
   terminate(instanceId: string): StateChange;
@@ -83,6 +83,7 @@ export type Ec2Model = Disposable & {
 
 export function createEc2Model(options: Ec2WorldOptions): Ec2Model {
   const world = createEc2World(options);
+  world.onChange((change) => releaseWith(world, change));
   return {
     partition: options.partition,
     region: options.region,
@@ -125,7 +126,10 @@ export function createEc2Model(options: Ec2WorldOptions): Ec2Model {
     modifyEni: (eniId, change) => modifyEni(world, eniId, change),
     deleteEni: (eniId) => deleteEni(world, eniId),
     assignAddresses: (eniId, input) => assignAddresses(world, eniId, input),
-    unassignAddresses: (eniId, addresses) => unassignAddresses(world, eniId, addresses),
+    unassignAddresses: (eniId, addresses, prefixes) =>
+      unassignAddresses(world, eniId, addresses, prefixes),
+    assignIpv6: (eniId, input) => assignIpv6(world, eniId, input),
+    unassignIpv6: (eniId, input) => unassignIpv6(world, eniId, input),
     stop: (instanceId) => stop(world, instanceId),
     start: (instanceId) => start(world, instanceId),
     terminate: (instanceId) => terminate(world, instanceId),

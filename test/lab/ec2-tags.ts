@@ -65,6 +65,8 @@ export function checkTags(before: Tags, added: Tags): void {
 export function tagsOf(world: Ec2World, id: string): Tags {
   if (id.startsWith('eni-')) return findEni(world, id).tags;
   if (id.startsWith('i-')) return findInstance(world, id).tags;
+  const address = world.addresses.get(id);
+  if (address !== undefined) return address.tags;
   throw faults.unknownId(id);
 }
 
@@ -80,7 +82,9 @@ function refuseConcurrent(world: Ec2World, ids: readonly string[]): void {
 
 function putTags(world: Ec2World, id: string, tags: Tags): void {
   world.tagsWritten.set(id, world.options.clock.monotonicMs());
-  if (id.startsWith('eni-')) world.enis.put(id, { ...findEni(world, id), tags });
+  const address = world.addresses.get(id);
+  if (address !== undefined) world.addresses.set(id, { ...address, tags });
+  else if (id.startsWith('eni-')) world.enis.put(id, { ...findEni(world, id), tags });
   else world.instances.put(id, { ...findInstance(world, id), tags });
 }
 

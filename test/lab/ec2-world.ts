@@ -14,6 +14,18 @@ export type LabSubnet = {
   readonly availabilityZone: string;
   readonly availabilityZoneId: string;
   readonly ipv4Cidr: string;
+  /** A /64 that ends in `::`. */
+  readonly ipv6Cidr?: string;
+};
+
+/** An Elastic IP address. */
+export type LabAddress = {
+  readonly allocationId: string;
+  readonly publicIp: string;
+  readonly tags: Tags;
+  readonly association:
+    | { readonly associationId: string; readonly eniId: string; readonly privateIp: string }
+    | undefined;
 };
 
 export type InstanceState =
@@ -68,6 +80,7 @@ export type LabEni = {
   readonly ipv4: readonly string[];
   readonly ipv4Prefixes: readonly string[];
   readonly ipv6: readonly string[];
+  readonly ipv6Prefixes: readonly string[];
   readonly tags: Tags;
   readonly attachment: LabAttachment | undefined;
 };
@@ -122,6 +135,8 @@ export type Ec2World = Disposable & {
   readonly options: Ec2WorldOptions;
   readonly dials: Ec2Dials;
   readonly subnets: Map<string, LabSubnet>;
+  /** By allocation id. Reads of them never lag. */
+  readonly addresses: Map<string, LabAddress>;
   readonly instances: Ec2Store<LabInstance>;
   readonly enis: Ec2Store<LabEni>;
   /** Does `work` in `ms` (0: in the next microtask), unless the world is disposed by then. */
@@ -177,6 +192,7 @@ export function createEc2World(options: Ec2WorldOptions): Ec2World {
     options,
     dials,
     subnets: new Map(),
+    addresses: new Map(),
     instances: createEc2Store(clock, (id, instance) => tell({ kind: 'instance', id, instance })),
     enis: createEc2Store(clock, (id, eni) => tell({ kind: 'eni', id, eni })),
     after: (ms, work) => {

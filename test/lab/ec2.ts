@@ -19,7 +19,9 @@ import {
   describeTags,
   type Describe,
 } from './ec2-describe.ts';
-import { createNetworkInterface, eniOperations } from './ec2-eni-operations.ts';
+import { addressOperations } from './ec2-address-operations.ts';
+import { elasticOperations } from './ec2-elastic-operations.ts';
+import { createNetworkInterface, eniOperations, type CreatedEni } from './ec2-eni-operations.ts';
 import { faults } from './ec2-faults.ts';
 import { readInput, readTags, readTagsToDelete } from './ec2-input.ts';
 import type { StateChange } from './ec2-lifecycle.ts';
@@ -41,10 +43,12 @@ export function createEc2Service(
   authorize: AuthorizeEc2 = () => undefined,
 ): LabService {
   /** ENIs that CreateNetworkInterface made, by client token. */
-  const created = new Map<string, string>();
+  const created = new Map<string, CreatedEni>();
   const all: Readonly<Record<string, Operation>> = {
     ...operations,
     ...eniOperations,
+    ...addressOperations,
+    ...elasticOperations,
     CreateNetworkInterface: createNetworkInterface(created),
   };
   return {
