@@ -3,6 +3,7 @@ import { BerthError, hasCode } from '../errors.ts';
 import type { Eni, Identity, Phase } from '../model.ts';
 import { backoffMs } from '../system/retry.ts';
 import { authorizationLagMs, describe, dropClaim, stepBackoff, type CallDeps } from './calls.ts';
+import { freeDeviceIndex } from './device-index.ts';
 import type { Self } from './ec2.ts';
 import { whoHolds, type Holder } from './holder.ts';
 import { putClaim, type Refused } from './put-claim.ts';
@@ -66,7 +67,7 @@ async function attach(
   let deniedAtMs: number | undefined;
 
   for (let attempt = 1; ; attempt++) {
-    const deviceIndex = freeIndex(look, refusedIndexes);
+    const deviceIndex = freeDeviceIndex(look, refusedIndexes);
     const error = await attachOnce(deps, input, deviceIndex, signal);
     if (error === undefined) return { outcome: 'attached' };
 
@@ -127,17 +128,6 @@ async function attachOnce(
     if (error instanceof BerthError) return error;
     throw error;
   }
-}
-
-/** The lowest of card 0 (claim.md section 2); never the primary's. */
-function freeIndex(self: Self | undefined, refused: ReadonlySet<number>): number {
-  const taken = new Set(refused);
-  for (const nic of self?.attachments ?? []) {
-    if (nic.networkCardIndex === 0) taken.add(nic.deviceIndex);
-  }
-  let index = 1;
-  while (taken.has(index)) index++;
-  return index;
 }
 
 /** A hint that may be stale or missing: EC2 refuses an index that is taken. Never rejects. */

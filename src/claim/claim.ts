@@ -1,21 +1,15 @@
 // Gets this instance one ENI of its pool and keeps at it until it has one (claim.md section 5, steps 1 to 8).
 import { BerthError, hasCode, messageOf } from '../errors.ts';
-import type { Eni, Identity, Phase } from '../model.ts';
+import type { Eni, Identity } from '../model.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import { dropClaim, lagMs, repeat, type CallDeps } from './calls.ts';
 import { nextStep } from './decide.ts';
 import { letGo } from './let-go.ts';
-import type { ClaimRecord } from './record.ts';
 import { settle, type Claimed, type SettleDeps } from './settle.ts';
 import { instanceArn, ownerOf } from './tags.ts';
-import { tryInOrder, type Attempt, type Refusals } from './try-in-order.ts';
+import { tryInOrder, type Attempt, type Refusals, type TryDeps } from './try-in-order.ts';
 
-export type ClaimDeps = CallDeps &
-  SettleDeps & {
-    readonly record: ClaimRecord;
-    /** For the status: what is going on, in one sentence. */
-    readonly progress: (phase: Phase, message: string) => void;
-  };
+export type ClaimDeps = SettleDeps & TryDeps;
 
 export type ClaimInput = { readonly identity: Identity; readonly pool: string };
 

@@ -1,12 +1,12 @@
 // Gives back what a claim has come to that was stopped before it was done.
 import type { Identity } from '../model.ts';
-import { describe } from './calls.ts';
-import type { ClaimDeps } from './claim.ts';
+import { describe, type CallDeps } from './calls.ts';
+import type { ClaimRecord } from './record.ts';
 import { detachAndDrop } from './release.ts';
 
 /** The record names the ENI from before the first call on. Throws what detachAndDrop throws. */
 export async function releaseRecorded(
-  deps: Pick<ClaimDeps, 'ec2' | 'clock' | 'random' | 'log' | 'record'>,
+  deps: CallDeps & { readonly record: ClaimRecord },
   identity: Identity,
   signal: AbortSignal,
 ): Promise<void> {

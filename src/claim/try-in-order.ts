@@ -1,8 +1,15 @@
 // One pass over the candidates: one ENI after the other, never two at once.
 import { BerthError } from '../errors.ts';
-import type { Eni, Identity } from '../model.ts';
+import type { Eni, Identity, Phase } from '../model.ts';
 import { acquire, type Acquired } from './acquire.ts';
-import type { ClaimDeps } from './claim.ts';
+import type { CallDeps } from './calls.ts';
+import type { ClaimRecord } from './record.ts';
+
+export type TryDeps = CallDeps & {
+  readonly record: ClaimRecord;
+  /** For the status: what is going on, in one sentence. */
+  readonly progress: (phase: Phase, message: string) => void;
+};
 
 export type Attempt = { readonly eni: Eni; readonly result: Acquired };
 
@@ -22,7 +29,7 @@ const maxDenied = 4;
 
 /** The record names the ENI before anything is changed, and until it is certain that we do not hold it. */
 export async function tryInOrder(
-  deps: Pick<ClaimDeps, 'ec2' | 'clock' | 'random' | 'log' | 'record' | 'progress'>,
+  deps: TryDeps,
   { identity, candidates, isResumed, refused }: Pass,
   signal: AbortSignal,
 ): Promise<{ taken: Eni | undefined; attempts: readonly Attempt[] }> {

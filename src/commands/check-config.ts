@@ -5,7 +5,7 @@ import { checkConfig } from '../boot/check-config.ts';
 import { BerthError, exitCodes } from '../errors.ts';
 import { systemClock } from '../system/clock.ts';
 import { systemFiles } from '../system/files.ts';
-import type { Run } from './commands.ts';
+import type { Run } from './command.ts';
 import { parseFlags } from './flags.ts';
 
 export const run: Run = async (args) => {

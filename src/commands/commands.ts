@@ -1,13 +1,5 @@
 // The table of subcommands. Each is loaded when it is run, so that none pays for the others.
-export type Run = (args: readonly string[], signal: AbortSignal) => Promise<number>;
-
-export type Command = {
-  readonly summary: string;
-  /** Flags beside --help, as in the usage line. */
-  readonly flags: readonly (readonly [string, string])[];
-  readonly example: string;
-  readonly load: () => Promise<Run>;
-};
+import type { Command } from './command.ts';
 
 const configFlag = [
   '--config FILE|ssm:NAME',

@@ -2,6 +2,7 @@
 import { boot } from '../boot/boot.ts';
 import { createAwsEc2 } from '../claim/aws-ec2.ts';
 import { nextStep, type Step } from '../claim/decide.ts';
+import { freeDeviceIndex } from '../claim/device-index.ts';
 import type { Ec2 } from '../claim/ec2.ts';
 import { createClaimRecord } from '../claim/record.ts';
 import { exitCodes } from '../errors.ts';
@@ -11,7 +12,7 @@ import { describePlan } from '../route/describe.ts';
 import { planRoutes } from '../route/plan.ts';
 import { systemClock } from '../system/clock.ts';
 import { createPorts, type Ports } from '../system/ports.ts';
-import type { Run } from './commands.ts';
+import type { Run } from './command.ts';
 import { parseFlags, stateDirOf, text } from './flags.ts';
 
 /** What a VPC carries, where the primary's device is not known. */
@@ -78,16 +79,13 @@ async function planClaim(
   const step = nextStep({ identity, pool, enis, recordedEniId, unsuitable: new Set() });
   const eni = eniOf(step);
   if (eni === undefined) return { step: sentenceOf(step), eni, commands: [] };
-  const taken = (self?.attachments ?? []).map((nic) => nic.deviceIndex);
-  let deviceIndex = 1;
-  while (taken.includes(deviceIndex)) deviceIndex++;
   const subnet =
     identity.primarySubnet?.subnetId === eni.subnetId
       ? identity.primarySubnet
       : await ec2.describeSubnet(eni.subnetId, signal);
   const claimed: ClaimedEni = {
     eni,
-    deviceIndex: eni.attachment?.deviceIndex ?? deviceIndex,
+    deviceIndex: eni.attachment?.deviceIndex ?? freeDeviceIndex(self),
     networkCardIndex: eni.attachment?.networkCardIndex ?? 0,
     subnet,
   };

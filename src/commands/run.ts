@@ -3,7 +3,7 @@ import { exitCodes } from '../errors.ts';
 import { runDaemon } from '../daemon.ts';
 import { createLog } from '../log.ts';
 import { createPorts } from '../system/ports.ts';
-import type { Run } from './commands.ts';
+import type { Run } from './command.ts';
 import { logLevelOf, parseFlags, runtimeDirOf, stateDirOf, text } from './flags.ts';
 import { version } from './version.ts';
 

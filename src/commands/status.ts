@@ -5,7 +5,7 @@ import { systemClock } from '../system/clock.ts';
 import { systemLocalSockets } from '../system/local-socket.ts';
 import { readStatus } from '../tell/status-socket.ts';
 import { renderStatus } from '../tell/render-status.ts';
-import type { Run } from './commands.ts';
+import type { Run } from './command.ts';
 import { parseFlags, runtimeDirOf } from './flags.ts';
 
 /** A daemon that does not answer its socket is stuck. */

@@ -1,5 +1,6 @@
 // The texts of --help. Pure.
-import { commands, type Command, type CommandName } from './commands.ts';
+import type { Command } from './command.ts';
+import { commands, type CommandName } from './commands.ts';
 
 const names = Object.keys(commands) as CommandName[];
 

@@ -1,7 +1,7 @@
 // `berth version`.
 import packageJson from '../../package.json' with { type: 'json' };
 import { parseFlags } from './flags.ts';
-import type { Run } from './commands.ts';
+import type { Run } from './command.ts';
 
 export const version: string = packageJson.version;
 

@@ -4,7 +4,7 @@ import type { Status } from '../model.ts';
 import { systemClock } from '../system/clock.ts';
 import { systemLocalSockets } from '../system/local-socket.ts';
 import { waitUntilReady } from '../tell/status-socket.ts';
-import type { Run } from './commands.ts';
+import type { Run } from './command.ts';
 import { parseFlags, runtimeDirOf, text } from './flags.ts';
 
 export const run: Run = async (args, signal) => {
