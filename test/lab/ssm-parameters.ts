@@ -36,6 +36,8 @@ export type Parameters = {
   find(reference: string): FoundParameter;
   /** A new version; returns its number. */
   put(parameter: NewParameter): number;
+  /** With all its versions; false: there is none. */
+  delete(name: string): boolean;
   /** Moves the labels to a version (default: the latest); returns it and the labels that are none. */
   label(
     name: string,
@@ -105,6 +107,8 @@ export function createParameters(clock: { nowMs(): number }, arnPrefix: string):
       parameters.set(name, versions);
       return version;
     },
+
+    delete: (name) => parameters.delete(name),
 
     label: (name, labels, version) => {
       const versions = versionsOf(name);

@@ -131,6 +131,15 @@ export function createSsmService(options: LabSsmOptions): LabSsm {
     GetParameters: getParameters,
     GetParametersByPath: byPath,
     PutParameter: putParameter,
+    DeleteParameters: (input) => {
+      const names = texts(input, 'Names');
+      if (names.length > 10) throw ssmInvalid('Names must have length less than or equal to 10');
+      const deleted = names.filter((name) => parameters.delete(name));
+      return {
+        DeletedParameters: deleted,
+        InvalidParameters: names.filter((name) => !deleted.includes(name)),
+      };
+    },
     LabelParameterVersion: (input) => {
       const asked = input['ParameterVersion'];
       const { version, invalid } = parameters.label(
