@@ -144,6 +144,8 @@ async function main(): Promise<void> {
   );
   showAdded(slow);
 
+  say(`   ${lab.judge.summary()}`);
+  if (lab.judge.violations.length > 0) throw new Error(lab.judge.violations.join('\n'));
   say('');
   say(
     '   One machine runs the programs, AWS and the clients: compare the columns, not the machines.',

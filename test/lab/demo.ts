@@ -230,6 +230,10 @@ async function tellStory(
   const outageMs = await takeOver(cloud, a, b);
   b.kill('SIGTERM');
   expectThat((await b.ended) === 0, 'B stops cleanly on SIGTERM');
+  const { judge } = cloud.lab;
+  for (const violation of judge.violations) say(`   ${violation}`);
+  if (judge.version === undefined) say(`   ${judge.summary()}`);
+  else expectThat(judge.violations.length === 0, judge.summary());
   for (const failure of failures) say(`failed: ${failure}`);
   say(
     `demo: ready in ${readyMs} ms, ${count.ok} of ${count.of} connections ok, ${drops} frames dropped for a wrong source, ${shipped.ok} of ${shipped.of} log events delivered, taken over in ${outageMs} ms`,

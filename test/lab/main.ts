@@ -42,3 +42,4 @@ console.log(
   }),
 );
 await stopped;
+for (const line of [...lab.judge.violations, lab.judge.summary()]) console.error(line);
