@@ -2,7 +2,7 @@
 import { BerthError, hasCode, messageOf } from '../errors.ts';
 import type { Eni, Identity } from '../model.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
-import { dropClaim, lagMs, repeat, type CallDeps } from './calls.ts';
+import { dropClaim, lagMs, repeat } from './calls.ts';
 import { nextStep } from './decide.ts';
 import { letGo } from './let-go.ts';
 import { settle, type Claimed, type SettleDeps } from './settle.ts';
