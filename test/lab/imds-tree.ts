@@ -27,6 +27,11 @@ export type ImdsView = {
   /** undefined: in no Auto Scaling group. */
   readonly targetLifecycleState: string | undefined;
   readonly spotInstanceAction: { readonly action: string; readonly time: Date } | undefined;
+  readonly rebalanceNoticed?: Date;
+  /** The JSON of `events/maintenance/scheduled`. Default: `[]`. */
+  readonly scheduledEvents?: string;
+  /** `placement/group-name`, `host-id`, `partition-number`. */
+  readonly placement?: Readonly<Record<string, string>>;
 };
 
 export type ImdsCredentials = {
@@ -52,6 +57,12 @@ export type ImdsMac = {
   readonly localIpv4s: readonly string[];
   readonly ipv6s: readonly string[];
   readonly securityGroupIds: readonly string[];
+  /** false: the MAC is listed, and all keys under it are 404. */
+  readonly hasKeys?: boolean;
+  readonly ipv4Prefixes?: readonly string[];
+  readonly ipv6Prefixes?: readonly string[];
+  /** Elastic IP addresses, each with the private address that it stands for. */
+  readonly associations?: readonly { readonly publicIp: string; readonly privateIp: string }[];
 };
 
 /** A container, or a value: text, raw bytes (user data), or text made when it is read (a listing issues no credentials). */
@@ -73,6 +84,8 @@ export function imdsTree(view: ImdsView, omit: ReadonlySet<string>): ImdsContain
 function metaData(view: ImdsView, omit: ReadonlySet<string>): ImdsContainer {
   const macs = view.macs.filter(({ mac }) => !omit.has(mac));
   const { tags, roleName, spotInstanceAction } = view;
+  const primary = view.macs.find(({ mac }) => mac === view.mac);
+  const elastic = primary?.associations?.find(({ privateIp }) => privateIp === view.localIpv4);
   return container({
     'ami-id': view.imageId,
     'ami-launch-index': '0',
@@ -82,7 +95,15 @@ function metaData(view: ImdsView, omit: ReadonlySet<string>): ImdsContainer {
         ? undefined
         : container({ 'target-lifecycle-state': view.targetLifecycleState }),
     'block-device-mapping': container({ ami: '/dev/xvda', root: '/dev/xvda' }),
-    events: container({ maintenance: container({ history: '[]', scheduled: '[]' }) }),
+    events: container({
+      maintenance: container({ history: '[]', scheduled: view.scheduledEvents ?? '[]' }),
+      recommendations:
+        view.rebalanceNoticed === undefined
+          ? undefined
+          : container({
+              rebalance: JSON.stringify({ noticeTime: isoSeconds(view.rebalanceNoticed) }),
+            }),
+    }),
     hostname: view.hostname,
     iam:
       roleName === undefined
@@ -96,6 +117,7 @@ function metaData(view: ImdsView, omit: ReadonlySet<string>): ImdsContainer {
     'instance-life-cycle': spotInstanceAction === undefined ? 'on-demand' : 'spot',
     'instance-type': view.instanceType,
     'local-hostname': view.hostname,
+    ipv6: primary?.ipv6s[0],
     'local-ipv4': view.localIpv4,
     mac: view.mac,
     metrics: container({ vhostmd: '<?xml version="1.0" encoding="UTF-8"?>' }),
@@ -108,8 +130,11 @@ function metaData(view: ImdsView, omit: ReadonlySet<string>): ImdsContainer {
       'availability-zone': view.availabilityZone,
       'availability-zone-id': view.availabilityZoneId,
       region: view.region,
+      ...view.placement,
     }),
     profile: 'default-hvm',
+    'public-hostname': elastic && publicHostname(elastic.publicIp, view),
+    'public-ipv4': elastic?.publicIp,
     'reservation-id': `r-${view.instanceId.slice(2)}`,
     'security-groups': 'default',
     services: container({
@@ -124,6 +149,10 @@ function metaData(view: ImdsView, omit: ReadonlySet<string>): ImdsContainer {
               action: spotInstanceAction.action,
               time: isoSeconds(spotInstanceAction.time),
             }),
+            'termination-time':
+              spotInstanceAction.action === 'terminate'
+                ? isoSeconds(spotInstanceAction.time)
+                : undefined,
           }),
     system: 'nitro',
     tags: tags === undefined ? undefined : container({ instance: container(tags) }),
@@ -131,15 +160,29 @@ function metaData(view: ImdsView, omit: ReadonlySet<string>): ImdsContainer {
 }
 
 function networkInterface(eni: ImdsMac, view: ImdsView): ImdsContainer {
+  if (eni.hasKeys === false) return container({});
+  const associations = eni.associations ?? [];
   return container({
     'device-number': String(eni.deviceNumber),
     'interface-id': eni.interfaceId,
+    'ipv4-associations':
+      associations.length === 0
+        ? undefined
+        : container(
+            Object.fromEntries(
+              associations.map(({ publicIp, privateIp }) => [publicIp, privateIp]),
+            ),
+          ),
+    'ipv4-prefix': lines(eni.ipv4Prefixes ?? []),
+    'ipv6-prefix': lines(eni.ipv6Prefixes ?? []),
     ipv6s: lines(eni.ipv6s),
     'local-hostname': view.hostname,
     'local-ipv4s': lines(eni.localIpv4s),
     mac: eni.mac,
     'network-card': eni.networkCard === undefined ? undefined : String(eni.networkCard),
     'owner-id': eni.ownerId,
+    'public-hostname': associations[0] && publicHostname(associations[0].publicIp, view),
+    'public-ipv4s': lines(associations.map(({ publicIp }) => publicIp)),
     'security-group-ids': lines(eni.securityGroupIds),
     'subnet-id': eni.subnetId,
     'subnet-ipv4-cidr-block': eni.subnetIpv4Cidr,
@@ -148,6 +191,10 @@ function networkInterface(eni: ImdsMac, view: ImdsView): ImdsContainer {
     'vpc-ipv4-cidr-block': eni.vpcIpv4Cidr,
     'vpc-ipv4-cidr-blocks': eni.vpcIpv4Cidr,
   });
+}
+
+function publicHostname(publicIp: string, view: ImdsView): string {
+  return `ec2-${publicIp.replaceAll('.', '-')}.${view.region}.compute.amazonaws.com`;
 }
 
 function identityDocument(view: ImdsView): string {

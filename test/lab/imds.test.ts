@@ -132,4 +132,59 @@ describe('faults', () => {
     server.dials.mode = 'disabled';
     expect((await call('GET', '/latest/meta-data/mac')).status).toBe(403);
   });
+
+  test.each([
+    ['tokenUnavailable', 503, 200],
+    ['readUnavailable', 200, 503],
+    ['unauthorized', 200, 401],
+  ] as const)('%s comes at its rate, from the seed', async (rate, ofToken, ofRead) => {
+    const token = await tokenHeader();
+    server.dials.rates[rate] = 0.5;
+    const statuses = async (count: number) => {
+      const tokens = new Map<number, number>();
+      const reads = new Map<number, number>();
+      for (let index = 0; index < count; index++) {
+        const put = await call('PUT', '/latest/api/token', ttl('60'));
+        tokens.set(put.status, (tokens.get(put.status) ?? 0) + 1);
+        const read = await call('GET', '/latest/meta-data/mac', token);
+        reads.set(read.status, (reads.get(read.status) ?? 0) + 1);
+      }
+      return [tokens, reads];
+    };
+    const [tokens, reads] = await statuses(60);
+    expect(new Set(tokens!.keys())).toEqual(new Set([200, ofToken]));
+    expect(new Set(reads!.keys())).toEqual(new Set([200, ofRead]));
+    const faults = (ofToken === 200 ? reads!.get(ofRead) : tokens!.get(ofToken))!;
+    expect(faults).toBeGreaterThan(15);
+    expect(faults).toBeLessThan(45);
+  });
+
+  test('a connection is refused until it listens again, at the same endpoint', async () => {
+    const token = await tokenHeader();
+    await server.refuse();
+    await expect(call('GET', '/latest/meta-data/mac', token)).rejects.toThrow(/ECONNREFUSED/);
+    await server.accept();
+    expect((await call('GET', '/latest/meta-data/mac', token)).status).toBe(200);
+  });
+});
+
+const read = (path: string): Promise<Reply> => get(`/latest/meta-data/${path}`);
+
+describe('notices', () => {
+  test('appear with their paths, and are 404 before', async () => {
+    const paths = ['spot/termination-time', 'events/recommendations/rebalance'];
+    for (const path of paths) expect((await read(path)).status).toBe(404);
+    expect((await read('events/maintenance/scheduled')).body).toBe('[]');
+    const time = new Date('2026-01-02T03:04:05.678Z');
+    view = imdsView({
+      spotInstanceAction: { action: 'terminate', time },
+      rebalanceNoticed: time,
+      scheduledEvents: '[{}]',
+      placement: { 'group-name': 'near' },
+    });
+    expect((await read(paths[0]!)).body).toBe('2026-01-02T03:04:05Z');
+    expect((await read(paths[1]!)).body).toBe('{"noticeTime":"2026-01-02T03:04:05Z"}');
+    expect((await read('events/maintenance/scheduled')).body).toBe('[{}]');
+    expect((await read('placement/group-name')).body).toBe('near');
+  });
 });

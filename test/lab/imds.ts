@@ -4,6 +4,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../src/system/clock.ts';
+import type { Random } from '../../src/system/random.ts';
+import { createSeededRandom } from '../fakes/random.ts';
 import { imdsTree, type ImdsNode, type ImdsView } from './imds-tree.ts';
 
 export type ImdsServerInput = {
@@ -14,6 +16,23 @@ export type ImdsServerInput = {
   readonly clock: Pick<Clock, 'nowMs'>;
   /** IPv4 comes without the `::ffff:` prefix. undefined: no instance has this address. */
   readonly viewOf: (remoteAddress: string) => ImdsView | undefined;
+  /** What `rates` are drawn from. Default: the same for each server. */
+  readonly random?: Pick<Random, 'next'>;
+  /** Default: no faults. */
+  readonly rates?: Partial<ImdsRates>;
+};
+
+/** Chances of 0 to 1, drawn for each request. */
+export type ImdsRates = {
+  /** 503 for a token. */
+  tokenUnavailable: number;
+  /** 503 for a read. */
+  readUnavailable: number;
+  /** 401 for a read, though its token is good. */
+  unauthorized: number;
+  reset: number;
+  /** Never answered. */
+  silent: number;
 };
 
 export type ImdsServer = AsyncDisposable & {
@@ -24,6 +43,10 @@ export type ImdsServer = AsyncDisposable & {
   readonly dials: ImdsDials;
   /** As after a restart of IMDS: every token is 401 from now on. */
   forgetTokens(): void;
+  /** Connections are refused from now on, and open ones are cut. */
+  refuse(): Promise<void>;
+  /** Listens again, at the same endpoint. */
+  accept(): Promise<void>;
 };
 
 export type ImdsRequest = {
@@ -53,6 +76,7 @@ export type ImdsDials = {
   delayMs: number;
   /** By path below `/latest/`: `meta-data/mac`. An override may be garbage, or a status. */
   readonly overrides: Map<string, ImdsOverride>;
+  readonly rates: ImdsRates;
   /** MACs that are not listed. */
   readonly omitMacs: Set<string>;
 };
@@ -65,6 +89,14 @@ type Answer = {
   readonly headers: Readonly<Record<string, string>>;
 };
 
+const noFaults: ImdsRates = {
+  tokenUnavailable: 0,
+  readUnavailable: 0,
+  unauthorized: 0,
+  reset: 0,
+  silent: 0,
+};
+
 const versions = ['2009-04-04', '2016-09-02', '2021-03-23', '2022-09-24'];
 const ttlHeader = 'x-aws-ec2-metadata-token-ttl-seconds';
 const text = { 'content-type': 'text/plain' };
@@ -73,6 +105,7 @@ export async function createImdsServer(input: ImdsServerInput): Promise<ImdsServ
   const requests: ImdsRequest[] = [];
   const tokens = new Map<string, { readonly instanceId: string; readonly expiresAtMs: number }>();
   const sockets = new Set<Socket>();
+  const random = input.random ?? createSeededRandom(1);
   const dials: ImdsDials = {
     mode: 'required',
     resetConnections: 0,
@@ -81,7 +114,16 @@ export async function createImdsServer(input: ImdsServerInput): Promise<ImdsServ
     tokensNeverArrive: false,
     delayMs: 0,
     overrides: new Map(),
+    rates: { ...noFaults, ...input.rates },
     omitMacs: new Set(),
+  };
+  const happens = (rate: keyof ImdsRates): boolean =>
+    dials.rates[rate] > 0 && random.next() < dials.rates[rate];
+  const drawFault = (forToken: boolean): ImdsFault | undefined => {
+    if (happens('reset')) return 'reset';
+    if (happens('silent')) return 'silent';
+    if (happens(forToken ? 'tokenUnavailable' : 'readUnavailable')) return 503;
+    return !forToken && happens('unauthorized') ? 401 : undefined;
   };
 
   const issueToken = (req: IncomingMessage, view: ImdsView): Answer => {
@@ -112,7 +154,8 @@ export async function createImdsServer(input: ImdsServerInput): Promise<ImdsServ
     if (override !== undefined) return { ...override, headers: text };
     let node: ImdsNode | undefined = imdsTree(view, dials.omitMacs);
     for (const part of rest) node = node instanceof Map ? node.get(part) : undefined;
-    return node === undefined ? failure(404) : value(node);
+    const isEmpty = node instanceof Map && node.size === 0;
+    return node === undefined || isEmpty ? failure(404) : value(node);
   };
 
   const answer = (req: IncomingMessage, path: string, view: ImdsView | undefined): Answer => {
@@ -138,7 +181,7 @@ export async function createImdsServer(input: ImdsServerInput): Promise<ImdsServ
       requests.push({ atMs, method: req.method ?? '', path, instanceId, status });
     };
     const forToken = req.method === 'PUT';
-    const fault = (forToken ? dials.tokenFaults : dials.readFaults).shift();
+    const fault = (forToken ? dials.tokenFaults : dials.readFaults).shift() ?? drawFault(forToken);
     if (dials.delayMs > 0) await sleep(dials.delayMs, undefined, { ref: false });
     if (fault === 'reset') {
       note(undefined);
@@ -167,9 +210,20 @@ export async function createImdsServer(input: ImdsServerInput): Promise<ImdsServ
       socket.resetAndDestroy();
     }
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(input.port, input.host, resolve);
-  });
+  const listen = (port: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      server.once('error', reject).listen(port, input.host, () => {
+        server.removeListener('error', reject);
+        resolve();
+      });
+    });
+  const close = async (): Promise<void> => {
+    if (!server.listening) return;
+    const closed = new Promise((resolve) => server.close(resolve));
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  await listen(input.port);
   const { address, port, family } = server.address() as AddressInfo;
 
   return {
@@ -177,11 +231,9 @@ export async function createImdsServer(input: ImdsServerInput): Promise<ImdsServ
     requests,
     dials,
     forgetTokens: () => tokens.clear(),
-    [Symbol.asyncDispose]: async () => {
-      const closed = new Promise((resolve) => server.close(resolve));
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
+    refuse: close,
+    accept: () => listen(port),
+    [Symbol.asyncDispose]: close,
   };
 }
 

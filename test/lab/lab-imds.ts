@@ -1,11 +1,13 @@
 // The IMDS of the lab's instances: one listener for each on loopback, or one for all that goes by the source address.
 import type { Clock } from '../../src/system/clock.ts';
 import type { RoleCredentials } from '../../src/model.ts';
+import { createSeededRandom } from '../fakes/random.ts';
 import { dnsName } from './ec2-answers.ts';
 import { instanceTypeOf } from './ec2-instance-types.ts';
 import type { Ec2Model } from './ec2-model.ts';
-import type { LabEni } from './ec2-world.ts';
-import { createImdsServer, type ImdsServer } from './imds.ts';
+import { elasticOf } from './ec2-elastic.ts';
+import { createLaggingMacs, type ImdsLags, type ListedMac } from './imds-lags.ts';
+import { createImdsServer, type ImdsRates, type ImdsServer } from './imds.ts';
 import type { ImdsMac, ImdsView } from './imds-tree.ts';
 
 export type LabImds = AsyncDisposable & {
@@ -15,40 +17,59 @@ export type LabImds = AsyncDisposable & {
   serverBySource(listen: { readonly host: string; readonly port: number }): Promise<ImdsServer>;
   /** What differs from what EC2 says, from now on: `{ tags: undefined }`, say. */
   change(instanceId: string, changes: Partial<ImdsView>): void;
+  /** What all of them show late, or too long. */
+  readonly lags: ImdsLags;
+  /** Of faults, for servers that are started from now on. */
+  readonly rates: Partial<ImdsRates>;
+  /** What a reboot does to IMDS. */
+  reboot(instanceId: string): void;
   /** undefined: the instance does not run. */
   view(instanceId: string): ImdsView | undefined;
 };
 
 export function createLabImds(
   model: Ec2Model,
-  clock: Pick<Clock, 'nowMs'>,
+  clock: Pick<Clock, 'nowMs' | 'monotonicMs'>,
   host: string,
   credentialsFor: (instanceId: string) => RoleCredentials,
+  /** Of lags and faults. */
+  seed = 1,
 ): LabImds {
+  const random = createSeededRandom(seed);
   const servers = new AsyncDisposableStack();
   const byInstance = new Map<string, Promise<ImdsServer>>();
   const changes = new Map<string, Partial<ImdsView>>();
 
-  const macOf = (eni: LabEni): ImdsMac => ({
+  const rates: Partial<ImdsRates> = {};
+  const macs = createLaggingMacs(model, clock, random);
+  servers.use(macs);
+
+  const macOf = ({ eni, hasKeys, deviceNumber, networkCard, ipv4, ipv6 }: ListedMac): ImdsMac => ({
     mac: eni.mac,
     interfaceId: eni.eniId,
-    deviceNumber: eni.attachment?.deviceIndex ?? 0,
-    networkCard: eni.attachment?.networkCardIndex || undefined,
+    hasKeys,
+    deviceNumber,
+    networkCard,
     ownerId: model.accountId,
     subnetId: eni.subnetId,
     vpcId: eni.vpcId,
     subnetIpv4Cidr: model.subnet(eni.subnetId)?.ipv4Cidr,
-    subnetIpv6Cidrs: [],
+    subnetIpv6Cidrs: [model.subnet(eni.subnetId)?.ipv6Cidr ?? []].flat(),
     vpcIpv4Cidr: undefined,
-    localIpv4s: eni.ipv4,
-    ipv6s: eni.ipv6,
+    localIpv4s: ipv4,
+    ipv6s: ipv6,
     securityGroupIds: eni.groupIds,
+    ipv4Prefixes: eni.ipv4Prefixes,
+    ipv6Prefixes: eni.ipv6Prefixes,
+    associations: eni.ipv4.flatMap((privateIp) => {
+      const elastic = elasticOf(model.world, eni.eniId, privateIp);
+      return elastic === undefined ? [] : [{ publicIp: elastic.publicIp, privateIp }];
+    }),
   });
 
   const view = (instanceId: string): ImdsView | undefined => {
     const instance = model.instance(instanceId);
-    const enis = model.enisOf(instanceId);
-    const [primary] = enis;
+    const [primary] = model.enisOf(instanceId);
     if (instance === undefined || primary === undefined) return undefined;
     if (instance.state === 'stopped' || instance.state === 'terminated') return undefined;
     return {
@@ -64,7 +85,7 @@ export function createLabImds(
       hostname: dnsName(model, instance.privateIpv4),
       localIpv4: instance.privateIpv4,
       mac: primary.mac,
-      macs: enis.map(macOf),
+      macs: macs.of(instanceId).map(macOf),
       tags: instance.tags,
       userData: instance.userData,
       roleName: 'berth',
@@ -87,10 +108,14 @@ export function createLabImds(
   const listen = async (
     address: { readonly host: string; readonly port: number },
     viewOf: (remoteAddress: string) => ImdsView | undefined,
-  ): Promise<ImdsServer> => servers.use(await createImdsServer({ ...address, clock, viewOf }));
+  ): Promise<ImdsServer> =>
+    servers.use(await createImdsServer({ ...address, clock, viewOf, random, rates }));
 
   return {
     view,
+    lags: macs.lags,
+    rates,
+    reboot: (instanceId) => macs.boot(instanceId),
     change: (instanceId, more) =>
       void changes.set(instanceId, { ...changes.get(instanceId), ...more }),
     serverFor: (instanceId) => {
