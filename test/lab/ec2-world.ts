@@ -113,7 +113,7 @@ export type Ec2Dials = {
   deviceNever: number;
   /** Another write to the tags of a resource within this time is a ConcurrentTagAccess. */
   tagWriteMs: number;
-  /** Size of the token buckets: 1 is that of AWS. 0: no throttling. */
+  /** Size of the token buckets, of the other services too: 1 is that of AWS. 0: no throttling. */
   bucketScale: number;
 };
 

@@ -3,6 +3,7 @@ import { systemClock, type Clock } from '../../src/system/clock.ts';
 import type { RoleCredentials } from '../../src/model.ts';
 import { createSeededRandom } from '../fakes/random.ts';
 import type { Actuator } from './actuator.ts';
+import { drawDials } from './dials.ts';
 import { createEc2Model, type Ec2Model } from './ec2-model.ts';
 import { createEc2Service } from './ec2.ts';
 import type { Ec2Dials } from './ec2-world.ts';
@@ -11,6 +12,7 @@ import { createFront, type Front, type Latency } from './front.ts';
 import type { Policy } from './iam-evaluate.ts';
 import { createIam, policiesOfRole, readPolicy } from './iam.ts';
 import { createLabJudge, type LabJudge } from './judge-record.ts';
+import { throttleJson } from './json-buckets.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createLabImds, type LabImds } from './lab-imds.ts';
 import { createLogsService, type LabLogs } from './logs.ts';
@@ -27,6 +29,8 @@ export type LabOptions = {
   readonly seed?: number;
   readonly actuator?: Actuator;
   readonly dials?: Partial<Ec2Dials>;
+  /** A seed that all dials are drawn from, but for those of `dials`. Default: no faults, and nothing takes time. */
+  readonly swarm?: number;
   readonly latency?: Partial<Latency>;
   /** Delete the claims of terminated instances. */
   readonly reaper?: boolean;
@@ -72,6 +76,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const clock = options.clock ?? systemClock;
   const host = options.host ?? '127.0.0.1';
   const random = createSeededRandom(options.seed ?? 1);
+  const drawn = options.swarm === undefined ? undefined : drawDials(options.swarm);
   await using undo = new AsyncDisposableStack();
 
   const ec2 = undo.use(
@@ -80,7 +85,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       clock,
       random,
       actuator: options.actuator,
-      dials: options.dials ?? {},
+      dials: { ...drawn?.ec2, ...options.dials },
     }),
   );
   const keys = createKeys(clock, random, (instanceId) => ec2.arnOf(instanceId));
@@ -119,11 +124,16 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
 
   const judge = createLabJudge(apiModels);
   undo.defer(judge.close);
+  const scale = (): number => ec2.dials.bucketScale;
   const front = undo.use(
     await createFront({
       host,
       port: options.port ?? 0,
-      services: { ec2: createEc2Service(ec2, iam.authorizeEc2), ssm, logs },
+      services: {
+        ec2: createEc2Service(ec2, iam.authorizeEc2),
+        ssm: throttleJson(ssm, clock, scale),
+        logs: throttleJson(logs, clock, scale),
+      },
       identify: keys.identify,
       authorize: (service, request) => {
         if (service !== 'ec2') iam.authorizeJson(service, request);
@@ -137,7 +147,9 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   Object.assign(front.latency, options.latency);
   const { endpoint } = front;
   const { credentialsFor, operator } = keys;
-  const imds = undo.use(createLabImds(ec2, clock, host, credentialsFor));
+  const imds = undo.use(createLabImds(ec2, clock, host, credentialsFor, options.swarm));
+  Object.assign(imds.lags, drawn?.imdsLags);
+  Object.assign(imds.rates, drawn?.imdsRates);
   if (options.reaper === true) {
     undo.use(startReaper(ec2, { endpoint, region: place.region, credentials: operator }));
   }
