@@ -20,7 +20,8 @@ export function createFakeClock(startMs = 1_800_000_000_000): FakeClock {
   return {
     slept,
     advance,
-    nowMs: () => startMs + elapsedMs,
+    // Whole, as Date.now() is.
+    nowMs: () => Math.floor(startMs + elapsedMs),
     monotonicMs: () => elapsedMs,
     sleep: async (ms, signal) => {
       signal.throwIfAborted();

@@ -7,6 +7,10 @@ const found = (members: object) => ({
   body: { Parameter: { Name: '/a', Type: 'String', Value: 'v', Version: 1, ...members } },
 });
 const enis = (inner: string) => `<networkInterfaceSet><item>${inner}</item></networkInterfaceSet>`;
+const wrap = (xmlns: string, inner: string) =>
+  `<?xml version="1.0" encoding="UTF-8"?>\n<DescribeSubnetsResponse xmlns="${xmlns}">${inner}</DescribeSubnetsResponse>`;
+const create = (body: unknown) =>
+  json('Logs_20140328.CreateLogGroup', { logGroupName: 'g' }, { body });
 
 describe.skipIf(why !== '')(`the judge of answers${why}`, () => {
   test.each([
@@ -31,6 +35,12 @@ describe.skipIf(why !== '')(`the judge of answers${why}`, () => {
     ['its status', { status: 404, body: { __type: 'ParameterNotFound' } }, 'with 404, not 400'],
     ['its code', { status: 400, body: { __type: 'NotThere' } }, 'NotThere is no error of it'],
     ['its member', { status: 400, body: { __type: 'ParameterNotFound', why: '' } }, 'why: is no'],
+    [
+      'its message',
+      { status: 400, body: { __type: 'ParameterNotFound', message: 1 } },
+      'no string',
+    ],
+    ['a fault', { status: 400, body: { __type: 'InternalServerError' } }, 'comes with 400'],
     ['its form', { status: 400, body: { code: 'ParameterNotFound' } }, 'the error has no __type'],
   ])('an answer in JSON: %s', (_name, answer, what) => {
     const said = json('AmazonSSM.GetParameter', { Name: '/a' }, answer);
@@ -81,6 +91,24 @@ describe.skipIf(why !== '')(`the judge of answers${why}`, () => {
     const said = answered(action, inner);
     expect(said).toContainEqual(expect.stringContaining(what));
     expect(said.filter((text) => !text.startsWith('lab: ec2: '))).toEqual([]);
+  });
+
+  test('the envelope of an answer of EC2', () => {
+    const namespace = 'http://ec2.amazonaws.com/doc/2016-11-15/';
+    const id = '<requestId>1</requestId>';
+    expect(answered('DescribeSubnets', wrap(namespace, id))).toEqual([]);
+    expect(answered('DescribeSubnets', wrap('http://other/', id))).toEqual([
+      `lab: ec2: DescribeSubnets: the namespace is http://other/, not ${namespace}`,
+    ]);
+    expect(answered('DescribeSubnets', wrap(namespace, ''))).toEqual([
+      'lab: ec2: DescribeSubnets: the answer has 0 elements <requestId>',
+    ]);
+  });
+
+  test('an operation without output answers nothing', () => {
+    expect(create('')).toEqual([]);
+    expect(create({})).toEqual([]);
+    expect(create({ arn: 'a' })).toEqual([expect.stringContaining('answers nothing, not {"arn"')]);
   });
 
   test('the form of an error of EC2', () => {

@@ -72,18 +72,19 @@ export function checkParameters(
   }
 }
 
+const forms: Readonly<Record<string, RegExp>> = {
+  integer: /^-?\d+$/,
+  long: /^-?\d+$/,
+  float: /^-?\d+(\.\d+)?([eE]-?\d+)?$/,
+  double: /^-?\d+(\.\d+)?([eE]-?\d+)?$/,
+  boolean: /^(true|false)$/,
+  timestamp: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/,
+  blob: /^[A-Za-z0-9+/\s]*={0,2}\s*$/,
+};
+
 /** Text on the wire of EC2, in either direction. */
 export function checkScalar(reader: ShapeReader, path: string, name: string, text: string): void {
   const shape = shapeOf(reader, name);
-  const forms: Readonly<Record<string, RegExp>> = {
-    integer: /^-?\d+$/,
-    long: /^-?\d+$/,
-    float: /^-?\d+(\.\d+)?([eE]-?\d+)?$/,
-    double: /^-?\d+(\.\d+)?([eE]-?\d+)?$/,
-    boolean: /^(true|false)$/,
-    timestamp: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/,
-    blob: /^[A-Za-z0-9+/\s]*={0,2}\s*$/,
-  };
   const form = forms[shape.type];
   if (shape.type === 'string') checkText(reader, path, shape, text);
   else if (form?.test(text) !== true) reader.complain(path, `${short(text)} is no ${shape.type}`);

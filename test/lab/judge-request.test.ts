@@ -51,6 +51,10 @@ describe.skipIf(why !== '')(`the judge of requests${why}`, () => {
     ['DescribeInstanceTypes&InstanceType.1=x9.huge', 'InstanceType.1: x9.huge is none of'],
     ['AttachNetworkInterface&InstanceId=i-1&NetworkInterfaceId=e', 'DeviceIndex: is required'],
     ['CreateTags&ResourceId.1=eni-1', 'CreateTags.Tags: is required and missing'],
+    [
+      `DescribeInstanceTypes${Array.from({ length: 101 }, (_, index) => `&InstanceType.${index + 1}=t3.micro`).join('')}`,
+      'InstanceType: 101 entries: more than 100',
+    ],
     ['DescribeNothing', 'DescribeNothing: is no operation of the model'],
   ])('EC2: %s', (body, what) => {
     expect(query(body)).toEqual([expect.stringContaining(what)]);
@@ -76,6 +80,11 @@ describe.skipIf(why !== '')(`the judge of requests${why}`, () => {
     ]);
     expect(verdict(exchange({ body: 'hello', headers: {} }, refusal))).toEqual([
       'client: no AWS service: request: is no call of EC2, SSM or Logs',
+    ]);
+    const target = { 'content-type': jsonType, 'x-amz-target': 'AmazonSSM.GetParameter' };
+    const notThere = { body: '{"__type":"ParameterNotFound"}', type: jsonType, status: 400 };
+    expect(verdict(exchange({ body: 'Name=a', headers: target }, notThere))).toEqual([
+      'client: ssm: GetParameter: the body is no JSON: Name=a',
     ]);
     expect(json('AmazonSSM.GetParameter', { Name: 'a' }, undefined, 'application/json')).toEqual([
       'client: ssm: GetParameter: the content type is application/json, not application/x-amz-json-1.1',

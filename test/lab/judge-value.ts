@@ -15,7 +15,7 @@ export function shapeOf({ operation }: ShapeReader, name: string): ApiShape {
 
 /** Length, pattern and values of a string. A pattern of the models means the whole string. */
 export function checkText(reader: ShapeReader, path: string, shape: ApiShape, text: string): void {
-  checkSize(reader, path, shape, Array.from(text).length, 'characters');
+  checkSize(reader, path, shape, lengthOf(text), 'characters');
   if (shape.pattern !== undefined && !wholeOf(shape.pattern).test(text)) {
     reader.complain(path, `${short(text)} is not of the pattern ${shape.pattern}`);
   }
@@ -35,7 +35,7 @@ export function checkNumber(
   if (wholeNumbers.includes(shape.type) && !Number.isInteger(value)) {
     reader.complain(path, `${value} is no ${shape.type}`);
   }
-  if (shape.type === 'integer' && Math.abs(value) > 2 ** 31) {
+  if (shape.type === 'integer' && (value < -(2 ** 31) || value >= 2 ** 31)) {
     reader.complain(path, `${value} is no 32-bit integer`);
   }
   checkSize(reader, path, shape, value, undefined);
@@ -125,17 +125,12 @@ function checkObject(
   shape: ApiShape,
   value: Readonly<Record<string, unknown>>,
 ): void {
-  const members = new Map<string, ApiMember>(
-    Object.entries(shape.members ?? {}).map(([name, member]) => [
-      member.locationName ?? name,
-      member,
-    ]),
-  );
+  const members = membersOnWire(shape);
   const names = Object.keys(value);
   for (const name of names) {
     const member = members.get(name);
     if (member === undefined) reader.complain(`${path}.${name}`, 'is not in the model');
-    else checkJson(reader, `${path}.${name}`, member.shape, value[name]);
+    else checkJson(reader, `${path}.${name}`, member.is.shape, value[name]);
   }
   checkRequired(reader, path, shape, (name) => names.includes(name));
   if (shape.union === true && names.length !== 1) {
@@ -147,8 +142,38 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+type WireMember = { readonly name: string; readonly is: ApiMember };
+const onWire = new WeakMap<ApiShape, ReadonlyMap<string, WireMember>>();
+
+/** The members of a structure by the names that they have in answers, and in JSON. */
+export function membersOnWire(shape: ApiShape): ReadonlyMap<string, WireMember> {
+  const known = onWire.get(shape);
+  if (known !== undefined) return known;
+  const members = new Map(
+    Object.entries(shape.members ?? {}).map(([name, is]) => [
+      is.locationName ?? name,
+      { name, is },
+    ]),
+  );
+  onWire.set(shape, members);
+  return members;
+}
+
+/** As the models count: a pair of surrogates is one. */
+function lengthOf(text: string): number {
+  return /[\uD800-\uDFFF]/.test(text) ? Array.from(text).length : text.length;
+}
+
+const patterns = new Map<string, RegExp>();
+
 /** The patterns are Java's: what JavaScript writes otherwise is a flag in front. */
 function wholeOf(pattern: string): RegExp {
+  const known = patterns.get(pattern) ?? compile(pattern);
+  patterns.set(pattern, known);
+  return known;
+}
+
+function compile(pattern: string): RegExp {
   const insensitive = pattern.startsWith('(?i)');
   const source = `^(?:${insensitive ? pattern.slice(4) : pattern})$`;
   const flags = insensitive ? 'i' : '';

@@ -1,6 +1,12 @@
 // Reads the XML of EC2's answers strictly, and holds it against the model. Shares nothing with what writes it.
 import { checkScalar } from './judge-query.ts';
-import { checkRequired, checkSize, shapeOf, type ShapeReader } from './judge-value.ts';
+import {
+  checkRequired,
+  checkSize,
+  membersOnWire,
+  shapeOf,
+  type ShapeReader,
+} from './judge-value.ts';
 
 export type Element = {
   readonly name: string;
@@ -97,16 +103,14 @@ export function checkElement(
     const sent = new Set<string>();
     for (const child of element.children) {
       const where = `${path}.${child.name}`;
-      const found = Object.entries(shape.members ?? {}).find(
-        ([member, { locationName }]) => (locationName ?? member) === child.name,
-      );
+      const found = membersOnWire(shape).get(child.name);
       if (found === undefined) {
         reader.complain(where, 'is not in the model');
         continue;
       }
-      if (sent.has(found[0])) reader.complain(where, 'comes twice');
-      sent.add(found[0]);
-      checkElement(reader, where, found[1].shape, child);
+      if (sent.has(found.name)) reader.complain(where, 'comes twice');
+      sent.add(found.name);
+      checkElement(reader, where, found.is.shape, child);
     }
     checkRequired(reader, path, shape, (member) => sent.has(member));
   } else if (shape.type === 'list') {

@@ -7,11 +7,10 @@ import { drawDials } from './dials.ts';
 import { createEc2Model, type Ec2Model } from './ec2-model.ts';
 import { createEc2Service } from './ec2.ts';
 import type { Ec2Dials } from './ec2-world.ts';
-import { findApiModels } from './api-models.ts';
-import { createFront, type Front, type Latency } from './front.ts';
+import type { Latency } from './front.ts';
 import type { Policy } from './iam-evaluate.ts';
 import { createIam, policiesOfRole, readPolicy } from './iam.ts';
-import { createLabJudge, type LabJudge } from './judge-record.ts';
+import { createJudgedFront, type JudgedFront } from './judged-front.ts';
 import { throttleJson } from './json-buckets.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createLabImds, type LabImds } from './lab-imds.ts';
@@ -49,9 +48,9 @@ export type Lab = AsyncDisposable & {
   readonly ssm: LabSsm;
   readonly logs: LabLogs;
   readonly imds: LabImds;
-  readonly front: Front;
+  readonly front: JudgedFront;
   /** Holds every call and every answer against the API models. */
-  readonly judge: Omit<LabJudge, 'hear' | 'close'>;
+  readonly judge: JudgedFront['judge'];
   /** May do everything. */
   readonly operator: Keys['operator'];
   /** The lifetime of the instances' credentials. */
@@ -69,8 +68,6 @@ export type Lab = AsyncDisposable & {
 const place = { partition: 'aws', region: 'eu-west-1', accountId: '111122223333' };
 /** AWS refuses requests that were signed further off than this. */
 const maxSkewMs = 900_000;
-
-const apiModels = findApiModels();
 
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const clock = options.clock ?? systemClock;
@@ -122,11 +119,9 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     policiesOf: (instanceId) => policies.get(instanceId) ?? shippedFor(instanceId),
   });
 
-  const judge = createLabJudge(apiModels);
-  undo.defer(judge.close);
   const scale = (): number => ec2.dials.bucketScale;
   const front = undo.use(
-    await createFront({
+    await createJudgedFront({
       host,
       port: options.port ?? 0,
       services: {
@@ -138,7 +133,6 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       authorize: (service, request) => {
         if (service !== 'ec2') iam.authorizeJson(service, request);
       },
-      onExchange: judge.hear,
       clock,
       // Clients sign with the time of the system.
       ...(clock === systemClock ? { maxSkewMs } : {}),
@@ -164,7 +158,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     logs,
     imds,
     front,
-    judge,
+    judge: front.judge,
     operator,
     keyDials: keys.dials,
     credentialsFor,

@@ -13,7 +13,7 @@ describe('an outage', () => {
   test('of half of all calls: every line once, in order', async () => {
     await using rig = await createRig({ haste: 200 });
     for (let index = 0; index < 20; index++) {
-      const code = index % 2 === 0 ? 'ThrottlingException' : 'InternalServerException';
+      const code = index % 2 === 0 ? 'ThrottlingException' : 'InternalFailure';
       const status = index % 2 === 0 ? 400 : 500;
       rig.front.fail({
         match: 'logs:PutLogEvents',
@@ -47,7 +47,7 @@ describe('an outage', () => {
   test('reads no more than is being sent: the file is the buffer', async () => {
     await using rig = await createRig({ haste: 200 });
     const reads: number[] = [];
-    const fault = { kind: 'error', status: 500, code: 'InternalServerException' } as const;
+    const fault = { kind: 'error', status: 500, code: 'InternalFailure' } as const;
     rig.front.fail({ match: 'logs:*', times: 1_000, fault });
     appendFileSync(rig.path('app.log'), textOf(numbered(0, 1_000_000)));
     const logFiles = onEachRead((bytes) => void reads.push(bytes));

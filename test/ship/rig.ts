@@ -11,7 +11,8 @@ import { createHastyClock } from '../fakes/hasty-clock.ts';
 import { createMemoryLog, type MemoryLog } from '../fakes/log.ts';
 import { createSeededRandom } from '../fakes/random.ts';
 import { scratch } from '../lab/environment.ts';
-import { createFront, type Front } from '../lab/front.ts';
+import type { Front } from '../lab/front.ts';
+import { createJudgedFront } from '../lab/judged-front.ts';
 import { createLogsService, type LabLogs } from '../lab/logs.ts';
 import { AwsFault, type LabCall } from '../lab/service.ts';
 
@@ -75,7 +76,7 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
     clock: options.labClock ?? systemClock,
     arnPrefix: 'arn:aws:logs:eu-west-1:111122223333:log-group:',
   });
-  const front = await createFront({
+  const front = await createJudgedFront({
     host: '127.0.0.1',
     port: 0,
     clock: systemClock,

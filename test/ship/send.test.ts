@@ -105,7 +105,7 @@ describe('a failure on the way', () => {
   test.each([
     ['aws-throttled', { kind: 'error', status: 400, code: 'ThrottlingException' }],
     ['aws-unavailable', { kind: 'error', status: 503, code: 'ServiceUnavailableException' }],
-    ['aws-unavailable', { kind: 'error', status: 400, code: 'OperationAbortedException' }],
+    ['aws-unavailable', { kind: 'error', status: 500, code: 'InternalFailure' }],
     ['aws-unavailable', { kind: 'html', status: 502 }],
     ['aws-unknown-outcome', { kind: 'reset-before' }],
   ] as const)('is tried again: %s %o', async (code, fault) => {
@@ -116,6 +116,13 @@ describe('a failure on the way', () => {
     expect(clock.slept.every((ms, index) => index === 0 || ms > clock.slept[index - 1]!)).toBe(
       true,
     );
+  });
+
+  test('on the way to a target, because another makes it too, is tried again', async () => {
+    const fault = { kind: 'error', status: 400, code: 'OperationAbortedException' } as const;
+    rig.front.fail({ match: 'logs:CreateLogGroup', times: 2, fault });
+    expect(await send(events('a'))).toMatchObject({ accepted: 1, refused: [] });
+    expect(codes()).toEqual(['aws-unavailable', 'aws-unavailable']);
   });
 
   test.each([{ kind: 'reset-after' }, { kind: 'truncated' }] as const)(

@@ -241,7 +241,7 @@ describe('a restart', () => {
   test('remembers over several starts what of the renamed files is not sent yet', async () => {
     write('app.log', numbered(0, 100));
     await rig.stop(rig.start());
-    const fault = { kind: 'error', status: 500, code: 'InternalServerException' } as const;
+    const fault = { kind: 'error', status: 500, code: 'InternalFailure' } as const;
     rig.front.fail({ match: 'logs:*', times: 10_000, fault });
     for (let round = 1; round <= 3; round++) {
       write('app.log', numbered(round * 100, 100));
