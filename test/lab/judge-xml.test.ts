@@ -1,6 +1,7 @@
 // The reader of EC2's XML: what is well-formed and in EC2's manner, and nothing else.
 import { expect, test } from 'vitest';
-import { readXml } from './judge-xml.ts';
+import type { ApiShape } from './api-models.ts';
+import { checkElement, readXml } from './judge-xml.ts';
 
 test('elements, attributes and entities', () => {
   const text =
@@ -34,4 +35,25 @@ test.each([
   ['the same as an entity', '<a>&#1;</a>'],
 ])('refuses %s', (_name, text) => {
   expect(() => readXml(text)).toThrow(SyntaxError);
+});
+
+const shapes: Readonly<Record<string, ApiShape>> = {
+  it: { type: 'structure', members: { list: { shape: 'list' } }, required: ['list'] },
+  list: { type: 'list', member: { shape: 'text', locationName: 'item' }, max: 2 },
+  text: { type: 'string' },
+};
+
+test.each([
+  ['<it><list><item>a</item></list></it>', []],
+  ['<it><list/></it>', []],
+  ['<it/>', ['it.list: is required and missing']],
+  ['<it><list>a</list></it>', ['it.list: has text, and is a list']],
+  ['<it><list><item/><item/><item/></list></it>', ['it.list: 3 entries: more than 2']],
+  ['<it><list/><list/></it>', ['it.list: comes twice']],
+])('%s against its shape', (text, what) => {
+  const found: string[] = [];
+  const operation = { apiVersion: '', input: undefined, output: undefined, errors: [], shapes };
+  const complain = (path: string, said: string): void => void found.push(`${path}: ${said}`);
+  checkElement({ operation, complain }, 'it', 'it', readXml(text));
+  expect(found).toEqual(what);
 });
