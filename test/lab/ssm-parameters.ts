@@ -17,6 +17,7 @@ export type ParameterVersion = {
   readonly version: number;
   readonly value: string;
   readonly type: ParameterType;
+  readonly tier: 'Standard' | 'Advanced';
   readonly modifiedAtMs: number;
   labels: readonly string[];
 };
@@ -32,6 +33,8 @@ export type FoundParameter = {
 export type Parameters = {
   names(): readonly string[];
   latest(name: string): ParameterVersion | undefined;
+  /** Oldest first. */
+  versions(name: string): readonly ParameterVersion[];
   /** `name`, `name:3`, `name:label`, or an ARN that begins with `arnPrefix`. */
   find(reference: string): FoundParameter;
   /** A new version; returns its number. */
@@ -67,6 +70,7 @@ export function createParameters(clock: { nowMs(): number }, arnPrefix: string):
   return {
     names: () => [...parameters.keys()],
     latest: (name) => parameters.get(name)?.at(-1),
+    versions: (name) => versionsOf(name),
 
     find: (reference) => {
       const plain = reference.startsWith(arnPrefix) ? reference.slice(arnPrefix.length) : reference;
@@ -103,7 +107,7 @@ export function createParameters(clock: { nowMs(): number }, arnPrefix: string):
         versions.shift();
       }
       const version = (versions.at(-1)?.version ?? 0) + 1;
-      versions.push({ version, value, type, modifiedAtMs: clock.nowMs(), labels: [] });
+      versions.push({ version, value, type, tier, modifiedAtMs: clock.nowMs(), labels: [] });
       parameters.set(name, versions);
       return version;
     },

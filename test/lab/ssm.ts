@@ -1,5 +1,6 @@
 // The lab's Parameter Store as a service: reads a call, and shapes the answer.
 import type { LabService } from './service.ts';
+import { describeParameters, pageOf, parameterHistory, type PageDials } from './ssm-listing.ts';
 import {
   createParameters,
   parameterTypes,
@@ -15,7 +16,7 @@ export type LabSsm = LabService & {
   put(parameter: NewParameter): number;
   /** Puts a label on a version (default: the latest), away from the version that had it. */
   label(name: string, label: string, version?: number): void;
-  readonly dials: {
+  readonly dials: PageDials & {
     /** false: the caller's role lacks `kms:Decrypt` for the key of secure strings. */
     mayDecrypt: boolean;
   };
@@ -35,7 +36,8 @@ export function createSsmService(options: LabSsmOptions): LabSsm {
   const { partition, region, accountId } = options;
   const arnPrefix = `arn:${partition}:ssm:${region}:${accountId}:parameter`;
   const parameters = createParameters(options.clock, arnPrefix);
-  const dials: LabSsm['dials'] = { mayDecrypt: true };
+  const dials: LabSsm['dials'] = { mayDecrypt: true, emptyPages: 0 };
+  const arnOf = (name: string): string => `${arnPrefix}/${name.replace(/^\//, '')}`;
 
   const shapeOf = ({ name, version, selector }: FoundParameter, input: Input) => {
     const decrypt = input['WithDecryption'] === true;
@@ -53,7 +55,7 @@ export function createSsmService(options: LabSsmOptions): LabSsm {
       Version: version.version,
       ...(selector === undefined ? {} : { Selector: `:${selector}` }),
       LastModifiedDate: version.modifiedAtMs / 1000,
-      ARN: `${arnPrefix}/${name.replace(/^\//, '')}`,
+      ARN: arnOf(name),
       DataType: 'text',
     };
   };
@@ -82,26 +84,15 @@ export function createSsmService(options: LabSsmOptions): LabSsm {
       throw ssmInvalid(`The parameter doesn't meet the requirements: ${path}`);
     }
     const prefix = path.endsWith('/') ? path : `${path}/`;
-    const most = input['MaxResults'] ?? 10;
-    if (typeof most !== 'number' || most < 1 || most > 10) {
-      throw ssmInvalid('MaxResults must have value between 1 and 10');
-    }
-    const token = input['NextToken'];
-    const after = typeof token === 'string' ? Buffer.from(token, 'base64url').toString() : '';
-    if (token !== undefined && parameters.latest(after) === undefined) {
-      throw ssmFault('InvalidNextToken', 'The specified token is not valid.');
-    }
     const names = parameters
       .names()
-      .filter((name) => name.startsWith(prefix) && name > after)
+      .filter((name) => name.startsWith(prefix))
       .filter((name) => input['Recursive'] === true || !name.slice(prefix.length).includes('/'))
       .toSorted();
-    const page = names.slice(0, most);
+    const page = pageOf(input, names, (name) => name, 10, dials);
     return {
-      Parameters: page.map((name) => shapeOf(parameters.find(name), input)),
-      ...(page.length < names.length
-        ? { NextToken: Buffer.from(page.at(-1)!).toString('base64url') }
-        : {}),
+      Parameters: page.items.map((name) => shapeOf(parameters.find(name), input)),
+      ...page.more,
     };
   };
 
@@ -130,14 +121,20 @@ export function createSsmService(options: LabSsmOptions): LabSsm {
     }),
     GetParameters: getParameters,
     GetParametersByPath: byPath,
+    GetParameterHistory: (input) =>
+      parameterHistory(parameters, input, dials, (found) => shapeOf(found, input).Value),
+    DescribeParameters: (input) => describeParameters(parameters, input, dials, arnOf),
     PutParameter: putParameter,
     DeleteParameters: (input) => {
       const names = texts(input, 'Names');
       if (names.length > 10) throw ssmInvalid('Names must have length less than or equal to 10');
       const deleted = names.filter((name) => parameters.delete(name));
       return {
-        DeletedParameters: deleted,
-        InvalidParameters: names.filter((name) => !deleted.includes(name)),
+        ...unlessEmpty('DeletedParameters', deleted),
+        ...unlessEmpty(
+          'InvalidParameters',
+          names.filter((name) => !deleted.includes(name)),
+        ),
       };
     },
     LabelParameterVersion: (input) => {
@@ -147,7 +144,7 @@ export function createSsmService(options: LabSsmOptions): LabSsm {
         texts(input, 'Labels'),
         typeof asked === 'number' ? asked : undefined,
       );
-      return { ParameterVersion: version, InvalidLabels: invalid };
+      return { ParameterVersion: version, ...unlessEmpty('InvalidLabels', invalid) };
     },
   };
 
@@ -163,6 +160,11 @@ export function createSsmService(options: LabSsmOptions): LabSsm {
       return operation(input);
     },
   };
+}
+
+/** The API models want one entry at least in a list of names. */
+function unlessEmpty(key: string, list: readonly string[]): Answer {
+  return list.length === 0 ? {} : { [key]: list };
 }
 
 /** Long, and without the value in it. */
