@@ -20,6 +20,8 @@ export type ImdsView = {
   /** undefined: InstanceMetadataTags is off, the category is 404. */
   readonly tags: Readonly<Record<string, string>> | undefined;
   readonly userData: Buffer | undefined;
+  /** What `ssh-keygen` writes, by the name of the key pair. Default: launched without one. */
+  readonly publicKeys?: Readonly<Record<string, string>>;
   /** undefined: no instance profile. */
   readonly roleName: string | undefined;
   /** Asked once for each request of the credentials. */
@@ -68,13 +70,19 @@ export type ImdsMac = {
 /** A container, or a value: text, raw bytes (user data), or text made when it is read (a listing issues no credentials). */
 export type ImdsNode = string | Buffer | (() => string) | ImdsContainer;
 export type ImdsContainer = ReadonlyMap<string, ImdsNode>;
+/** The key, which is no part of a path, of a listing that is other than the names in it. */
+export const listing = '';
 
 /** Everything under `/latest/`. `omit`: MACs that IMDS does not list yet, or no more. */
 export function imdsTree(view: ImdsView, omit: ReadonlySet<string>): ImdsContainer {
   return container({
     dynamic: container({
       fws: container({ 'instance-monitoring': 'disabled' }),
-      'instance-identity': container({ document: identityDocument(view) }),
+      'instance-identity': container({
+        document: identityDocument(view),
+        // Nobody has signed it.
+        ...Object.fromEntries(['pkcs7', 'rsa2048', 'signature'].map((name) => [name, 'bm9ib2R5'])),
+      }),
     }),
     'meta-data': metaData(view, omit),
     'user-data': view.userData,
@@ -133,6 +141,7 @@ function metaData(view: ImdsView, omit: ReadonlySet<string>): ImdsContainer {
       ...view.placement,
     }),
     profile: 'default-hvm',
+    'public-keys': view.publicKeys && publicKeys(view.publicKeys),
     'public-hostname': elastic && publicHostname(elastic.publicIp, view),
     'public-ipv4': elastic?.publicIp,
     'reservation-id': `r-${view.instanceId.slice(2)}`,
@@ -176,7 +185,7 @@ function networkInterface(eni: ImdsMac, view: ImdsView): ImdsContainer {
     'ipv4-prefix': lines(eni.ipv4Prefixes ?? []),
     'ipv6-prefix': lines(eni.ipv6Prefixes ?? []),
     ipv6s: lines(eni.ipv6s),
-    'local-hostname': view.hostname,
+    'local-hostname': localHostname(eni, view),
     'local-ipv4s': lines(eni.localIpv4s),
     mac: eni.mac,
     'network-card': eni.networkCard === undefined ? undefined : String(eni.networkCard),
@@ -184,6 +193,7 @@ function networkInterface(eni: ImdsMac, view: ImdsView): ImdsContainer {
     'public-hostname': associations[0] && publicHostname(associations[0].publicIp, view),
     'public-ipv4s': lines(associations.map(({ publicIp }) => publicIp)),
     'security-group-ids': lines(eni.securityGroupIds),
+    'security-groups': 'default',
     'subnet-id': eni.subnetId,
     'subnet-ipv4-cidr-block': eni.subnetIpv4Cidr,
     'subnet-ipv6-cidr-blocks': lines(eni.subnetIpv6Cidrs),
@@ -195,6 +205,24 @@ function networkInterface(eni: ImdsMac, view: ImdsView): ImdsContainer {
 
 function publicHostname(publicIp: string, view: ImdsView): string {
   return `ec2-${publicIp.replaceAll('.', '-')}.${view.region}.compute.amazonaws.com`;
+}
+
+/** Of this ENI, in the domain of the instance. */
+function localHostname(eni: ImdsMac, view: ImdsView): string {
+  const [ipv4] = eni.localIpv4s;
+  if (eni.mac === view.mac || ipv4 === undefined) return view.hostname;
+  return view.hostname.replace(/^[^.]*/, `ip-${ipv4.replaceAll('.', '-')}`);
+}
+
+/** Lists `0=NAME`, though the key is at `0/openssh-key`. */
+function publicKeys(keys: Readonly<Record<string, string>>): ImdsContainer {
+  const entries = Object.entries(keys);
+  return container({
+    [listing]: entries.map(([name], index) => `${index}=${name}`).join('\n'),
+    ...Object.fromEntries(
+      entries.map(([, key], index) => [index, container({ 'openssh-key': key })]),
+    ),
+  });
 }
 
 function identityDocument(view: ImdsView): string {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../src/system/clock.ts';
 import type { Random } from '../../src/system/random.ts';
 import { createSeededRandom } from '../fakes/random.ts';
-import { imdsTree, type ImdsNode, type ImdsView } from './imds-tree.ts';
+import { imdsTree, listing, type ImdsNode, type ImdsView } from './imds-tree.ts';
 
 export type ImdsServerInput = {
   readonly host: string;
@@ -97,7 +97,7 @@ const noFaults: ImdsRates = {
   silent: 0,
 };
 
-const versions = ['2009-04-04', '2016-09-02', '2021-03-23', '2022-09-24'];
+const versions = ['2009-04-04', '2016-09-02', '2018-09-24', '2021-03-23', '2022-09-24'];
 const ttlHeader = 'x-aws-ec2-metadata-token-ttl-seconds';
 const text = { 'content-type': 'text/plain' };
 
@@ -244,6 +244,8 @@ function value(node: ImdsNode): Answer {
   }
   if (typeof node === 'string') return { status: 200, body: node, headers: text };
   if (typeof node === 'function') return { status: 200, body: node(), headers: text };
+  const listed = node.get(listing);
+  if (listed !== undefined) return value(listed);
   const items = [...node].map(([name, child]) => (child instanceof Map ? `${name}/` : name));
   return { status: 200, body: items.join('\n'), headers: text };
 }

@@ -55,7 +55,8 @@ export function createLabImds(
     vpcId: eni.vpcId,
     subnetIpv4Cidr: model.subnet(eni.subnetId)?.ipv4Cidr,
     subnetIpv6Cidrs: [model.subnet(eni.subnetId)?.ipv6Cidr ?? []].flat(),
-    vpcIpv4Cidr: undefined,
+    // The VPCs of the lab are this large.
+    vpcIpv4Cidr: model.subnet(eni.subnetId)?.ipv4Cidr.replace(/\.\d+\.\d+\/\d+$/, '.0.0/16'),
     localIpv4s: ipv4,
     ipv6s: ipv6,
     securityGroupIds: eni.groupIds,
