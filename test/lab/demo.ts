@@ -1,6 +1,10 @@
-// `npm run demo`: the main job, end to end, on the local AWS and a VPC of namespaces.
+// `npm run demo`: the main job, end to end, on the local AWS and a VPC of namespaces. With `--chaos seed=N` every call of
+// berth to AWS goes through the chaos proxy: slower, never wrong.
 import { appendFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { summaryOf } from './chaos.ts';
+import { parseChaos } from './chaos-options.ts';
 import type { DaemonProcess } from './daemon-process.ts';
 import { picture } from './demo-picture.ts';
 import { timelineOf } from './demo-timeline.ts';
@@ -30,6 +34,11 @@ const config = {
 /** Not those of AWS, but not zero either: the timeline shall look like one. */
 const latency = { describeMs: 20, tagMs: 40, attachMs: 100, otherMs: 20 };
 const dials = { attachMs: 100, detachMs: 100, deviceMs: 250, terminateMs: 1_500 };
+
+const { values } = parseArgs({ options: { chaos: { type: 'string' } } });
+const chaos = values.chaos === undefined ? undefined : parseChaos(values.chaos);
+/** Of the time limits: a lost answer costs berth 5 s (of CloudWatch 30 s), and its waits grow. */
+const patience = chaos === undefined ? 1 : 5;
 
 const failures: string[] = [];
 function expectThat(holds: boolean, what: string): void {
@@ -123,7 +132,7 @@ async function proveShipping({ lab, varOf }: SmallCloud): Promise<Count> {
     new Set(lab.logs.events('app', stream).map((event) => event.message)).size;
   await during(
     'the first line travels',
-    until('the first line', 20_000, () => arrived() > 0 || undefined),
+    until('the first line', 20_000 * patience, () => arrived() > 0 || undefined),
   );
   say(
     `   ok   group app, stream ${stream}, after ${Math.round(performance.now() - startMs)} ms (flush interval 1 s)`,
@@ -147,7 +156,9 @@ async function proveShipping({ lab, varOf }: SmallCloud): Promise<Count> {
   );
   await during(
     'the rest travels',
-    until('all lines', 20_000, () => arrived() === logLines || undefined).catch(() => undefined),
+    until('all lines', 20_000 * patience, () => arrived() === logLines || undefined).catch(
+      () => undefined,
+    ),
   );
   expectThat(
     arrived() === logLines,
@@ -167,7 +178,7 @@ async function takeOver(cloud: SmallCloud, a: DaemonProcess, b: DaemonProcess): 
   let attempts = 0;
   await during(
     'B takes over',
-    until('B serves the address', 40_000, async () => {
+    until('B serves the address', 40_000 * patience, async () => {
       attempts++;
       const { answer } = await vpc.probe('far', poolEni.privateIpv4, port, 200);
       return answer?.host === 'inst-b' || undefined;
@@ -194,13 +205,14 @@ async function takeOver(cloud: SmallCloud, a: DaemonProcess, b: DaemonProcess): 
 
 async function main(): Promise<void> {
   say(picture);
-  await using cloud = await during('the VPC is built', createSmallCloud({ latency, dials }));
+  await using cloud = await during('the VPC is built', createSmallCloud({ latency, dials, chaos }));
   cloud.lab.ssm.put({ name: '/berth/config', value: JSON.stringify(config) });
   const daemons: Partial<Record<InstanceName, DaemonProcess>> = {};
   try {
     await tellStory(cloud, daemons);
   } catch (error) {
     failures.push(error instanceof Error ? error.message : String(error));
+    if (cloud.chaos !== undefined) say(`chaos: seed ${chaos?.seed}, ${summaryOf(cloud.chaos)}`);
     for (const [name, daemon] of Object.entries(daemons)) {
       for (const line of daemon.lines.slice(-15)) say(`   ${name}: ${JSON.stringify(line)}`);
       if (daemon.stderr() !== '') say(`   ${name}: ${daemon.stderr()}`);
@@ -234,6 +246,11 @@ async function tellStory(
   for (const violation of judge.violations) say(`   ${violation}`);
   if (judge.version === undefined) say(`   ${judge.summary()}`);
   else expectThat(judge.violations.length === 0, judge.summary());
+  if (cloud.chaos !== undefined) {
+    const isLost = [...a.lines, ...b.lines].some((line) => line['phase'] === 'lost');
+    expectThat(!isLost, 'neither believed that it had lost the ENI');
+    say(`chaos: seed ${chaos?.seed}, ${summaryOf(cloud.chaos)}`);
+  }
   for (const failure of failures) say(`failed: ${failure}`);
   say(
     `demo: ready in ${readyMs} ms, ${count.ok} of ${count.of} connections ok, ${drops} frames dropped for a wrong source, ${shipped.ok} of ${shipped.of} log events delivered, taken over in ${outageMs} ms`,

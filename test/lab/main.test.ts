@@ -3,11 +3,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { DescribeNetworkInterfacesCommand, EC2Client } from '@aws-sdk/client-ec2';
+import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { expect, test } from 'vitest';
 
 type Told = {
   readonly endpoint: string;
+  readonly withoutChaos?: string;
   readonly region: string;
   readonly operator: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly instances: readonly { readonly instanceId: string; readonly imds: string }[];
@@ -54,3 +57,29 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     }
   },
 );
+
+test('--chaos puts the proxy in front, and a mistake in it is told', async () => {
+  const main = join(import.meta.dirname, 'main.ts');
+  const child = spawn(process.execPath, [main, '--chaos', 'seed=7,throttle=1@ssm:*'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+    const told = JSON.parse(line) as Told;
+    const read = (endpoint: string): Promise<unknown> => {
+      const { region, operator: credentials } = told;
+      const client = new SSMClient({ endpoint, region, credentials, maxAttempts: 1 });
+      return client.send(new GetParameterCommand({ Name: '/berth/config' }));
+    };
+    await expect(read(told.endpoint)).rejects.toThrow('Request limit exceeded.');
+    await expect(read(told.withoutChaos!)).resolves.toMatchObject({
+      Parameter: { Name: '/berth/config' },
+    });
+  } finally {
+    child.kill('SIGKILL');
+  }
+  const wrong = spawn(process.execPath, [main, '--chaos', 'throttle=1'], { stdio: 'pipe' });
+  const [said, [code]] = await Promise.all([text(wrong.stderr), once(wrong, 'exit')]);
+  expect(said).toContain('cannot read it without a seed in --chaos');
+  expect(code).toBe(1);
+});

@@ -1,12 +1,23 @@
-// `npm run lab`: the local AWS on loopback with a small world in it; prints its endpoints as one line of JSON.
+// `npm run lab`: the local AWS on loopback with a small world in it; prints its endpoints as one line of JSON. With
+// `--chaos seed=7,throttle=0.2` the endpoint is that of the chaos proxy in front of it.
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
+import { createChaos } from './chaos.ts';
+import { parseChaos } from './chaos-options.ts';
 import { createLab } from './lab.ts';
 
-const { values } = parseArgs({ options: { port: { type: 'string', default: '0' } } });
+const { values } = parseArgs({
+  options: { port: { type: 'string', default: '0' }, chaos: { type: 'string' } },
+});
+const chaosInput = values.chaos === undefined ? undefined : parseChaos(values.chaos);
 
 const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
-await using lab = await createLab({ port: Number(values.port), reaper: true });
+const port = Number(values.port);
+await using lab = await createLab({ port: chaosInput === undefined ? port : 0, reaper: true });
+await using chaos =
+  chaosInput === undefined
+    ? undefined
+    : await createChaos({ ...chaosInput, target: lab.endpoint, port });
 
 const vpcId = 'vpc-0123456789abcdef0';
 const zone = { vpcId, availabilityZone: 'eu-west-1a', availabilityZoneId: 'euw1-az1' };
@@ -29,7 +40,8 @@ lab.ssm.put({ name: '/berth/config', value: JSON.stringify({ pool: 'db' }) });
 
 console.log(
   JSON.stringify({
-    endpoint: lab.endpoint,
+    endpoint: (chaos ?? lab).endpoint,
+    ...(chaos === undefined ? {} : { withoutChaos: lab.endpoint }),
     region: lab.region,
     operator: lab.operator,
     instances: await Promise.all(

@@ -2,6 +2,8 @@
 // daemon, clients, and a pool of one ENI in the subnet of the instances' primaries.
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createChaos, type Chaos } from './chaos.ts';
+import type { ChaosInput } from './chaos-options.ts';
 import { startDaemon, unitRights, type DaemonProcess } from './daemon-process.ts';
 import { createLab, type Lab, type LabOptions } from './lab.ts';
 import { scratch } from './environment.ts';
@@ -10,6 +12,7 @@ import { createVpc, type Vpc } from './vpc.ts';
 
 export const endpointAddress = '10.0.255.10';
 const endpointPort = 8080;
+const chaosPort = 8081;
 const imdsAddress = '169.254.169.254';
 
 export const subnets = {
@@ -50,27 +53,30 @@ const clients = {
 export type SmallCloud = AsyncDisposable & {
   readonly lab: Lab;
   readonly vpc: Vpc;
+  /** Between the instances and AWS, where it was asked for. */
+  readonly chaos: Chaos | undefined;
   /** Starts a berth in the instance, with the rights of the unit. */
   berth(name: InstanceName, args: readonly string[]): DaemonProcess;
   /** Argv and environment for any program inside the instance: its own /var and /run/berth. */
   inside(name: InstanceName): { prefix: readonly string[]; env: Readonly<Record<string, string>> };
   /** Where the instance's /var is, seen from here. */
-  varOf(name: InstanceName): string;
+  readonly varOf: (name: InstanceName) => string;
   /** Power off: its processes and its network are gone at once; EC2 frees the ENI in its own time. */
   terminate(name: InstanceName, daemon: DaemonProcess): Promise<void>;
 };
+
+const hostOf = (instanceId: string): string =>
+  Object.entries(instances).find(([, instance]) => instance.instanceId === instanceId)![0];
 
 /** A view of the file system for one instance; a constant script, its arguments are positional. */
 const view = 'mount --bind "$1/var" /var && mount --bind "$1/run" /run/berth && shift && exec "$@"';
 
 export async function createSmallCloud(
-  options: Pick<LabOptions, 'dials' | 'latency'>,
+  options: Pick<LabOptions, 'dials' | 'latency'> & { readonly chaos?: ChaosInput | undefined },
 ): Promise<SmallCloud> {
   await using undo = new AsyncDisposableStack();
   const home = join(scratch, 'small-cloud');
   undo.defer(() => rm(home, { recursive: true, force: true }));
-  const hostOf = (instanceId: string): string =>
-    Object.entries(instances).find(([, instance]) => instance.instanceId === instanceId)![0];
   const vpc = undo.use(await createVpc({ subnets: Object.values(subnets), endpointAddress }));
   const lab = undo.use(
     await createLab({
@@ -81,6 +87,17 @@ export async function createSmallCloud(
       ...options,
     }),
   );
+  const chaos =
+    options.chaos === undefined
+      ? undefined
+      : undo.use(
+          await createChaos({
+            ...options.chaos,
+            target: lab.endpoint,
+            host: endpointAddress,
+            port: chaosPort,
+          }),
+        );
   await lab.imdsBySource({ host: imdsAddress, port: 80 });
   for (const subnet of Object.values(subnets)) lab.ec2.addSubnet(subnet);
   await mkdir('/run/berth', { recursive: true });
@@ -110,12 +127,13 @@ export async function createSmallCloud(
 
   const inside = (name: InstanceName) => ({
     prefix: [...vpc.exec(name), 'unshare', '--mount', 'sh', '-c', view, 'sh', join(home, name)],
-    env: { AWS_ENDPOINT_URL: lab.endpoint },
+    env: { AWS_ENDPOINT_URL: (chaos ?? lab).endpoint },
   });
   const owned = undo.move();
   return {
     lab,
     vpc,
+    chaos,
     inside,
     berth: (name, args) => {
       const { prefix, env } = inside(name);
