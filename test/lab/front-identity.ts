@@ -52,7 +52,7 @@ const ec2Faults = {
   unknownKey: () => new AwsFault(401, 'AuthFailure', notValidated),
   expired: () => new AwsFault(400, 'RequestExpired', 'Request has expired.'),
   skewed: () => new AwsFault(400, 'RequestExpired', 'Request has expired.'),
-  badSignature: () => new AwsFault(403, 'SignatureDoesNotMatch', badSignature),
+  badSignature: () => new AwsFault(401, 'AuthFailure', notValidated),
 };
 
 const jsonFaults: typeof ec2Faults = {

@@ -186,7 +186,7 @@ describe('who calls', () => {
   test.each([
     ['an unknown key', unknown, 'AuthFailure', 401, 'UnrecognizedClientException'],
     ['a key with another token', otherToken, 'AuthFailure', 401, 'UnrecognizedClientException'],
-    ['a wrong secret', wrongSecret, 'SignatureDoesNotMatch', 403, 'InvalidSignatureException'],
+    ['a wrong secret', wrongSecret, 'AuthFailure', 401, 'InvalidSignatureException'],
   ])('%s is refused', async (_name, key, ec2Code, ec2Status, jsonCode) => {
     const { ec2, ssm } = clients(key);
     expect(await caught(ec2.send(attach))).toMatchObject({

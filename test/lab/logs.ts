@@ -1,4 +1,5 @@
 // The lab's CloudWatch Logs: groups, streams and every rule of PutLogEvents, in memory.
+import { rejectedEntity } from './logs-entity.ts';
 import { AwsFault, type LabRequest, type LabService } from './service.ts';
 
 export type LabLogEvent = { readonly timestamp: number; readonly message: string };
@@ -178,7 +179,12 @@ export function createLogsService({ clock, arnPrefix }: LabLogsOptions): LabLogs
       stream.events.push(...valid);
       for (const _ of valid) stream.ingestedMs.push(nowMs);
       const token = { nextSequenceToken: String(stream.events.length) };
-      return info === undefined ? token : { ...token, rejectedLogEventsInfo: info };
+      const rejectedEntityInfo = rejectedEntity(input['entity']);
+      return {
+        ...token,
+        ...(info === undefined ? {} : { rejectedLogEventsInfo: info }),
+        ...(rejectedEntityInfo === undefined ? {} : { rejectedEntityInfo }),
+      };
     },
 
     GetLogEvents: (input) => {
@@ -319,8 +325,11 @@ function byTime<T extends LabLogEvent>(events: readonly T[]): readonly T[] {
 }
 
 function page(key: string, found: readonly unknown[], input: Input): Answer {
+  const most = key === 'events' ? 10_000 : 50;
+  const limit = Number(input['limit'] ?? most);
+  if (limit < 1 || limit > most) throw invalid('limit');
   const start = Number(input['nextToken'] ?? 0);
-  const end = start + Number(input['limit'] ?? (key === 'events' ? 10_000 : 50));
+  const end = start + limit;
   const items = found.slice(start, end);
   return { [key]: items, ...(end < found.length ? { nextToken: String(end) } : {}) };
 }

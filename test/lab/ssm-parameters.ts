@@ -142,6 +142,9 @@ function notFound(name: string, version: string): AwsFault {
 }
 
 function checkName(name: string): void {
+  if (/^\/aws\//i.test(name)) {
+    throw ssmFault('AccessDeniedException', `No access to reserved parameter name: ${name}.`);
+  }
   if (!/^[a-zA-Z0-9_.\-/]{1,1011}$/.test(name) || (name.includes('/') && !name.startsWith('/'))) {
     throw ssmInvalid(`Parameter name: can't be "${name}".`);
   }
