@@ -227,7 +227,8 @@ async function tend(
       if (answer.eni !== undefined) {
         // Addresses that were added to or taken from the ENI reach the kernel with the next apply.
         claimed = { ...claimed, claimed: { ...claimed.claimed, eni: answer.eni } };
-        plan = await planFor(service, claimed, plan.mtu, signal);
+        // The device was named when it was first seen; udev may have renamed it since.
+        plan = { ...(await planFor(service, claimed, plan.mtu, signal)), ifname: plan.ifname };
       }
     }
     const problems = await routeProblems(ports, plan, signal);
