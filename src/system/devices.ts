@@ -1,5 +1,5 @@
 // Network devices of the kernel: look one up by MAC, or wait until it appears.
-import { BerthError } from '../errors.ts';
+import { BerthError, hasCode } from '../errors.ts';
 import type { Device } from '../model.ts';
 import type { Clock } from './clock.ts';
 import type { Exec } from './exec.ts';
@@ -62,7 +62,7 @@ export function createDevices(deps: { readonly exec: Exec; readonly clock: Clock
       try {
         for (let look = 0; ; look++) {
           change = Promise.withResolvers<void>();
-          const device = await find(mac, signal);
+          const device = await find(mac, signal).catch(unlessSlow);
           if (device !== undefined) return device;
           using pause = stopper(signal);
           const sweepMs = sweepsMs[Math.min(look, sweepsMs.length - 1)]!;
@@ -111,6 +111,11 @@ function stopper(parent: AbortSignal): Disposable & { readonly signal: AbortSign
     signal: AbortSignal.any([parent, controller.signal]),
     [Symbol.dispose]: () => controller.abort(new DOMException('no longer needed', 'AbortError')),
   };
+}
+
+/** One look that a starved host did not finish says nothing of the device, and the next look may. */
+function unlessSlow(error: unknown): undefined {
+  if (!hasCode(error, 'timeout')) throw error;
 }
 
 function isTimeout(signal: AbortSignal): boolean {

@@ -1,5 +1,6 @@
 // Finding a device by MAC, and waiting for one, without and with a real kernel.
 import { describe, expect, test } from 'vitest';
+import { BerthError } from '../../src/errors.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { createDevices, parseLinks } from '../../src/system/devices.ts';
 import { systemExec, type Exec } from '../../src/system/exec.ts';
@@ -100,6 +101,18 @@ describe('createDevices', () => {
     const reason = new Error('stopping');
     setImmediate(() => stopped.abort(reason));
     await expect(devices.wait(mac, stopped.signal)).rejects.toBe(reason);
+  });
+
+  test('an ip that a busy host is too slow for is asked again', async () => {
+    const { exec } = scriptedExec([[linkJson('eth1')]]);
+    let slow = true;
+    const run: Exec['run'] = (input, abort) => {
+      if (!slow) return exec.run(input, abort);
+      slow = false;
+      return Promise.reject(new BerthError('timeout', 'cannot wait for "ip"'));
+    };
+    const devices = createDevices({ exec: { ...exec, run }, clock: systemClock });
+    expect(await devices.wait(mac, signal)).toMatchObject({ name: 'eth1' });
   });
 
   test('a failing ip is an error, not a missing device', async () => {
