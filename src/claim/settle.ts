@@ -115,14 +115,18 @@ async function follow(
   }
 }
 
-/** The primary's subnet is known from IMDS; another one costs a call, made beside the wait for the device. */
+/**
+ * The primary's subnet is known from IMDS, unless its block still lags behind its id; another one costs a call, made
+ * beside the wait for the device.
+ */
 function subnetOf(
   deps: SettleDeps,
   eni: Eni,
   identity: Identity,
   signal: AbortSignal,
 ): Promise<Subnet> {
-  if (identity.primarySubnet?.subnetId === eni.subnetId)
-    return Promise.resolve(identity.primarySubnet);
+  const { primarySubnet } = identity;
+  if (primarySubnet?.subnetId === eni.subnetId && primarySubnet.ipv4Cidr !== undefined)
+    return Promise.resolve(primarySubnet);
   return repeat(deps, () => deps.ec2.describeSubnet(eni.subnetId, signal), signal);
 }

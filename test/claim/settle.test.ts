@@ -72,6 +72,21 @@ describe('usable', () => {
     expect(quick.world.time.monotonicMs()).toBeLessThan(deviceAtMs + 500);
   });
 
+  test('a subnet of which IMDS does not tell the block yet is asked for', async () => {
+    const world = createClaimWorld({ enis: 1 });
+    const instance = world.instances[0]!;
+    const primarySubnet = { subnetId: 'subnet-a', ipv4Cidr: undefined, ipv6Cidrs: [] };
+    const eniId = 'eni-0';
+    world.model.attach({ eniId, instanceId: 'i-0', deviceIndex: 1, networkCardIndex: 0 });
+    const { mac } = world.model.eni(eniId)!;
+    const identity = { ...instance.identity, primarySubnet };
+    const { deps, signal } = instance.start();
+    const { claimed } = await world.time.run(
+      settle(deps, { eni: eniOf({ mac }), identity }, signal),
+    );
+    expect(claimed.subnet.ipv4Cidr).toBe('10.0.0.0/24');
+  });
+
   test('the subnet of the primary is known; another one is asked for', async () => {
     const known = settling();
     await known.world.time.run(known.settled);
