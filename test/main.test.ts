@@ -90,6 +90,7 @@ describe('misuse', () => {
     ['an argument too many', ['version', 'now'], /unexpected argument "now"/],
     ['a log level', ['run', '--log-level', 'loud'], /--log-level must be one of debug, info/],
     ['a timeout', ['wait', '--timeout', 'soon'], /--timeout takes a number of seconds/],
+    ['a timeout beyond timers', ['wait', '--timeout', '3000000'], /seconds, at most 2147483/],
     ['a timeout of nothing', ['wait', '--timeout', ''], /--timeout takes a number of seconds/],
     ['check-config without a file', ['check-config'], /needs a FILE, or "-" for standard input/],
     ['check-config of no file', ['check-config', '/nowhere.json'], /cannot find the file/],

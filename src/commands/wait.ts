@@ -7,6 +7,9 @@ import { waitUntilReady } from '../tell/status-socket.ts';
 import type { Run } from './command.ts';
 import { parseFlags, runtimeDirOf, text } from './flags.ts';
 
+/** A timer of Node takes 2^31 ms, and ends at once beyond. */
+const maxTimeoutSeconds = 2_147_483;
+
 export const run: Run = async (args, signal) => {
   const parsed = parseFlags(args, {
     timeout: { type: 'string' },
@@ -38,6 +41,9 @@ export const run: Run = async (args, signal) => {
 function timeoutOf(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   const seconds = Number(value);
-  if (Number.isFinite(seconds) && seconds >= 0 && value.trim() !== '') return seconds * 1_000;
-  throw new BerthError('usage', '--timeout takes a number of seconds');
+  if (seconds >= 0 && seconds <= maxTimeoutSeconds && value.trim() !== '') return seconds * 1_000;
+  throw new BerthError(
+    'usage',
+    `--timeout takes a number of seconds, at most ${maxTimeoutSeconds}`,
+  );
 }
