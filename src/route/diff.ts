@@ -9,6 +9,7 @@ import {
   type FamilyState,
   type KernelState,
   type RouteState,
+  type RuleState,
 } from './kernel-state.ts';
 import { addressLine, routeLine, ruleLine } from './lines.ts';
 import { wantedOf, type Wanted } from './wanted.ts';
@@ -89,10 +90,16 @@ function diffAddresses(
   };
 }
 
-/** Ours are told by priority and table: the priority alone is shared by all ENIs of berth. */
+/**
+ * Ours are told by priority and table, since the priority alone is shared by all ENIs of berth; or by what they select,
+ * which is this ENI's alone: it had another table when it was attached at another index.
+ */
 function strayRules(plan: RoutePlan, state: FamilyState, wanted: Wanted): readonly string[] {
+  const isSelected = ({ from, oif }: RuleState): boolean =>
+    wanted.rules.some((rule) => rule.from === from && rule.oif === oif);
   return state.rules
-    .filter((rule) => rule.priority === plan.priority && rule.table === plan.table)
+    .filter((rule) => rule.priority === plan.priority)
+    .filter((rule) => rule.table === plan.table || isSelected(rule))
     .filter((rule) => !includes(wanted.rules, rule))
     .map((rule) => ruleLine('del', rule));
 }

@@ -74,3 +74,18 @@ test('a device that is down keeps its table, and so does what others made', asyn
   deps.kernel.change('route replace unreachable default table 19999 proto kernel', 'ipv4');
   expect(await cleanStaleRoutes(deps, { keepTables: [] }, signal)).toEqual([]);
 });
+
+test('the ENI comes back at another index, under the same name: its old rules go', async () => {
+  deps.kernel.unplug('eth1');
+  const neighbours = ['10.0.1.1'];
+  const link = { name: 'eth1', index: 4, mac: plan.mac, mtu: 1500, up: false, neighbours };
+  deps.kernel.links.push(link);
+  const claimed = claimedEni({ eni, subnet, deviceIndex: 3 });
+  await applyRoutes(deps, planRoutes({ claimed, device: undefined, mtu: 9001 }), signal);
+  const { ipv4, ipv6 } = await state();
+  const tables = [...ipv4.rules, ...ipv6.rules].map(({ table }) => table);
+  expect(tables).toContain(20003);
+  expect(tables).not.toContain(20001);
+  // Those of another ENI.
+  expect(tables).toContain(20002);
+});
