@@ -9,6 +9,7 @@ import { say } from './progress.ts';
 const seeds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 /** A run takes 15 to 60 s. */
 const killAfterMs = 240_000;
+const file = (name: string): string => join(import.meta.dirname, name);
 
 const chosen = process.argv.slice(2);
 let passed = 0;
@@ -26,8 +27,6 @@ for (const seed of chosen.length === 0 ? seeds : chosen.map(Number)) {
 }
 say(`${passed} passed, ${failed} failed`);
 if (failed > 0) process.exitCode = 1;
-
-const file = (name: string): string => join(import.meta.dirname, name);
 
 async function runDemo(
   seed: number,

@@ -63,6 +63,12 @@ async function speak({ vpc }: SmallCloud, times: number): Promise<Count> {
   return count;
 }
 
+/** An attachment without a claim is served too, but another instance may then claim its ENI. */
+function expectClaim({ lab }: SmallCloud, name: InstanceName): void {
+  const owner = lab.ec2.eni(poolEni.eniId)!.tags['berth:owner'];
+  expectThat(owner === lab.ec2.arnOf(instances[name].instanceId), `the claim names ${name}`);
+}
+
 async function bootA(daemon: DaemonProcess): Promise<number> {
   heading('Instance A boots: berth run, with CAP_NET_ADMIN and CAP_DAC_READ_SEARCH alone');
   say(
@@ -194,6 +200,7 @@ async function takeOver(cloud: SmallCloud, a: DaemonProcess, b: DaemonProcess): 
       String(device.msg).endsWith(`has the MAC ${poolEni.mac}`),
     `${poolEni.eniId} is attached to B: ${poolEni.privateIpv4}, ${poolEni.mac} as before`,
   );
+  expectClaim(cloud, 'inst-b');
   say(
     `   The address was away for ${outageMs} ms (${attempts} attempts of the client), of which EC2 kept the ENI ${dials.terminateMs} ms;`,
   );
@@ -232,6 +239,7 @@ async function tellStory(
     (daemons[name] = cloud.berth(name, ['run', '--log-level', 'debug']));
   const a = start('inst-a');
   const readyMs = await bootA(a);
+  expectClaim(cloud, 'inst-a');
   const b = start('inst-b');
   const { count, drops } = await proveRouting(cloud, a);
   const shipped = await proveShipping(cloud);
