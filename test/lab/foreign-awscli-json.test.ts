@@ -77,9 +77,11 @@ describe.skipIf(!hasAwsCli)(`the AWS CLI${needsAwsCli}`, () => {
     expect(second).toEqual({ Version: 2, Tier: 'Standard' });
     expect(labelled).toEqual({ InvalidLabels: ['aws-not'], ParameterVersion: 1 });
 
-    const [latest, stable, many, denied] = await Promise.all([
+    const [latest, stable, history, many, denied] = await Promise.all([
       parsed(get(byOne, '')),
       parsed(get(byOne, `:${config.label}`)),
+      parsed(operator`ssm get-parameter-history --name ${config.name}
+        --query Parameters[].[Version,Value,Labels]`),
       parsed(operator`ssm get-parameters --with-decryption
         --query [sort_by(Parameters,&Name)[].[Name,Type,Value,Version],InvalidParameters]
         --names ${config.name}:1 ${secret.name} /berth/none`),
@@ -96,6 +98,10 @@ describe.skipIf(!hasAwsCli)(`the AWS CLI${needsAwsCli}`, () => {
     expect(stable).toEqual({
       Parameter: { ...common, Value: config.first, Version: 1, Selector: `:${config.label}` },
     });
+    expect(history).toEqual([
+      [1, config.first, [config.label]],
+      [2, config.second, null],
+    ]);
     expect(many).toEqual([
       [
         [config.name, 'String', config.first, 1],

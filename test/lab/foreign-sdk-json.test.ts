@@ -80,6 +80,14 @@ test('parameters with versions and labels', async () => {
   expect(await get(`:${config.label}`)).toEqual({ ...first, Selector: `:${config.label}` });
   expect(await get(':1')).toEqual({ ...first, Selector: ':1' });
   await expect(get(':3')).rejects.toBeInstanceOf(ps.ParameterVersionNotFound);
+  const history = await pagesOf(
+    ps.paginateGetParameterHistory({ client: world.ssm }, { Name: config.name }),
+    (page) => page.Parameters?.map(({ Version, Value, Labels }) => [Version, Value, Labels]),
+  );
+  expect(history.flat()).toEqual([
+    [1, config.first, [config.label]],
+    [2, config.second, undefined],
+  ]);
   const denied = byOne.ssm.send(
     new ps.PutParameterCommand({ Name: config.name, Value: 'x', Overwrite: true }),
   );
