@@ -38,8 +38,9 @@ export function drawDials(seed: number): LabDials {
       detachStuck: sometimes(0.1),
       forceStuck: sometimes(0.1),
       deviceNever: sometimes(0.05),
+      inUseAsValue: sometimes(1),
       tagWriteMs: sometimesMs(500),
-      // Half of the seeds without throttling, the rest with as little as a tenth of what AWS gives.
+      // Half of the seeds without throttling, the rest with as little as a hundredth: others use up the account's.
       bucketScale: scale(sometimes(0.9)),
     },
     imdsLags: {
@@ -63,7 +64,7 @@ export function drawDials(seed: number): LabDials {
   };
 }
 
-/** None taken away: no throttling at all. */
+/** None taken away: no throttling at all. Squared, so that small buckets are not rare. */
 function scale(taken: number): number {
-  return taken === 0 ? 0 : 1 - taken;
+  return taken === 0 ? 0 : (1 - taken) ** 2;
 }

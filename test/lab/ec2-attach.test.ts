@@ -62,6 +62,11 @@ describe('attach', () => {
     expect(await errorOf(attachTo(two))).toBe(
       `InvalidNetworkInterface.InUse: Interface: [${eni}] in use.`,
     );
+    world.lab.ec2.dials.inUseAsValue = 1;
+    expect(await errorOf(attachTo(two))).toBe(
+      `InvalidParameterValue: Network interface '${eni}' is currently in use.`,
+    );
+    world.lab.ec2.dials.inUseAsValue = 0;
     // The holder gets the same: that is what follows a lost reply.
     expect(await errorOf(attachTo(one))).toMatch(/^InvalidNetworkInterface.InUse/);
     expect(world.lab.ec2.enisOf(one).length + world.lab.ec2.enisOf(two).length).toBe(3);

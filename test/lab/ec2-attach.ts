@@ -19,7 +19,10 @@ export function attach(world: Ec2World, input: AttachInput): LabAttachment {
   if (instance.state !== 'running' && instance.state !== 'stopped') {
     throw faults.notRunning(instance.instanceId);
   }
-  if (eni.attachment !== undefined) throw faults.inUse(eni.eniId);
+  if (eni.attachment !== undefined) {
+    const asValue = world.happens(world.dials.inUseAsValue);
+    throw asValue ? faults.currentlyInUse(eni.eniId) : faults.inUse(eni.eniId);
+  }
   if (eni.requesterManaged || eni.operatorManaged || eni.interfaceType !== 'interface') {
     throw faults.notPermitted(`You are not allowed to attach ${eni.eniId}: a service manages it.`);
   }

@@ -111,6 +111,8 @@ export type Ec2Dials = {
   forceStuck: number;
   /** Chance that the host never sees the device of an attached ENI. */
   deviceNever: number;
+  /** Chance that an attach of an ENI in use is answered by InvalidParameterValue, as was seen on AWS too. */
+  inUseAsValue: number;
   /** Another write to the tags of a resource within this time is a ConcurrentTagAccess. */
   tagWriteMs: number;
   /** Size of the token buckets, of the other services too: 1 is that of AWS. 0: no throttling. */
@@ -184,6 +186,7 @@ export function createEc2World(options: Ec2WorldOptions): Ec2World {
     detachStuck: 0,
     forceStuck: 0,
     deviceNever: 0,
+    inUseAsValue: 0,
     tagWriteMs: 0,
     bucketScale: 0,
     ...options.dials,
