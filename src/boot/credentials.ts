@@ -39,8 +39,11 @@ export type RoleCredentialsDeps = {
   readonly log: Log;
 };
 
+/** AWS that refuses whatever IMDS gives is no reason to ask IMDS more often. */
+const forcedMs = 60_000;
+
 /**
- * A giver of credentials for AwsAccess; concurrent callers share one renewal. `signal` ends a wait for IMDS;
+ * A giver of credentials for AwsAccess; concurrent callers share one renewal. `fresh`: AWS refuses the last ones. `signal` ends a wait for IMDS;
  * later calls still get an answer. Throws `credentials-missing`, `imds-garbage`, and what Imds throws; never once it
  * has had credentials.
  */
@@ -48,10 +51,11 @@ export function createRoleCredentials(
   deps: RoleCredentialsDeps,
   imds: Imds,
   signal: AbortSignal,
-): () => Promise<RoleCredentials> {
+): (fresh?: boolean) => Promise<RoleCredentials> {
   const { clock, random, log } = deps;
   let kept: RoleCredentials | undefined;
   let renewAtMs = 0;
+  let forceableAtMs = 0;
   let renewal: Promise<RoleCredentials> | undefined;
 
   const accept = (fresh: RoleCredentials): RoleCredentials => {
@@ -90,8 +94,11 @@ export function createRoleCredentials(
     }
   };
 
-  return async () => {
-    if (kept !== undefined && clock.nowMs() < renewAtMs) return kept;
+  return async (fresh = false) => {
+    const nowMs = clock.nowMs();
+    const isDue = nowMs >= renewAtMs || (fresh && nowMs >= forceableAtMs);
+    if (kept !== undefined && !isDue) return kept;
+    forceableAtMs = nowMs + forcedMs;
     renewal ??= renew().finally(() => {
       renewal = undefined;
     });

@@ -19,11 +19,20 @@ const pageSize = 1000;
 
 export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposable {
   let loading: Promise<{ sdk: typeof Sdk; client: EC2Client }> | undefined;
+  /** The SDK keeps credentials until shortly before their end: a new client reads them anew. */
+  let refused = false;
   const load = () =>
     (loading ??= import('./ec2-sdk.ts').then((sdk) => ({
       sdk,
-      client: refuseHtml(new sdk.EC2Client(awsClientConfig(access))),
+      client: refuseHtml(new sdk.EC2Client(awsClientConfig(access, refused))),
     })));
+  const unload = (): void => {
+    void loading?.then(
+      ({ client }) => client.destroy(),
+      () => undefined,
+    );
+    loading = undefined;
+  };
 
   /** One call: timed for the log, its error classified. */
   async function call<T>(
@@ -46,12 +55,17 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
     };
     try {
       const result = await work(sdk, client);
+      refused = false;
       tell('ok');
       return result;
     } catch (error) {
       signal.throwIfAborted();
       const classified = classifyEc2Error(`ec2:${action}`, error);
       tell(awsCodeOf(error));
+      if (classified.code === 'aws-credentials') {
+        refused = true;
+        unload();
+      }
       throw classified;
     }
   }
@@ -228,11 +242,6 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
       );
     },
 
-    [Symbol.dispose]: () => {
-      void loading?.then(
-        ({ client }) => client.destroy(),
-        () => undefined,
-      );
-    },
+    [Symbol.dispose]: unload,
   };
 }

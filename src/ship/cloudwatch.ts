@@ -31,13 +31,16 @@ export type CloudWatchLogs = {
 const requestTimeoutMs = 30_000;
 
 export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Disposable {
+  /** The SDK keeps credentials until shortly before their end: a new client reads them anew. */
+  let refused = false;
   const connect = async () => {
     const sdk = await import('./cloudwatch-sdk.ts');
-    const config = awsClientConfig(access);
+    const config = awsClientConfig(access, refused);
     const client = new sdk.CloudWatchLogsClient({
       ...config,
       requestHandler: { ...config.requestHandler, requestTimeout: requestTimeoutMs },
     });
+    refused = false;
     return { sdk, client };
   };
   type Connection = Awaited<ReturnType<typeof connect>>;
@@ -59,8 +62,10 @@ export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Dispos
     } catch (error) {
       signal.throwIfAborted();
       const classified = classifyLogsError(action, error);
-      // The SDK keeps credentials until shortly before their end: a new client asks for them anew.
-      if (hasCode(classified, 'aws-credentials')) disconnect();
+      if (hasCode(classified, 'aws-credentials')) {
+        refused = true;
+        disconnect();
+      }
       throw classified;
     }
   };

@@ -10,10 +10,10 @@ import { noMatch } from './troubles.ts';
 type Found = { readonly path: string; readonly source: LogSource; readonly stat: LogFileStat };
 type Deps = FollowDeps & { readonly following: Following };
 
-/** Nobody writes to a deleted file for longer, and its space is waited for. */
-const forgetDeletedAfterMs = 30_000;
-/** A writer that never opens its log anew goes on with the renamed file for long. */
-const forgetRenamedAfterMs = 3_600_000;
+/** Whoever deleted a file waits for its space; whoever goes on writing to it is heard for so long. */
+const forgetDeletedAfterMs = 300_000;
+/** A writer that never opens its log anew goes on with the renamed file: a nightly job with last night's. */
+const forgetRenamedAfterMs = 26 * 3_600_000;
 
 /** Looks for the files of all sources, and marks every file as worth a look. */
 export async function scan(

@@ -5,21 +5,27 @@ import { isErrno } from './files.ts';
 
 export type AwsAccess = {
   readonly region: string;
-  /** Fresh role credentials; called by the SDK before a call, cached by the giver. Throws `credentials-missing`. */
-  readonly credentials: () => Promise<RoleCredentials>;
+  /**
+   * Role credentials, cached by the giver; `fresh`: AWS refused the ones before, so read them anew.
+   * Throws `credentials-missing`.
+   */
+  readonly credentials: (fresh: boolean) => Promise<RoleCredentials>;
 };
 
 /**
  * Settings for any SDK v3 client. One attempt, since only the caller knows what a lost reply means.
+ * `afterRefusal`: AWS refused the credentials of the client before this one, which the SDK would keep to their end.
  * The endpoint comes from `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_<SERVICE>`, else from the Region.
  */
-export function awsClientConfig(access: AwsAccess) {
+export function awsClientConfig(access: AwsAccess, afterRefusal = false) {
+  let fresh = afterRefusal;
   return {
     region: access.region,
     maxAttempts: 1,
     credentials: async () => {
       const { accessKeyId, secretAccessKey, sessionToken, expiresAtMs } =
-        await access.credentials();
+        await access.credentials(fresh);
+      fresh = false;
       return { accessKeyId, secretAccessKey, sessionToken, expiration: new Date(expiresAtMs) };
     },
     requestHandler: {

@@ -67,6 +67,18 @@ describe('caching', () => {
     expect(issued).toBe(2);
   });
 
+  test('refused by AWS: read anew at once, but not more than once a minute', async () => {
+    const credentials = create();
+    await credentials();
+    world.clock.advance(60_000);
+    expect((await credentials(true)).accessKeyId).toBe('ASIALAB2');
+    world.clock.advance(59_000);
+    expect((await credentials(true)).accessKeyId).toBe('ASIALAB2');
+    world.clock.advance(1_000);
+    expect((await credentials()).accessKeyId).toBe('ASIALAB2');
+    expect((await credentials(true)).accessKeyId).toBe('ASIALAB3');
+  });
+
   test('the role is looked up at each renewal', async () => {
     const credentials = create();
     await credentials();

@@ -125,9 +125,9 @@ describe('get', () => {
     const asked = Promise.withResolvers<void>();
     using store = createParameterStore({
       region: 'eu-central-1',
-      credentials: async () => {
+      credentials: async (fresh) => {
         asked.resolve();
-        return world.access.credentials();
+        return world.access.credentials(fresh);
       },
     });
     const failed = store.get('/a', controller.signal);

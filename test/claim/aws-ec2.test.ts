@@ -68,6 +68,26 @@ const errorOf = (work: Promise<unknown>): Promise<BerthError> =>
     (error: unknown) => error as BerthError,
   );
 
+test('credentials that AWS refuses are asked for anew, once', async () => {
+  const asked: boolean[] = [];
+  using port = createAwsEc2(
+    { clock: createFakeClock(), log },
+    {
+      region: world.lab.region,
+      credentials: (fresh) => {
+        asked.push(fresh);
+        return Promise.resolve(world.lab.credentialsFor(one));
+      },
+    },
+  );
+  await port.describePool('db', signal);
+  fail('ec2:DescribeNetworkInterfaces', { kind: 'error', status: 401, code: 'AuthFailure' });
+  await expect(port.describePool('db', signal)).rejects.toMatchObject({ code: 'aws-credentials' });
+  await port.describePool('db', signal);
+  await port.describePool('db', signal);
+  expect(asked).toEqual([false, true]);
+});
+
 describe('reading', () => {
   test('describePool: every ENI of the pool, as the claim needs it', async () => {
     const other = world.lab.ec2.addEni({ subnetId: subnetA2, tags: { 'berth:pool': 'web' } });

@@ -16,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BerthError } from '../../src/errors.ts';
 import { systemFiles } from '../../src/system/files.ts';
 import { systemLogFiles, type LogFiles } from '../../src/system/log-files.ts';
+import { createHastyClock } from '../fakes/hasty-clock.ts';
 import { createRig, instanceId, intact, numbered, textOf, type Rig } from './rig.ts';
 
 let rig: Rig;
@@ -205,7 +206,8 @@ describe('rotation', () => {
 
   test('a deleted file is read to its end and then let go', async () => {
     rig.front.latency.otherMs = 100;
-    const shipping = rig.start();
+    // Five minutes of quiet shall not be that long.
+    const shipping = rig.start({ deps: { clock: createHastyClock(200) } });
     write('app.log', numbered(0, 20_000));
     await vi.waitFor(() => expect(rig.front.calls.length).toBeGreaterThan(0));
     appendFileSync(rig.path('app.log'), 'unfinished');
