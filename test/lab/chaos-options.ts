@@ -7,19 +7,19 @@ export const chaosUsage = `seed=NUMBER[,KIND=PROBABILITY[xTIMES][@SERVICE:OPERAT
 kinds: ${chaosKinds.join(', ')}; without any, each is drawn at a moderate rate`;
 
 /**
- * About a third of the calls. What is hardest to get right comes often, and what costs berth a time limit (5 s, of
+ * About a quarter of the calls. What is hardest to get right comes often, and what costs berth a time limit (5 s, of
  * CloudWatch 30 s) seldom.
  */
 export const moderateRules: readonly ChaosRule[] = [
   // The calls that change something: an answer that is lost is the test of a claim.
   rule('reset-after', 0.35, 'ec2:AttachNetworkInterface', 2),
-  rule('truncated', 0.2, 'ec2:AttachNetworkInterface', 2),
-  rule('lost-answer', 0.1, 'ec2:AttachNetworkInterface', 1),
+  rule('truncated', 0.15, 'ec2:AttachNetworkInterface', 1),
+  rule('lost-answer', 0.05, 'ec2:AttachNetworkInterface', 1),
   rule('reset-after', 0.3, 'ec2:CreateTags', 2),
-  rule('lost-answer', 0.03, 'logs:PutLogEvents', 1),
-  rule('stale', 0.15, 'ec2:*'),
-  rule('half-open', 0.04, '*', 1),
-  rule('black-hole', 0.04, 'ec2:*', 1),
+  rule('lost-answer', 0.02, 'logs:PutLogEvents', 1),
+  rule('stale', 0.12, 'ec2:*'),
+  rule('half-open', 0.02, '*', 1),
+  rule('black-hole', 0.02, 'ec2:*', 1),
   rule('wrong-date', 0.03, '*', 2),
   rule('throttle', 0.05),
   rule('500', 0.03),
