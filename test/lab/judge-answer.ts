@@ -10,7 +10,8 @@ export type JudgedAnswer = {
   readonly action: string;
   /** undefined: the model has none of this name. */
   readonly operation: ApiOperation | undefined;
-  readonly requestIsBad: boolean;
+  /** What is wrong with the request; undefined: nothing. */
+  readonly requestFault: string | undefined;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
@@ -34,8 +35,8 @@ export function judgeAnswer(answer: JudgedAnswer): void {
     if (status < 400 || status > 599) complain(action, `${status} is no status of an error`);
     if (service === 'ec2') withXml(answer, (content) => checkXmlError(action, content, complain));
     else withJson(answer, (content) => checkJsonError(answer, content));
-  } else if (operation === undefined || answer.requestIsBad) {
-    complain(action, 'the lab accepts what the model refuses');
+  } else if (operation === undefined || answer.requestFault !== undefined) {
+    complain(action, `the lab accepts what the model refuses: ${answer.requestFault}`);
   } else if (service === 'ec2') {
     withXml(answer, (content) => checkXmlOutput(answer, operation, content));
   } else if (operation.output !== undefined) {

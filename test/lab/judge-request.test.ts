@@ -132,7 +132,7 @@ describe.skipIf(why !== '')(`the judge of requests${why}`, () => {
   test('what the model refuses must not be accepted', () => {
     expect(json(putEvents, { ...batch, logEvents: [] }, { body: {} })).toEqual([
       expect.stringMatching(/^client: /),
-      'lab: logs: PutLogEvents: the lab accepts what the model refuses',
+      'lab: logs: PutLogEvents: the lab accepts what the model refuses: PutLogEvents.logEvents: 0 entries: less than 1',
     ]);
   });
 

@@ -52,7 +52,9 @@ export function judge(models: ApiModels, exchange: FrontExchange): readonly Viol
       const { body, ...rest } = exchange.answer;
       const text = body.toString();
       const complain = complainBy('lab');
-      judgeAnswer({ ...asked, ...rest, text, complain, requestIsBad: found.length > 0 });
+      const [bad] = found;
+      const requestFault = bad && `${bad.path}: ${bad.what}`;
+      judgeAnswer({ ...asked, ...rest, text, complain, requestFault });
     }
   } catch (error) {
     complainBy('lab')(asked?.action ?? 'request', `the judge stumbled: ${String(error)}`);
