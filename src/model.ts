@@ -189,5 +189,6 @@ export type ShipStatus = {
   readonly batchesSent: number;
   /** Bytes in the files that CloudWatch has not accepted yet. */
   readonly bytesBehind: number;
+  /** What is wrong now; if nothing is, the most recent refusal since the start. */
   readonly lastError: string | undefined;
 };

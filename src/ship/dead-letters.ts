@@ -11,6 +11,8 @@ import type { Refused } from './send.ts';
 export type DeadLetters = {
   /** Resolves once they are on disk: until then the source file keeps them. Rejects with the signal's reason. */
   put(target: LogTarget, refused: readonly Refused[], signal: AbortSignal): Promise<void>;
+  /** The most recent refusal since the start, in words. */
+  last(): string | undefined;
 };
 
 type Deps = {
@@ -29,13 +31,20 @@ export function createDeadLetters(
   path: string,
 ): DeadLetters {
   /** Targets fail at the same time; the file takes one write after the other. */
-  let last: Promise<void> = Promise.resolve();
+  let turns: Promise<void> = Promise.resolve();
+  let refusal: string | undefined;
 
   const append = async (text: string, signal: AbortSignal): Promise<void> => {
     for (let attempt = 1; ; attempt++) {
       signal.throwIfAborted();
       try {
-        await logFiles.append(path, text, maxFileBytes);
+        const { replaced } = await logFiles.append(path, text, maxFileBytes);
+        if (replaced) {
+          log.warn(
+            { path, maxFileBytes },
+            `the dead-letter file is full for the second time: the oldest refused lines, in ${path}.1, are gone`,
+          );
+        }
         return;
       } catch (error) {
         if (attempt === 1) {
@@ -57,13 +66,16 @@ export function createDeadLetters(
         ({ event, reason }) =>
           `${JSON.stringify({ at, ...target, reason, timestampMs: event.timestampMs, message: event.message })}\n`,
       );
-      const turn = last.then(() => append(lines.join(''), signal));
-      last = turn.catch(() => undefined);
+      const turn = turns.then(() => append(lines.join(''), signal));
+      turns = turn.catch(() => undefined);
       await turn;
+      const reason = refused[0]?.reason;
+      refusal = `CloudWatch refused lines for ${target.group} ${target.stream}: ${reason}; they are kept in ${path}`;
       log.warn(
-        { path, ...target, lines: refused.length, reason: refused[0]?.reason },
+        { path, ...target, lines: refused.length, reason },
         `CloudWatch refused ${refused.length} lines; they are kept in the dead-letter file`,
       );
     },
+    last: () => refusal,
   };
 }

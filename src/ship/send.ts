@@ -26,15 +26,22 @@ export type SendDeps = {
   readonly onFailure: (error: BerthError, delayMs: number) => void;
 };
 
+/** What all batches of a target tell of it; the owner of the target keeps it and hands it to each call. */
+export type Standing = {
+  /** Events that were refused alone since the last one that was accepted. */
+  refusedInARow: number;
+};
+
 export type SendInput = {
   readonly target: LogTarget;
+  readonly standing: Standing;
   /** One batch, as batch.ts makes it. */
   readonly events: readonly LogEvent[];
   /** Aborted: shipping is about to end. Waits are cut short, and what needs a person is not tried again. */
   readonly ending: AbortSignal;
 };
 
-/** A batch of this many events, each refused alone and none accepted, does not condemn the events but the target. */
+/** So many events, each refused alone and none accepted, do not condemn the events but the target. */
 const condemnAtMost = 8;
 /** The limit of an event before April 2025, and in China still. */
 const oldMaxEventBytes = 256 * 1024 - 26;
@@ -46,7 +53,13 @@ const serverBackoff: Backoff = { firstMs: 500, factor: 2, capMs: 60_000 };
 /** Somebody has to put it right: permission, key, quota, name. */
 const personBackoff: Backoff = { firstMs: 60_000, factor: 2, capMs: 15 * 60_000 };
 
-type Tally = { accepted: number; calls: number; readonly refused: Refused[] };
+type Tally = {
+  accepted: number;
+  calls: number;
+  /** Refused alone, in this attempt. */
+  alone: number;
+  readonly refused: Refused[];
+};
 
 /**
  * Retries for ever. Rejects with the signal's reason; once `input.ending` is aborted also with the BerthError of a
@@ -54,15 +67,16 @@ type Tally = { accepted: number; calls: number; readonly refused: Refused[] };
  */
 export async function sendEvents(
   deps: SendDeps,
-  { target, events, ending }: SendInput,
+  { target, standing, events, ending }: SendInput,
   signal: AbortSignal,
 ): Promise<Sent> {
-  const tally: Tally = { accepted: 0, calls: 0, refused: [] };
+  const tally: Tally = { accepted: 0, calls: 0, alone: 0, refused: [] };
   const wake = createWake(deps.clock);
   ending.addEventListener('abort', wake.ring, { once: true });
   try {
     await deliver(events, false);
-    return tally;
+    const { accepted, calls, refused } = tally;
+    return { accepted, calls, refused };
   } finally {
     ending.removeEventListener('abort', wake.ring);
   }
@@ -71,11 +85,12 @@ export async function sendEvents(
     for (let attempt = 1; ; attempt++) {
       try {
         await attemptOnce(part, true);
+        if (!isolating) judgeTarget();
         return;
       } catch (caught) {
         signal.throwIfAborted();
         const error = caught instanceof BerthError ? caught : unexpected(caught);
-        // The target is condemned: the whole batch is sent again one day.
+        // The target is condemned.
         if (isolating && error.code === 'log-rejected') throw error;
         const needsPerson = backoffOf(error) === personBackoff;
         if (ending.aborted && needsPerson) throw error;
@@ -111,7 +126,9 @@ export async function sendEvents(
   function settle(part: readonly LogEvent[], rejection: Rejection | undefined): void {
     const refused = rejection === undefined ? [] : refusedEvents(part, rejection);
     tally.calls++;
-    tally.accepted += part.length - refused.length;
+    const accepted = part.length - refused.length;
+    tally.accepted += accepted;
+    if (accepted > 0) standing.refusedInARow = 0;
     tally.refused.push(...refused);
   }
 
@@ -129,14 +146,26 @@ export async function sendEvents(
       return;
     }
     tally.refused.push({ event, reason: error.message });
-    if (tally.accepted === 0 && tally.refused.length >= condemnAtMost) {
-      tally.refused.length = 0;
-      throw new BerthError(
-        'log-rejected',
-        `cannot send logs to ${target.group} ${target.stream}: CloudWatch refuses one line after the other, so they are kept; look at the log group (${error.message})`,
-        { cause: error },
-      );
-    }
+    tally.alone++;
+    standing.refusedInARow++;
+    if (tally.accepted === 0 && tally.alone >= condemnAtMost) throw condemn();
+  }
+
+  /** Small batches never hold enough lines for that: the ones before them count too. */
+  function judgeTarget(): void {
+    if (tally.accepted > 0 || tally.alone === 0) return;
+    if (standing.refusedInARow >= condemnAtMost) throw condemn();
+  }
+
+  /** The whole batch is to be sent again one day. */
+  function condemn(): BerthError {
+    const reason = tally.refused.at(-1)?.reason;
+    tally.alone = 0;
+    tally.refused.length = 0;
+    return new BerthError(
+      'log-rejected',
+      `cannot send logs to ${target.group} ${target.stream}: CloudWatch refuses one line after the other, so they are kept; look at the log group (${reason})`,
+    );
   }
 }
 

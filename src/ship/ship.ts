@@ -83,6 +83,7 @@ export function startShippingTo(
   const over = new AbortController();
   const bell = createWake(clock);
   const troubles = createTroubles(log);
+  const deadLetters = createDeadLetters(deps, join(folder, 'dead-letters.jsonl'));
   const shippers = new Map<string, Shipper>();
   let checkpoints: Checkpoints | undefined;
   let following: Following | undefined;
@@ -92,7 +93,7 @@ export function startShippingTo(
     const shared = {
       ...deps,
       createTarget: createTargetMaker(cloudwatch),
-      deadLetters: createDeadLetters(deps, join(folder, 'dead-letters.jsonl')),
+      deadLetters,
       onAcked: async (files: readonly Followed[]): Promise<void> => {
         for (const file of files) {
           try {
@@ -213,7 +214,8 @@ export function startShippingTo(
       lastError:
         all.find(({ error }) => error !== undefined)?.error ??
         checkpoints?.error ??
-        troubles.last(),
+        troubles.last() ??
+        deadLetters.last(),
     };
   };
 

@@ -9,7 +9,7 @@ import type { CreateTarget } from './create-target.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { Followed } from './followed.ts';
 import type { LogTarget } from './log-target.ts';
-import { sendEvents } from './send.ts';
+import { sendEvents, type Standing } from './send.ts';
 import type { Position } from './tail.ts';
 import { createWake, foreverMs } from './wake.ts';
 
@@ -53,6 +53,7 @@ export function createShipper(
   const bell = createWake(clock);
   const sent = { events: 0, refused: 0, batches: 0 };
   let error: string | undefined;
+  const standing: Standing = { refusedInARow: 0 };
   let lastTimestampMs = 0;
 
   const fail = (caught: unknown, delayMs: number): void => {
@@ -112,7 +113,7 @@ export function createShipper(
     signal: AbortSignal,
   ): Promise<void> => {
     if (batch.events.length > 0) {
-      const input = { target, events: batch.events, ending };
+      const input = { target, standing, events: batch.events, ending };
       const { accepted, calls, refused } = await sendEvents(
         { ...deps, onFailure: fail },
         input,

@@ -56,9 +56,9 @@ export type LogFiles = {
   watch(folder: string, onChange: WatchListener): Disposable | undefined;
   /**
    * Appends to a private file (0600; missing folders 0700), which becomes `<path>.1` once it would outgrow `maxBytes`.
-   * Throws `disk`.
+   * `replaced`: there was one already, whose content is gone now. Throws `disk`.
    */
-  append(path: string, text: string, maxBytes: number): Promise<void>;
+  append(path: string, text: string, maxBytes: number): Promise<{ readonly replaced: boolean }>;
 };
 
 export type WatchListener = (kind: 'list' | 'data' | 'lost', name: string | undefined) => void;
@@ -133,15 +133,15 @@ export const systemLogFiles: LogFiles = {
 
   append: async (path, text, maxBytes) => {
     try {
-      const size = await stat(path).then(
-        (found) => found.size,
-        () => 0,
-      );
-      if (size > 0 && size + Buffer.byteLength(text) > maxBytes) await rename(path, `${path}.1`);
+      const size = await sizeOf(path);
+      const isFull = size > 0 && size + Buffer.byteLength(text) > maxBytes;
+      const replaced = isFull && (await sizeOf(`${path}.1`)) > 0;
+      if (isFull) await rename(path, `${path}.1`);
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       await using file = await open(path, 'a', 0o600);
       await file.appendFile(text);
       await file.sync();
+      return { replaced };
     } catch (error) {
       throw diskError('write', path, error);
     }
@@ -194,6 +194,13 @@ function holdFile(path: string, handle: FileHandle): LogFile {
     },
     [Symbol.asyncDispose]: () => handle.close(),
   };
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return await stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }
 
 async function leadsToFile(path: string): Promise<boolean> {

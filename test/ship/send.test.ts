@@ -19,11 +19,13 @@ let labOffsetMs: number;
 let rig: Rig;
 let cloudwatch: CloudWatchLogs & Disposable;
 let failures: BerthError[];
+let standing: { refusedInARow: number };
 let askedForCredentials: number;
 
 beforeEach(async () => {
   labOffsetMs = 0;
   failures = [];
+  standing = { refusedInARow: 0 };
   askedForCredentials = 0;
   clock = createFakeClock(Date.now());
   const labClock: Clock = { ...systemClock, nowMs: () => clock.nowMs() + labOffsetMs };
@@ -56,7 +58,12 @@ async function send(
     createTarget: createTargetMaker(via),
     onFailure: (error: BerthError) => void failures.push(error),
   };
-  const input = { target: options.to ?? target, events: batch, ending: options.ending ?? never };
+  const input = {
+    target: options.to ?? target,
+    standing,
+    events: batch,
+    ending: options.ending ?? never,
+  };
   return await sendEvents(deps, input, AbortSignal.timeout(15_000));
 }
 
@@ -245,5 +252,19 @@ describe('refused events', () => {
     expect(failures[0]!.message).toMatch(/refuses one line after the other/);
     expect(clock.slept[0]).toBeGreaterThanOrEqual(30_000);
     expect(calls.length).toBeLessThan(30);
+  });
+
+  test('condemn it at one line a batch too, until a line is accepted', async () => {
+    const { via } = picky((message) => message.startsWith('bad'), 'log-rejected');
+    for (let n = 0; n < 7; n++) await send(events(`bad ${n}`), { via });
+    expect(standing.refusedInARow).toBe(7);
+    await send(events('good'), { via });
+    expect(standing.refusedInARow).toBe(0);
+    for (let n = 0; n < 7; n++) await send(events(`bad ${n}`), { via });
+    const eighth = send(events('bad 7'), { via, ending: AbortSignal.abort() });
+    await expect(eighth).rejects.toThrow(/refuses one line after the other/);
+    // It was that line after all: the ones behind it go through.
+    const sent = await send(events('bad 7', 'good'), { via });
+    expect(sent).toMatchObject({ accepted: 1, refused: [{ event: { message: 'bad 7' } }] });
   });
 });

@@ -136,10 +136,19 @@ describe('append', () => {
     await systemLogFiles.append(path('dead'), '12345\n', 10);
     await systemLogFiles.append(path('dead'), '678\n', 10);
     expect(readFileSync(path('dead'), 'utf8')).toBe('12345\n678\n');
-    await systemLogFiles.append(path('dead'), 'next\n', 10);
+    expect(await systemLogFiles.append(path('dead'), 'next\n', 10)).toEqual({ replaced: false });
     expect(readFileSync(path('dead'), 'utf8')).toBe('next\n');
     expect(readFileSync(path('dead.1'), 'utf8')).toBe('12345\n678\n');
     expect(statSync(path('dead')).mode & 0o777).toBe(0o600);
+  });
+
+  test('says that it replaced the one before', async () => {
+    const replaced = [];
+    for (const text of ['123456\n', 'second\n', 'third\n']) {
+      replaced.push((await systemLogFiles.append(path('dead'), text, 10)).replaced);
+    }
+    expect(replaced).toEqual([false, false, true]);
+    expect(readFileSync(path('dead.1'), 'utf8')).toBe('second\n');
   });
 
   test('says when it cannot', async () => {
