@@ -17,6 +17,7 @@ import { applyRoutes } from './route/route.ts';
 import { watchRouting } from './route/watch.ts';
 import { startShipping, type Shipping } from './ship/ship.ts';
 import type { Ports } from './system/ports.ts';
+import { createQuestion } from './system/question.ts';
 import { within } from './system/within.ts';
 import { createStatusBoard, type StatusBoard } from './tell/status-board.ts';
 import { keepTrying } from './tell/keep-trying.ts';
@@ -146,7 +147,11 @@ async function serve(service: Service, signal: AbortSignal): Promise<void> {
       signal,
     );
     step(ports, 'device', `${claimed.device.name} has the MAC ${claimed.device.mac}`);
-    const plan = await planFor(service, claimed, jumboMtu, signal);
+    const plan = await keepTrying(
+      service,
+      () => planFor(service, claimed, jumboMtu, signal),
+      signal,
+    );
     onClaim({ deps, booted, holding: { claimed, plan } });
     const why = await serveUntilLost(service, deps, { claimed, plan }, signal);
     board.update({ eni: undefined });
@@ -216,20 +221,24 @@ async function tend(
   const { ports, board, booted } = service;
   let { claimed, plan } = holding;
   using watcher = watchRouting(ports, signal);
-  let askAtMs = ports.clock.monotonicMs() + reconcileEveryMs;
+  // EC2 may take its time to answer: routes that are broken meanwhile are not its business.
+  const question = createQuestion(ports, reconcileEveryMs, watcher.wake, () =>
+    reconcile(deps, { eni: claimed.claimed.eni, identity: booted.identity }, signal),
+  );
   for (;;) {
     await watcher.next(verifyEveryMs * (0.75 + ports.random.next() / 2));
-    if (ports.clock.monotonicMs() >= askAtMs) {
-      askAtMs = ports.clock.monotonicMs() + reconcileEveryMs;
-      const { eni } = claimed.claimed;
-      const answer = await reconcile(deps, { eni, identity: booted.identity }, signal);
-      if (!answer.held) return answer.why;
-      if (answer.eni !== undefined) {
-        // Addresses that were added to or taken from the ENI reach the kernel with the next apply.
-        claimed = { ...claimed, claimed: { ...claimed.claimed, eni: answer.eni } };
-        // The device was named when it was first seen; udev may have renamed it since.
-        plan = { ...(await planFor(service, claimed, plan.mtu, signal)), ifname: plan.ifname };
-      }
+    const answer = question.ask();
+    if (answer?.held === false) return answer.why;
+    if (answer?.eni !== undefined) {
+      // Addresses that were added to or taken from the ENI reach the kernel with the next apply.
+      claimed = { ...claimed, claimed: { ...claimed.claimed, eni: answer.eni } };
+      const fresh = await keepTrying(
+        service,
+        () => planFor(service, claimed, plan.mtu, signal),
+        signal,
+      );
+      // The device was named when it was first seen; udev may have renamed it since.
+      plan = { ...fresh, ifname: plan.ifname };
     }
     const problems = await routeProblems(ports, plan, signal);
     if (problems.length > 0) {

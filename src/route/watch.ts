@@ -5,10 +5,15 @@ import type { Exec } from '../system/exec.ts';
 export type RoutingWatcher = Disposable & {
   /** Resolves some milliseconds after a change, or after `sweepMs`. Throws the signal's reason. */
   next(sweepMs: number): Promise<void>;
+  /** Ends the wait now. */
+  readonly wake: () => void;
 };
 
 /** After the monitor has ended (it lost messages, or was killed) it starts again. */
 const restartMs = 1_000;
+/** A monitor that ends before this never listened: it is not installed, or not permitted. */
+const listenedMs = 1_000;
+const retryMs = 20_000;
 /** Changes come in groups; one look is enough for all of them. */
 const settleMs = 50;
 
@@ -27,6 +32,7 @@ export function watchRouting(
       await deps.clock.sleep(settleMs, signal);
       wake = new AbortController();
     },
+    wake: () => wake.abort(),
     [Symbol.dispose]: () => end.abort(),
   };
 }
@@ -38,11 +44,13 @@ async function monitor(
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
+    const startMs = deps.clock.monotonicMs();
     await deps.exec
       .follow(['ip', 'monitor', 'link', 'address', 'route', 'rule'], onChange, signal)
       .catch(() => undefined);
+    const listened = deps.clock.monotonicMs() - startMs >= listenedMs;
     // Something may have changed while nobody listened.
-    onChange();
-    await deps.clock.sleep(restartMs, signal).catch(() => undefined);
+    if (listened) onChange();
+    await deps.clock.sleep(listened ? restartMs : retryMs, signal).catch(() => undefined);
   }
 }
