@@ -82,26 +82,27 @@ async function repair(
 /** Waits until udev has named it: earlier it may be renamed, and systemd-sysctl may still write. */
 async function settledDevice(deps: RouteDeps, plan: RoutePlan, signal: AbortSignal): Promise<Link> {
   const untilMs = deps.clock.monotonicMs() + udevWithinMs;
-  for (;;) {
-    const device = await deps.devices.find(plan.mac, signal);
-    if (device === undefined) throw gone(plan);
-    const udev = await deps.udev.stateOf(device.index);
-    if (udev === 'absent') return device;
-    if (udev === 'done') {
-      // It may have been renamed between the two looks.
-      const named = await deps.devices.find(plan.mac, signal);
-      if (named === undefined) throw gone(plan);
-      return named;
-    }
-    if (deps.clock.monotonicMs() >= untilMs) {
-      deps.log.warn(
-        { device: device.name, waitedMs: udevWithinMs },
-        'udev has not finished with the device; going on without it, see "udevadm info"',
-      );
-      return device;
-    }
+  const seen = await findDevice(deps, plan, signal);
+  let udev = await deps.udev.stateOf(seen.index);
+  if (udev === 'absent') return seen;
+  while (udev === 'busy' && deps.clock.monotonicMs() < untilMs) {
     await deps.clock.sleep(udevPollMs, signal);
+    udev = await deps.udev.stateOf(seen.index);
   }
+  const named = await findDevice(deps, plan, signal);
+  if (udev === 'busy') {
+    deps.log.warn(
+      { device: named.name, waitedMs: udevWithinMs },
+      'udev has not finished with the device; going on without it, see "udevadm info"',
+    );
+  }
+  return named;
+}
+
+async function findDevice(deps: RouteDeps, plan: RoutePlan, signal: AbortSignal): Promise<Link> {
+  const device = await deps.devices.find(plan.mac, signal);
+  if (device === undefined) throw gone(plan);
+  return device;
 }
 
 function gone(plan: RoutePlan): BerthError {

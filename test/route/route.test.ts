@@ -1,5 +1,5 @@
 // Applying, verifying and repairing, on a kernel that can be made to refuse, forget and vanish.
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { BerthError } from '../../src/errors.ts';
 import type { RoutePlan } from '../../src/model.ts';
 import { planRoutes } from '../../src/route/plan.ts';
@@ -67,7 +67,10 @@ describe('applyRoutes', () => {
 
   test('goes on without udev after 10 s', async () => {
     deps.udev = { stateOf: () => Promise.resolve('busy') };
+    const find = vi.spyOn(deps.devices, 'find');
     await applyRoutes(deps, plan, signal);
+    // Once before the wait, once after it.
+    expect(find).toHaveBeenCalledTimes(2);
     expect(deps.clock.monotonicMs()).toBeGreaterThanOrEqual(10_000);
     expect(deps.clock.monotonicMs()).toBeLessThan(10_100);
     expect(deps.log.lines).toMatchObject([{ level: 'warn', device: 'eth1' }]);
