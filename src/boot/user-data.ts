@@ -12,6 +12,9 @@ export type UserData =
   | { readonly kind: 'parameter'; readonly name: string }
   | { readonly kind: 'config'; readonly value: unknown };
 
+/** A document that cloud-init renders says so before it says what it is; berth takes it as it stands. */
+const cloudConfigHeader = /^(##[ \t]*template:.*\r?\n)?#cloud-config[ \t]*(\r?\n|$)/;
+
 const none = { kind: 'none', warning: undefined } as const;
 /** Wrappings within wrappings: gzip in base64 in a MIME part in gzip. */
 const maxDepth = 4;
@@ -36,7 +39,7 @@ async function unwrap(bytes: Uint8Array, declared: boolean, depth: number): Prom
   }
   const text = decodeUtf8(bytes);
   if (text === undefined) return none;
-  if (declared || /^#cloud-config[ \t]*(\r?\n|$)/.test(text)) return parseCloudConfig(text);
+  if (declared || cloudConfigHeader.test(text)) return parseCloudConfig(text);
 
   const parts = mimeParts(text);
   if (parts !== undefined) {

@@ -36,6 +36,8 @@ describe('a configuration', () => {
   test.each([
     ['plain', document],
     ['with CRLF', document.replaceAll('\n', '\r\n')],
+    ['a template', `## template: jinja\n${document}`],
+    ['a template with CRLF', `## template: jinja\n${document}`.replaceAll('\n', '\r\n')],
     ['gzip', gzipSync(document)],
     ['base64', Buffer.from(document).toString('base64')],
     [
@@ -121,6 +123,11 @@ describe('a warning, and no content', () => {
       'YAML',
       '#cloud-config\nberth: {pool: SECRET\n',
       'user data is cloud-config that is no YAML (line 3)',
+    ],
+    [
+      'a template',
+      '## template: jinja\n#cloud-config\n{% if SECRET %}\nberth: {pool: web}\n{% endif %}\n',
+      'user data is cloud-config that is no YAML',
     ],
     ['a tag', '#cloud-config\nberth: *SECRET\n', 'user data is cloud-config that is no YAML'],
     ['gzip', gzipSync(document).subarray(0, 20), 'user data is gzip that cannot be unpacked'],
