@@ -138,10 +138,10 @@ aws_session_token=${keys.sessionToken}\n`;
       let made = 0;
       lab.front.onCall((call) => {
         if (call.action === 'CreateNetworkInterface') made++;
-        // The ENI that was to be attached is there.
-        if (call.action === 'AttachNetworkInterface' && call.code === 'MissingParameter') {
-          child.kill(signal);
-        }
+        // The next attach is waited for until somebody interrupts.
+        if (call.code === 'MissingParameter') lab.ec2.dials.attachMs = 3_600_000;
+        const waits = lab.ec2.enis().some((eni) => eni.status === 'attaching');
+        if (waits && !child.killed) child.kill(signal);
       });
       const { code, output } = await ended;
       expect(output).toMatch(

@@ -111,6 +111,6 @@ async function quiet(call: Promise<unknown>): Promise<void> {
   try {
     await call;
   } catch (error) {
-    if ((error as { $metadata?: object }).$metadata === undefined) throw error;
+    if ((error as { $fault?: string }).$fault === undefined) throw error;
   }
 }
