@@ -298,6 +298,27 @@ describe('berth plan', () => {
     expect(stdout).not.toContain('addr');
   });
 
+  test('asks EC2 again that wants it slower, or hangs up', async () => {
+    const { front } = world.lab;
+    const throttled = { kind: 'error', status: 503, code: 'RequestLimitExceeded' } as const;
+    front.fail({ match: 'ec2:DescribeNetworkInterfaces', times: 1, fault: throttled });
+    front.fail({ match: 'ec2:DescribeInstances', times: 1, fault: { kind: 'reset-before' } });
+    const { code, stdout, stderr } = await plan(undefined);
+    expect(code).toBe(0);
+    expect(stdout).toContain('claim      claim eni-0123456789abcdef0');
+    expect(stderr).toMatch(/RequestLimitExceeded.*trying again/);
+  });
+
+  test('off EC2 it says so, and soon', async () => {
+    using folder = temporaryFolder();
+    const off = { AWS_EC2_METADATA_SERVICE_ENDPOINT: 'http://127.0.0.1:1' };
+    const startMs = performance.now();
+    const { code, stderr } = await berth(['plan', '--state-dir', folder.path], { env: off });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^berth: cannot reach the metadata service .*runs on EC2 instances/m);
+    expect(performance.now() - startMs).toBeLessThan(15_000);
+  });
+
   test('a configuration that is wrong ends it with 78', async () => {
     const { code, stderr } = await plan('{"pol":"db"}');
     expect(code).toBe(78);

@@ -37,10 +37,21 @@ export type Booted = {
 };
 
 /** Throws what readIdentity, the credentials and loadConfig throw. Safe to call again. */
-export async function boot(deps: BootDeps, input: BootInput, signal: AbortSignal): Promise<Booted> {
+export function boot(deps: BootDeps, input: BootInput, signal: AbortSignal): Promise<Booted> {
+  return bootWithin(deps, { ...input, patienceMs: imdsDefaults.patienceMs }, signal);
+}
+
+/** `patienceMs`: so long may the metadata service fail; somebody may sit and wait. Throws like `boot`. */
+export async function bootWithin(
+  deps: BootDeps,
+  input: BootInput & { readonly patienceMs: number },
+  signal: AbortSignal,
+): Promise<Booted> {
   const { clock, log, progress } = deps;
   const sinceStartMs = (): number => Math.round(clock.monotonicMs());
-  const imds = createImds(deps, { endpoints: imdsEndpoints(input.environment), ...imdsDefaults });
+  const { patienceMs } = input;
+  const endpoints = imdsEndpoints(input.environment);
+  const imds = createImds(deps, { ...imdsDefaults, endpoints, patienceMs });
   progress('identifying', 'asking the instance metadata service who we are');
   const identity = await readIdentity(deps, imds, signal);
   log.info(

@@ -119,8 +119,8 @@ async function follow(
  * The primary's subnet is known from IMDS, unless its block still lags behind its id; another one costs a call, made
  * beside the wait for the device.
  */
-function subnetOf(
-  deps: SettleDeps,
+export function subnetOf(
+  deps: CallDeps,
   eni: Eni,
   identity: Identity,
   signal: AbortSignal,

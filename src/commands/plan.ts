@@ -1,24 +1,27 @@
 // `berth plan`: what `berth run` would claim and set here. Reads, and changes nothing.
-import { boot } from '../boot/boot.ts';
+import { bootWithin } from '../boot/boot.ts';
 import { createAwsEc2 } from '../claim/aws-ec2.ts';
+import { repeat } from '../claim/calls.ts';
 import { nextStep, type Step } from '../claim/decide.ts';
 import { freeDeviceIndex } from '../claim/device-index.ts';
 import type { Ec2 } from '../claim/ec2.ts';
 import { createClaimRecord } from '../claim/record.ts';
-import { exitCodes } from '../errors.ts';
+import { subnetOf } from '../claim/settle.ts';
+import { BerthError, exitCodes } from '../errors.ts';
 import { createLog } from '../log.ts';
 import type { ClaimedEni, Eni, Identity } from '../model.ts';
 import { describePlan } from '../route/describe.ts';
 import { planRoutes } from '../route/plan.ts';
+import { primaryMtu } from '../route/primary-mtu.ts';
 import { systemClock } from '../system/clock.ts';
 import { createPorts, type Ports } from '../system/ports.ts';
 import type { Run } from './command.ts';
 import { parseFlags, stateDirOf, text } from './flags.ts';
 
-/** What a VPC carries, where the primary's device is not known. */
-const jumboMtu = 9001;
 /** Whoever plans sits and waits. */
 const withinMs = 30_000;
+/** An instance that boots answers later than this; people plan on one that is up. */
+const imdsPatienceMs = 5_000;
 
 export const run: Run = async (args, signal) => {
   const parsed = parseFlags(args, {
@@ -30,9 +33,14 @@ export const run: Run = async (args, signal) => {
   using ports = createPorts(log);
   using deadline = systemClock.deadline(withinMs, signal);
   const stateDir = stateDirOf(parsed);
-  const { identity, access, config, source } = await boot(
+  const { identity, access, config, source } = await bootWithin(
     { ...ports, files: readOnly(ports), progress: () => undefined },
-    { configFlag: text(parsed, 'config'), stateDir, environment: process.env },
+    {
+      configFlag: text(parsed, 'config'),
+      stateDir,
+      environment: process.env,
+      patienceMs: imdsPatienceMs,
+    },
     deadline.signal,
   );
   const { pool } = config;
@@ -40,7 +48,16 @@ export const run: Run = async (args, signal) => {
   const claim =
     pool === undefined
       ? undefined
-      : await planClaim(ports, ec2, { identity, pool, stateDir }, deadline.signal);
+      : await planClaim(ports, ec2, { identity, pool, stateDir }, deadline.signal).catch(
+          (error: unknown) => {
+            if (!deadline.expired) throw error;
+            throw new BerthError(
+              'timeout',
+              `cannot plan the claim: EC2 has not answered within ${withinMs / 1000} s; the warnings above say why`,
+              { cause: error, retryable: true },
+            );
+          },
+        );
   const document = {
     instanceId: identity.instanceId,
     config: source,
@@ -70,30 +87,28 @@ async function planClaim(
 ): Promise<ClaimPlan> {
   const { identity, pool, stateDir } = input;
   const { instanceId } = identity;
+  const deps = { ...ports, ec2 };
   const record = createClaimRecord(ports, { stateDir, instanceId, pool });
   const [enis, self, recordedEniId] = await Promise.all([
-    ec2.describePool(pool, signal),
-    ec2.describeSelf(instanceId, signal),
+    repeat(deps, () => ec2.describePool(pool, signal), signal),
+    repeat(deps, () => ec2.describeSelf(instanceId, signal), signal),
     record.load(),
   ]);
   const step = nextStep({ identity, pool, enis, recordedEniId, unsuitable: new Set() });
   const eni = eniOf(step);
   if (eni === undefined) return { step: sentenceOf(step), eni, commands: [] };
-  const subnet =
-    identity.primarySubnet?.subnetId === eni.subnetId
-      ? identity.primarySubnet
-      : await ec2.describeSubnet(eni.subnetId, signal);
+  const subnet = await subnetOf(deps, eni, identity, signal);
   const claimed: ClaimedEni = {
     eni,
     deviceIndex: eni.attachment?.deviceIndex ?? freeDeviceIndex(self),
     networkCardIndex: eni.attachment?.networkCardIndex ?? 0,
     subnet,
   };
-  const [device, primary] = await Promise.all([
+  const [device, mtu] = await Promise.all([
     ports.devices.find(eni.mac, signal),
-    ports.devices.find(identity.primaryMac, signal),
+    primaryMtu(ports, identity.primaryMac, signal),
   ]);
-  const plan = planRoutes({ claimed, device, mtu: primary?.mtu ?? jumboMtu });
+  const plan = planRoutes({ claimed, device, mtu });
   return { step: sentenceOf(step), eni, commands: describePlan(plan) };
 }
 
