@@ -9,6 +9,8 @@ import type { DaemonProcess } from './daemon-process.ts';
 import { picture } from './demo-picture.ts';
 import { timelineOf } from './demo-timeline.ts';
 import { ipBatch } from './namespace.ts';
+import { buildBundle } from './bundle.ts';
+import { scratch } from './environment.ts';
 import { during, heading, say, until } from './progress.ts';
 import {
   createSmallCloud,
@@ -212,7 +214,11 @@ async function takeOver(cloud: SmallCloud, a: DaemonProcess, b: DaemonProcess): 
 
 async function main(): Promise<void> {
   say(picture);
-  await using cloud = await during('the VPC is built', createSmallCloud({ latency, dials, chaos }));
+  const bundle = await during('berth is bundled', buildBundle(join(scratch, 'bundle')));
+  await using cloud = await during(
+    'the VPC is built',
+    createSmallCloud({ latency, dials, chaos, main: bundle }),
+  );
   cloud.lab.ssm.put({ name: '/berth/config', value: JSON.stringify(config) });
   const daemons: Partial<Record<InstanceName, DaemonProcess>> = {};
   try {

@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createChaos, type Chaos } from './chaos.ts';
 import type { ChaosInput } from './chaos-options.ts';
-import { startDaemon, unitRights, type DaemonProcess } from './daemon-process.ts';
+import { mainFile, startDaemon, unitRights, type DaemonProcess } from './daemon-process.ts';
 import { createLab, type Lab, type LabOptions } from './lab.ts';
 import { scratch } from './environment.ts';
 import { ipBatch } from './namespace.ts';
@@ -72,7 +72,11 @@ const hostOf = (instanceId: string): string =>
 const view = 'mount --bind "$1/var" /var && mount --bind "$1/run" /run/berth && shift && exec "$@"';
 
 export async function createSmallCloud(
-  options: Pick<LabOptions, 'dials' | 'latency'> & { readonly chaos?: ChaosInput | undefined },
+  options: Pick<LabOptions, 'dials' | 'latency'> & {
+    readonly chaos?: ChaosInput | undefined;
+    /** The program; default: the source. */
+    readonly main?: string;
+  },
 ): Promise<SmallCloud> {
   await using undo = new AsyncDisposableStack();
   const home = join(scratch, 'small-cloud');
@@ -137,7 +141,8 @@ export async function createSmallCloud(
     inside,
     berth: (name, args) => {
       const { prefix, env } = inside(name);
-      return startDaemon({ prefix: [...prefix, ...unitRights], args, env });
+      const { main = mainFile } = options;
+      return startDaemon({ prefix: [...prefix, ...unitRights], args, env, main });
     },
     varOf: (name) => join(home, name, 'var'),
     terminate: async (name, daemon) => {
