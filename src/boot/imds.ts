@@ -2,7 +2,7 @@
 import { BerthError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Clock } from '../system/clock.ts';
-import type { Http, HttpResponse } from '../system/http.ts';
+import { imdsConnections, type Http, type HttpResponse } from '../system/http.ts';
 import type { Random } from '../system/random.ts';
 import { retry } from '../system/retry.ts';
 import { badStatus, garbage, noAnswer, tokenPath } from './imds-errors.ts';
@@ -48,14 +48,12 @@ const tokenMarginMs = 30 * 60_000;
 const plausibleToken = /^[A-Za-z0-9+/=_-]{16,512}$/;
 /** User data is at most 16 KB; no other value comes near. */
 const maxBytes = 1_048_576;
-/** The service limits simultaneous connections; the number is not published. */
-const atOnce = 4;
 
 type Token = { readonly value: string; readonly from: string; readonly renewAtMs: number };
 
 export function createImds(deps: ImdsDeps, input: ImdsInput): Imds {
   const { http, clock, random, log } = deps;
-  const slots = createSlots(atOnce);
+  const slots = createSlots(imdsConnections);
   const { connectTimeoutMs, requestTimeoutMs } = input;
   let endpoint: string | undefined;
   let token: Token | undefined;
@@ -72,9 +70,7 @@ export function createImds(deps: ImdsDeps, input: ImdsInput): Imds {
     const url = `${from}/latest/${path}`;
     const limits = { connectTimeoutMs, timeoutMs: requestTimeoutMs, maxBytes };
     try {
-      return await slots.run(() =>
-        http.request({ method, url, headers, localAddress: undefined, ...limits }, signal),
-      );
+      return await slots.run(() => http.request({ method, url, headers, ...limits }, signal));
     } catch (error) {
       signal.throwIfAborted();
       throw noAnswer(from, path, from === endpoint, error);

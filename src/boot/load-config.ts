@@ -4,7 +4,6 @@ import type { ConfigSource, LoadedConfig } from '../model.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import type { Files } from '../system/files.ts';
 import { checkConfig } from './check-config.ts';
-import type { ConfigIssue } from './config-schema.ts';
 import { findConfig, poolTag, tagOf, type FindDeps, type FindInput } from './find-config.ts';
 import { writeLastGood } from './last-good.ts';
 import { createParameterStore } from './parameter-store.ts';
@@ -12,9 +11,6 @@ import { createParameterStore } from './parameter-store.ts';
 export type LoadConfigDeps = Omit<FindDeps, 'store'>;
 
 export type LoadConfigInput = FindInput & { readonly access: AwsAccess };
-
-/** Warnings are logged already. */
-export type LoadConfigResult = LoadedConfig & { readonly warnings: readonly ConfigIssue[] };
 
 /**
  * Throws `config-invalid` (every issue at once), `config-missing`, `config-denied`, `config-unavailable` (Parameter
@@ -24,7 +20,7 @@ export async function loadConfig(
   deps: LoadConfigDeps,
   input: LoadConfigInput,
   signal: AbortSignal,
-): Promise<LoadConfigResult> {
+): Promise<LoadedConfig> {
   const { files, clock, log } = deps;
   const { identity, stateDir } = input;
   using store = createParameterStore(input.access);
@@ -47,7 +43,7 @@ export async function loadConfig(
     await writeLastGood(deps, { stateDir, instanceId, lastGood });
   }
   const pool = checked.config.pool ?? tagOf(identity, poolTag);
-  return { config: { ...checked.config, pool }, source, warnings: checked.warnings };
+  return { config: { ...checked.config, pool }, source };
 }
 
 function nameOf({ name, version, lastKnownGood }: ConfigSource): string {

@@ -13,13 +13,11 @@ import { planRemoval } from './remove.ts';
 /** Says which commands that took. Throws `not-permitted`, `command-missing`, `routing-failed`. */
 export async function cleanStaleRoutes(
   deps: IpDeps,
-  input: { readonly keepTables: readonly number[] },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const state = await loadKernelState(deps, undefined, signal);
   const commands: string[] = [];
   for (const table of staleTables(state)) {
-    if (input.keepTables.includes(table)) continue;
     const batches = planRemoval({ table, priority: rulePriority }, state, undefined);
     await applyBatches(deps, batches, signal);
     commands.push(...commandLines(batches));
@@ -28,7 +26,7 @@ export async function cleanStaleRoutes(
 }
 
 /** Tables of berth that no device uses any more. A device that is down has no routes, but its rule is attached. */
-export function staleTables(state: KernelState): readonly number[] {
+function staleTables(state: KernelState): readonly number[] {
   const found = new Set<number>();
   const live = new Set<number>();
   for (const family of families) {

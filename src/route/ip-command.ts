@@ -50,7 +50,7 @@ export function batchError(family: Family, lines: readonly string[], stderr: str
 }
 
 /** `what`: the command that failed, as a person would type it. */
-export function ipError(what: string, stderr: string): BerthError {
+function ipError(what: string, stderr: string): BerthError {
   const said = stderr
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('Command failed'))

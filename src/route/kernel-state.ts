@@ -125,7 +125,7 @@ function isExpected(failure: BerthError, family: Family): boolean {
 }
 
 /** An entry of `ip -json link`. */
-export function parseLink(json: Json): LinkState {
+function parseLink(json: Json): LinkState {
   const flags = json['flags'] as readonly string[];
   return {
     ifname: json['ifname'] as string,
@@ -169,7 +169,7 @@ export function parseRule(json: Json, family: Family): RuleState {
 }
 
 /** An entry of `ip -json -N -details route show table all`. */
-export function parseRoute(json: Json, family: Family): RouteState {
+function parseRoute(json: Json, family: Family): RouteState {
   const dst = json['dst'] as string;
   return {
     table: Number(json['table'] ?? mainTable),

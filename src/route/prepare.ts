@@ -12,6 +12,6 @@ export async function prepareRouting(
 ): Promise<void> {
   await checkRouting(deps);
   // This runs `ip`, and so says where it is not installed.
-  const commands = await cleanStaleRoutes(deps, { keepTables: [] }, signal);
+  const commands = await cleanStaleRoutes(deps, signal);
   if (commands.length > 0) deps.log.info({ commands }, 'removed the routes of an ENI that is gone');
 }

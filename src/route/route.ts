@@ -5,7 +5,7 @@ import type { Devices, Link } from '../system/devices.ts';
 import type { Udev } from '../system/udev.ts';
 import { applyBatches, commandLines } from './batch.ts';
 import { diffRoutes } from './diff.ts';
-import { loadKernelState, type KernelState } from './kernel-state.ts';
+import { loadKernelState } from './kernel-state.ts';
 import { applySysctls } from './sysctls.ts';
 import { verifyState, type VerifyDeps } from './verify.ts';
 
@@ -14,11 +14,8 @@ export type RouteDeps = VerifyDeps & { readonly devices: Devices; readonly udev:
 export type RoutesApplied = {
   /** With the device's name after udev. */
   readonly plan: RoutePlan;
-  /** What the kernel holds now. */
-  readonly state: KernelState;
   /** Commands that were needed, as a person would type them; none: it was so already. */
   readonly changes: readonly string[];
-  readonly elapsedMs: number;
 };
 
 /** udev settles a hot-plugged NIC in well under a second; without it the device works, under a name that may change. */
@@ -34,7 +31,6 @@ export async function applyRoutes(
   wanted: RoutePlan,
   signal: AbortSignal,
 ): Promise<RoutesApplied> {
-  const startMs = deps.clock.monotonicMs();
   const device = await settledDevice(deps, wanted, signal);
   const plan = { ...wanted, ifname: device.name };
   await applySysctls(deps, plan.ifname);
@@ -42,12 +38,11 @@ export async function applyRoutes(
   const last = first.problems.length === 0 ? first : await repair(deps, plan, first, signal);
   if (last.problems.length > 0) throw failed(plan, last.problems);
   const changes = first === last ? first.changes : [...first.changes, ...last.changes];
-  return { plan, state: last.state, changes, elapsedMs: deps.clock.monotonicMs() - startMs };
+  return { plan, changes };
 }
 
 type Attempt = {
   readonly problems: readonly string[];
-  readonly state: KernelState;
   readonly changes: readonly string[];
 };
 
@@ -61,11 +56,11 @@ async function attempt(deps: RouteDeps, plan: RoutePlan, signal: AbortSignal): P
   } catch (error) {
     // The lines before it stay: the next attempt starts from there.
     if (!hasCode(error, 'routing-failed')) throw error;
-    return { problems: [messageOf(error)], state, changes };
+    return { problems: [messageOf(error)], changes };
   }
   const reached = changes.length === 0 ? state : await loadKernelState(deps, plan.ifname, signal);
   const problems = await verifyState(deps, { plan, state: reached }, signal);
-  return { problems, state: reached, changes };
+  return { problems, changes };
 }
 
 async function repair(

@@ -47,7 +47,7 @@ export async function verifyState(
 }
 
 /** What is missing, too much, or in the way. */
-export function judgeState(plan: RoutePlan, state: KernelState): readonly string[] {
+function judgeState(plan: RoutePlan, state: KernelState): readonly string[] {
   return [
     ...commandLines(diffRoutes(plan, state)).map((line) => `the kernel still needs "${line}"`),
     ...families.flatMap((family) =>

@@ -63,20 +63,6 @@ export function addEvent(batch: Batch, event: LogEvent): boolean {
   return true;
 }
 
-/** Cuts a sequence into batches; end to end they are the sequence. */
-export function batchEvents(events: readonly LogEvent[]): readonly Batch[] {
-  const batches: Batch[] = [];
-  let batch: Batch | undefined;
-  for (const event of events) {
-    if (batch === undefined || !addEvent(batch, event)) {
-      batch = createBatch();
-      addEvent(batch, event);
-      batches.push(batch);
-    }
-  }
-  return batches;
-}
-
 /** The timestamp for a line read now: never before the one of the line before it, unless the clock was far ahead. */
 export function nextTimestampMs(lastMs: number, nowMs: number): number {
   return lastMs - nowMs > maxClockStepMs ? nowMs : Math.max(lastMs, nowMs);

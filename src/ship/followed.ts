@@ -35,7 +35,7 @@ export type Followed = {
 };
 
 /** After this long nobody adds to the last line of a renamed file. */
-export const lastLineAfterMs = 5_000;
+const lastLineAfterMs = 5_000;
 
 export type FollowedInput = {
   readonly tail: Tail;

@@ -6,7 +6,7 @@ import { backoffMs, type Backoff } from '../system/retry.ts';
 import { restampEvents, truncateEvent, type LogEvent } from './batch.ts';
 import type { CloudWatchLogs, Rejection } from './cloudwatch.ts';
 import type { CreateTarget } from './create-target.ts';
-import { badTargetName, type LogTarget } from './log-target.ts';
+import type { LogTarget } from './log-target.ts';
 import { createWake } from './wake.ts';
 
 export type Refused = { readonly event: LogEvent; readonly reason: string };
@@ -103,13 +103,6 @@ export async function sendEvents(
   }
 
   async function attemptOnce(part: readonly LogEvent[], mayCreate: boolean): Promise<void> {
-    const bad = badTargetName(target);
-    if (bad !== undefined) {
-      throw new BerthError(
-        'aws-invalid',
-        `cannot send logs: ${bad}; change it in the configuration`,
-      );
-    }
     const stamped = restampEvents(part, deps.clock.nowMs());
     try {
       settle(stamped, await deps.cloudwatch.putEvents(target, stamped, signal));

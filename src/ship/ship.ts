@@ -42,8 +42,7 @@ export type ShipInput = {
   readonly stateDir: string;
 };
 
-/** Disposing of it is `stop` within 8 s, without an error. */
-export type Shipping = AsyncDisposable & {
+export type Shipping = {
   status(): ShipStatus;
   /**
    * Sends what is in the files now, and ends. Throws `timeout` if `deadline` aborts before that: what is left stays in
@@ -56,7 +55,6 @@ export type Shipping = AsyncDisposable & {
 const tickMs = 1_000;
 /** The safety net under inotify: every file, each so many ticks. */
 const ticksPerScan = 5;
-const disposeWithinMs = 8_000;
 
 type Looking = FollowDeps & { readonly following: Following };
 
@@ -70,7 +68,7 @@ export function startShipping(
   return startShippingTo({ ...deps, cloudwatch }, input, signal);
 }
 
-export function startShippingTo(
+function startShippingTo(
   deps: ShipDeps & { readonly cloudwatch: CloudWatchLogs & Disposable },
   { logs, instanceId, stateDir }: ShipInput,
   signal: AbortSignal,
@@ -236,12 +234,5 @@ export function startShippingTo(
     }
   };
 
-  return {
-    status,
-    stop,
-    [Symbol.asyncDispose]: async () => {
-      using deadline = clock.deadline(disposeWithinMs, new AbortController().signal);
-      await stop(deadline.signal).catch((error: unknown) => log.warn(messageOf(error)));
-    },
-  };
+  return { status, stop };
 }

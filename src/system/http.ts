@@ -8,15 +8,12 @@ export type HttpRequest = {
   readonly headers: Readonly<Record<string, string>>;
   readonly connectTimeoutMs: number;
   readonly timeoutMs: number;
-  /** Source address to bind to; undefined: the kernel chooses. */
-  readonly localAddress: string | undefined;
   /** A longer body is an error. */
   readonly maxBytes: number;
 };
 
 export type HttpResponse = {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body: Buffer;
 };
 
@@ -24,6 +21,9 @@ export type Http = {
   /** Throws the socket's own error (`ECONNREFUSED`, ...), a TimeoutError, or the signal's reason. */
   request(input: HttpRequest, signal: AbortSignal): Promise<HttpResponse>;
 };
+
+/** To the metadata service, at a time; its limit is not published (imds.md section 1, client rules). */
+export const imdsConnections = 4;
 
 /** One keep-alive pool of at most `maxSockets` connections. */
 export function createHttp(maxSockets: number): Http & Disposable {
@@ -41,7 +41,6 @@ function send(agent: Agent, input: HttpRequest, signal: AbortSignal): Promise<Ht
       method: input.method,
       headers: input.headers,
       agent,
-      ...(input.localAddress === undefined ? {} : { localAddress: input.localAddress }),
     });
     const fail = (error: unknown): void => {
       finish();
@@ -78,7 +77,7 @@ function send(agent: Agent, input: HttpRequest, signal: AbortSignal): Promise<Ht
       res.on('error', fail);
       res.on('end', () => {
         finish();
-        resolve({ status: res.statusCode ?? 0, headers: res.headers, body: Buffer.concat(chunks) });
+        resolve({ status: res.statusCode ?? 0, body: Buffer.concat(chunks) });
       });
     });
     req.end();

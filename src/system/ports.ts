@@ -4,7 +4,7 @@ import { systemClock, type Clock } from './clock.ts';
 import { createDevices, type Devices } from './devices.ts';
 import { systemExec, type Exec } from './exec.ts';
 import { systemFiles, type Files } from './files.ts';
-import { createHttp, type Http } from './http.ts';
+import { createHttp, imdsConnections, type Http } from './http.ts';
 import { systemLocalSockets, type LocalSockets } from './local-socket.ts';
 import { systemLogFiles, type LogFiles } from './log-files.ts';
 import { createNotify, type Notify } from './notify.ts';
@@ -26,9 +26,6 @@ export type Ports = {
   readonly notify: Notify;
   readonly log: Log;
 };
-
-/** Connections to the metadata service at a time (imds.md section 1, client rules). */
-const imdsConnections = 4;
 
 export function createPorts(log: Log): Ports & Disposable {
   const http = createHttp(imdsConnections);

@@ -141,7 +141,7 @@ describe('patience', () => {
   test('an error page is no token', async () => {
     const page = { status: 200, body: '<html>please log in</html>' };
     const deps = {
-      http: { request: async () => ({ ...page, headers: {}, body: Buffer.from(page.body) }) },
+      http: { request: async () => ({ ...page, body: Buffer.from(page.body) }) },
       clock,
       random: createSeededRandom(1),
       log,

@@ -61,10 +61,9 @@ test('twice', async () => {
 });
 
 test('at the start, tables without a device are cleared, and those with one are not', async () => {
-  expect(await cleanStaleRoutes(deps, { keepTables: [] }, signal)).toEqual([]);
+  expect(await cleanStaleRoutes(deps, signal)).toEqual([]);
   deps.kernel.unplug('eth1');
-  expect(await cleanStaleRoutes(deps, { keepTables: [20001] }, signal)).toEqual([]);
-  expect(await cleanStaleRoutes(deps, { keepTables: [] }, signal)).not.toEqual([]);
+  expect(await cleanStaleRoutes(deps, signal)).not.toEqual([]);
   expect(await state()).toEqual(before);
 });
 
@@ -72,7 +71,7 @@ test('a device that is down keeps its table, and so does what others made', asyn
   deps.kernel.change('link set dev eth1 down', 'ipv4');
   deps.kernel.change('route replace blackhole 10.9.0.0/16 table 20500 proto static', 'ipv4');
   deps.kernel.change('route replace unreachable default table 19999 proto kernel', 'ipv4');
-  expect(await cleanStaleRoutes(deps, { keepTables: [] }, signal)).toEqual([]);
+  expect(await cleanStaleRoutes(deps, signal)).toEqual([]);
 });
 
 test('the ENI comes back at another index, under the same name: its old rules go', async () => {

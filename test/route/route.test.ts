@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { BerthError } from '../../src/errors.ts';
 import type { RoutePlan } from '../../src/model.ts';
+import { loadKernelState } from '../../src/route/kernel-state.ts';
 import { planRoutes } from '../../src/route/plan.ts';
 import { applyRoutes } from '../../src/route/route.ts';
 import { verifyRoutes } from '../../src/route/verify.ts';
@@ -25,11 +26,12 @@ describe('applyRoutes', () => {
     const first = await applyRoutes(deps, plan, signal);
     expect(first.plan.ifname).toBe('eth1');
     expect(first.changes).toEqual(deps.kernel.lines);
-    expect(first.state.ipv4.addresses.map(({ address }) => address)).toEqual(plan.ipv4.addresses);
+    const state = await loadKernelState(deps, 'eth1', signal);
+    expect(state.ipv4.addresses.map(({ address }) => address)).toEqual(plan.ipv4.addresses);
     expect(await verifyRoutes(deps, first.plan, signal)).toEqual([]);
     const second = await applyRoutes(deps, plan, signal);
     expect(second.changes).toEqual([]);
-    expect(second.state).toEqual(first.state);
+    expect(await loadKernelState(deps, 'eth1', signal)).toEqual(state);
     expect(deps.log.lines).toEqual([]);
   });
 

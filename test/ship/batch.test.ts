@@ -2,7 +2,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  batchEvents,
+  addEvent,
+  createBatch,
   createEvent,
   eventOverheadBytes,
   maxBatchBytes,
@@ -13,12 +14,27 @@ import {
   restampEvents,
   truncateEvent,
   truncationMark,
+  type Batch,
+  type LogEvent,
 } from '../../src/ship/batch.ts';
 
 const nowMs = 1_800_000_000_000;
 const hourMs = 3_600_000;
 
-describe('batchEvents', () => {
+/** Cuts a sequence into batches, as a shipper does one after the other. */
+function batchEvents(events: readonly LogEvent[]): readonly Batch[] {
+  const batches: Batch[] = [];
+  for (const event of events) {
+    const last = batches.at(-1);
+    if (last !== undefined && addEvent(last, event)) continue;
+    const batch = createBatch();
+    addEvent(batch, event);
+    batches.push(batch);
+  }
+  return batches;
+}
+
+describe('addEvent', () => {
   const event = fc
     .record({
       unit: fc.constantFrom('a', 'é', '\u20ac', '\u{1f6a2}', '\0', '"'),

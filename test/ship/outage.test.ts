@@ -61,16 +61,12 @@ describe('an outage', () => {
   test('of one target does not hold up another, nor the end', async () => {
     await using rig = await createRig({ deniedGroups: ['denied'] });
     appendFileSync(rig.path('app.log'), textOf(numbered(0, 100)));
-    const sources = [
-      rig.source('app.log', 'denied'),
-      rig.source('app.log', 'aws/impossible'),
-      rig.source('app.log'),
-    ];
+    const sources = [rig.source('app.log', 'denied'), rig.source('app.log')];
     const shipping = rig.start({ sources });
     expect(await rig.delivery(numbered(0, 100))).toEqual(intact);
     appendFileSync(rig.path('app.log'), textOf(numbered(100, 100)));
     expect(await rig.delivery(numbered(0, 200))).toEqual(intact);
-    expect(shipping.status().lastError).toMatch(/lacks the permission|must not begin with aws/);
+    expect(shipping.status().lastError).toMatch(/lacks the permission/);
     await rig.stop(shipping);
     expect(rig.deadLetters()).toEqual([]);
   });

@@ -163,16 +163,6 @@ describe('a failure on the way', () => {
     });
     await expect(sending).rejects.toSatisfy((error) => hasCode(error, 'aws-denied'));
   });
-
-  test.each([
-    { group: 'aws/mine', stream: 's' },
-    { group: 'a b', stream: 's' },
-    { group: 'app', stream: 'a:b' },
-  ])('of a name that CloudWatch never takes costs no line and no call: %o', async (to) => {
-    const sending = send(events('a'), { to, ending: AbortSignal.abort() });
-    await expect(sending).rejects.toThrow(/^cannot send logs: the log (group|stream) name/);
-    expect(rig.front.calls).toEqual([]);
-  });
 });
 
 describe('refused events', () => {

@@ -25,7 +25,6 @@ const get = (url: string, change: Partial<HttpRequest> = {}): HttpRequest => ({
   headers: {},
   connectTimeoutMs: 1_000,
   timeoutMs: 1_000,
-  localAddress: undefined,
   maxBytes: 1_000,
   ...change,
 });
@@ -33,13 +32,13 @@ const get = (url: string, change: Partial<HttpRequest> = {}): HttpRequest => ({
 describe('createHttp', () => {
   test('sends method and headers, and takes any status', async () => {
     await using server = await serve((req, res) => {
-      res.writeHead(404, { 'x-told': String(req.headers['x-ask']) }).end(req.method);
+      res.writeHead(404).end(`${req.method} ${String(req.headers['x-ask'])}`);
     });
     using http = createHttp(4);
     const headers = { 'x-ask': 'yes' };
     const answer = await http.request(get(server.url, { method: 'PUT', headers }), signal);
-    expect(answer).toMatchObject({ status: 404, headers: { 'x-told': 'yes' } });
-    expect(answer.body.toString()).toBe('PUT');
+    expect(answer).toMatchObject({ status: 404 });
+    expect(answer.body.toString()).toBe('PUT yes');
   });
 
   test('uses no proxy', async () => {
