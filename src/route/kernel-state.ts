@@ -125,7 +125,7 @@ function isExpected(failure: BerthError, family: Family): boolean {
 }
 
 /** An entry of `ip -json link`. */
-function parseLink(json: Json): LinkState {
+export function parseLink(json: Json): LinkState {
   const flags = json['flags'] as readonly string[];
   return {
     ifname: json['ifname'] as string,

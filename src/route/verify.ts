@@ -1,8 +1,10 @@
-// Does the kernel hold the plan, and would packets go by it? (routing.md section 4, checks 1 to 7 and 9.)
+// Does the kernel hold the plan, and would packets go by it? (routing.md section 4: checks 1 to 3 and 5 to 7; of 4, that
+// the primary still serves everybody else; of 9, the sysctls.)
 import { hasCode } from '../errors.ts';
 import type { RoutePlan } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import { commandLines, families } from './batch.ts';
+import { verifyCarrier } from './carrier.ts';
 import { diffRoutes } from './diff.ts';
 import { verifyGateway } from './gateway.ts';
 import type { IpDeps } from './ip-command.ts';
@@ -34,9 +36,10 @@ export async function verifyState(
   const wrong = [...judgeState(plan, state), ...(await verifySysctls(deps, plan.ifname))];
   if (wrong.length > 0) return wrong;
   try {
-    // The gateway needs a moment to answer, and IPv6 to use a new address.
+    // The driver needs a moment for the carrier, the gateway to answer, and IPv6 to use a new address.
     const checks = [
       ...families.map((family) => () => verifyWays(deps, { plan, state, family }, signal)),
+      ...(state.link.carrier ? [] : [() => verifyCarrier(deps, plan, signal)]),
       () => verifyGateway(deps, plan, signal),
     ];
     return (await Promise.all(checks.map((check) => settle(deps, check, signal)))).flat();

@@ -10,6 +10,8 @@ export type FakeLink = {
   mac: string;
   mtu: number;
   up: boolean;
+  /** Of a link that is up; there is one unless a test says otherwise. */
+  carrier?: boolean;
   /** Answers ARP behind it. */
   neighbours: string[];
 };
@@ -255,13 +257,18 @@ function lookup(words: readonly string[], tables: Tables): Record<string, unknow
   return { ...answer, dev: route.dev, gateway: route.via, table: String(table) };
 }
 
+function flagsOf({ up, carrier = true }: FakeLink): readonly string[] {
+  if (!up) return ['BROADCAST'];
+  return carrier ? ['BROADCAST', 'UP', 'LOWER_UP'] : ['NO-CARRIER', 'BROADCAST', 'UP'];
+}
+
 function renderLink(link: FakeLink): unknown {
   return {
     ifindex: link.index,
     ifname: link.name,
     address: link.mac,
     mtu: link.mtu,
-    flags: link.up ? ['BROADCAST', 'UP', 'LOWER_UP'] : ['BROADCAST'],
+    flags: flagsOf(link),
   };
 }
 

@@ -219,6 +219,12 @@ describe.skipIf(!inNamespaces)(`routing on the real kernel${needsNamespaces}`, (
     );
   });
 
+  test('a cable that is pulled is no carrier', async () => {
+    await applyRoutes(inside, wanted, signal);
+    await ipBatch(['link set dev port1 down'], router);
+    expect(await verifyRoutes(inside, plan, signal)).toContain('eth1 is up, but has no carrier');
+  });
+
   test('the device is pulled out before remove, and cleaning at the start finds the rest', async () => {
     await applyRoutes(inside, wanted, signal);
     expect(await cleanStaleRoutes(inside, signal)).toEqual([]);

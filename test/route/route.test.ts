@@ -139,6 +139,16 @@ describe('applyRoutes', () => {
     expect(deps.clock.monotonicMs()).toBeLessThan(6_500);
   });
 
+  test('a carrier that comes a second after the link is up', async () => {
+    const { links } = deps.kernel;
+    const fresh = { ...links[1]! };
+    Object.defineProperty(fresh, 'carrier', { get: () => deps.clock.monotonicMs() >= 1_000 });
+    links[1] = fresh;
+    await applyRoutes(deps, plan, signal);
+    expect(deps.clock.monotonicMs()).toBeGreaterThanOrEqual(1_000);
+    expect(deps.log.lines).toEqual([]);
+  });
+
   test('no device with this MAC', async () => {
     deps.kernel.unplug('eth1');
     await expect(applyRoutes(deps, plan, signal)).rejects.toMatchObject({
@@ -193,6 +203,11 @@ describe('verifyRoutes', () => {
   test.each<[string, (deps: FakeRouteDeps) => void, RegExp]>([
     ['a rule is gone', ({ kernel }) => kernel.ipv4.rules.shift(), /still needs "ip rule add/],
     ['the link is down', ({ kernel }) => (kernel.links[1]!.up = false), /still needs "ip link set/],
+    [
+      'the carrier is gone',
+      ({ kernel }) => (kernel.links[1]!.carrier = false),
+      /^eth1 is up, but has no carrier$/m,
+    ],
     ['the device is gone', ({ kernel }) => kernel.unplug('eth1'), /the device eth1 is gone/],
     [
       'a sysctl was written by somebody else',
