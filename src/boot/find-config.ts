@@ -10,6 +10,7 @@
 import { BerthError, hasCode } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { ConfigSource, Identity } from '../model.ts';
+import { tagPrefix } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Files } from '../system/files.ts';
 import type { Random } from '../system/random.ts';
@@ -43,8 +44,8 @@ export type FoundConfig = {
   readonly parameter: string | undefined;
 };
 
-export const poolTag = 'berth:pool';
-const configTag = 'berth:config';
+export const poolTag = `${tagPrefix}pool`;
+const configTag = `${tagPrefix}config`;
 const defaultParameter = '/berth/config';
 
 /** Boot goes on with the last good configuration after this. */

@@ -2,12 +2,14 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import * as v from 'valibot';
 import type { Identity, Subnet } from '../model.ts';
+import { tagPrefix } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';
 import { garbage, parseJson } from './imds-errors.ts';
 import type { Imds } from './imds.ts';
 
 const documentPath = 'dynamic/instance-identity/document';
 const tagsPath = 'meta-data/tags/instance';
+const ourTag = new RegExp(`^(${tagPrefix}|aws:)[\\w+=.,:@-]+$`);
 
 const documentSchema = v.object({
   instanceId: v.pipe(v.string(), v.regex(/^i-[0-9a-f]{8,17}$/)),
@@ -103,7 +105,7 @@ async function readTags(
 ): Promise<Readonly<Record<string, string>> | undefined> {
   const keys = await imds.readText(tagsPath, signal);
   if (keys === undefined) return undefined;
-  const wanted = keys.split('\n').filter((key) => /^(berth|aws):[\w+=.,:@-]+$/.test(key));
+  const wanted = keys.split('\n').filter((key) => ourTag.test(key));
   const values = await Promise.all(
     wanted.map((key) => readValue(imds, `${tagsPath}/${key}`, /^[^\n\p{Cc}]{0,256}$/u, signal)),
   );

@@ -1,7 +1,7 @@
 // Which ENIs of a pool this instance may take, and in which order it tries them. Pure.
 import { createHash } from 'node:crypto';
 import type { Eni, Identity } from '../model.ts';
-import { ownerOf } from './tags.ts';
+import { ownerOf, tagKeys } from './tags.ts';
 
 /** Why an ENI cannot be taken now; `undefined` where it can. */
 export type Refusal =
@@ -57,7 +57,7 @@ export function explainNone(
   unsuitable: ReadonlySet<string> = new Set(),
 ): string {
   if (enis.length === 0) {
-    return `no ENI carries the tag berth:pool=${pool}: create one, or check the pool's name and the Region ${identity.region}`;
+    return `no ENI carries the tag ${tagKeys.pool}=${pool}: create one, or check the pool's name and the Region ${identity.region}`;
   }
   const refusals = enis.map((eni) => ({ eni, refusal: refusalOf(eni, identity) }));
   const count = (...kinds: readonly Refusal[]): number =>

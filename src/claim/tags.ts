@@ -1,18 +1,17 @@
-// The tags that coordinate a pool (iam.md section 2). Should a tool choke on the colon, change the prefix here alone.
+// The tags that coordinate a pool (iam.md section 2).
 import type { Eni, Identity } from '../model.ts';
-
-const prefix = 'berth:';
+import { tagPrefix } from '../system/aws.ts';
 
 export const tagKeys = {
   /** Pool name; written by the operator only. */
-  pool: `${prefix}pool`,
+  pool: `${tagPrefix}pool`,
   /** ARN of the instance that claims the ENI. */
-  owner: `${prefix}owner`,
+  owner: `${tagPrefix}owner`,
   /** `<epoch>:<uuid>`; the epoch rises with every claim and stays when the claim is given back. */
-  claim: `${prefix}claim`,
+  claim: `${tagPrefix}claim`,
 } as const;
 
-/** The owner's name in `berth:owner`: exactly what IAM knows as `ec2:SourceInstanceARN`. */
+/** The owner's name in the owner tag: exactly what IAM knows as `ec2:SourceInstanceARN`. */
 export function instanceArn(identity: Identity): string {
   const { partition, region, accountId, instanceId } = identity;
   return `arn:${partition}:ec2:${region}:${accountId}:instance/${instanceId}`;

@@ -3,6 +3,9 @@ import { BerthError, messageOf } from '../errors.ts';
 import type { RoleCredentials } from '../model.ts';
 import { isErrno } from './files.ts';
 
+/** Of every tag that berth reads or writes. Should a tool choke on the colon: change it here, and in packaging/iam. */
+export const tagPrefix = 'berth:';
+
 export type AwsAccess = {
   readonly region: string;
   /**
