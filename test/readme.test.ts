@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { checkConfig } from '../src/boot/check-config.ts';
 import { configSchema } from '../src/boot/config-schema.ts';
 import { commands } from '../src/commands/commands.ts';
+import { installationOf } from './fixtures/installation.ts';
 
 const root = join(import.meta.dirname, '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -73,7 +74,16 @@ describe('README', () => {
     .filter(Boolean);
   const parts = lines.flatMap((line) => line.split(' && '));
 
-  test.each(parts.filter((part) => !part.startsWith('npx berth ')))('.ci/run runs %s', (part) => {
+  /** The steps of the installation are walked in a booted container, from this very text. */
+  const installs = parts.filter((part) => /^(install|systemctl|systemd-sysusers)\b/.test(part));
+  const others = parts.filter((part) => !part.startsWith('npx berth ') && !installs.includes(part));
+
+  test('the installation is walked by test/systemd.test.ts', () => {
+    expect(installationOf(readme)).toEqual(installs);
+    expect(installs.length).toBeGreaterThan(3);
+  });
+
+  test.each(others)('.ci/run runs %s', (part) => {
     expect(ci).toContain(
       part
         .replace(/^npm run /, 'npm run --silent ')

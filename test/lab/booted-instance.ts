@@ -41,7 +41,6 @@ export async function bootInstance(cloud: SmallCloud, name: InstanceName): Promi
   await buildBundle(`${home}/dist`);
   // nspawn refuses "/" itself.
   await exec('mount', ['--bind', '/', `${home}/root`]);
-  const units = join(project, 'systemd');
   const child = spawn(
     'systemd-nspawn',
     [
@@ -58,8 +57,7 @@ export async function bootInstance(cloud: SmallCloud, name: InstanceName): Promi
       `--network-namespace-path=/run/netns/${name}`,
       `--bind-ro=${join(project, 'node_modules')}:/opt/berth/node_modules`,
       `--bind-ro=${home}/dist:/opt/berth/dist`,
-      `--bind-ro=${units}/berth.service:/etc/systemd/system/berth.service`,
-      `--bind-ro=${units}/berth.sysusers.conf:/usr/lib/sysusers.d/berth.conf`,
+      `--bind-ro=${join(project, 'systemd')}:/opt/berth/systemd`,
       `--bind-ro=${home}/default:/etc/default/berth`,
     ],
     {
