@@ -17,14 +17,12 @@ export const configRows: readonly Row[] = [
 ];
 
 export const logsRows: readonly Row[] = [
-  ...['PutLogEvents', 'CreateLogStream', 'CreateLogGroup', 'PutRetentionPolicy'].map(
-    (action): Row => ({
-      name: `L1 ${action} in a named group`,
-      action: `logs:${action}`,
-      on: stream('/app/a'),
-      allow: 'ShipLogs',
-    }),
-  ),
+  ...['PutLogEvents', 'CreateLogStream', 'CreateLogGroup'].map((action): Row => ({
+    name: `L1 ${action} in a named group`,
+    action: `logs:${action}`,
+    on: stream('/app/a'),
+    allow: 'ShipLogs',
+  })),
   { name: 'L2 send to another group', action: 'logs:PutLogEvents', on: stream('/other') },
   { name: 'L3 delete a group', action: 'logs:DeleteLogGroup', on: stream('/app/a') },
 ];
