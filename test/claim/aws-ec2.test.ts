@@ -68,6 +68,14 @@ const errorOf = (work: Promise<unknown>): Promise<BerthError> =>
     (error: unknown) => error as BerthError,
   );
 
+test('a large account answers all that berth reads', async () => {
+  world.lab.ec2.dials.pagedAbove = 1;
+  expect(await ec2.describePool('db', signal)).toHaveLength(1);
+  expect(await ec2.describeClaimed(me, signal)).toEqual([]);
+  expect(await ec2.describeEni(eniId, signal)).toMatchObject({ eniId });
+  expect(await ec2.describeSelf(one, signal)).toMatchObject({ state: 'running' });
+});
+
 test('credentials that AWS refuses are asked for anew, once', async () => {
   const asked: boolean[] = [];
   using port = createAwsEc2(

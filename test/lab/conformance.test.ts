@@ -168,6 +168,7 @@ aws_session_token=${keys.sessionToken}\n`;
     });
     await ended;
     expect(await leftIn(lab)).toMatchObject({ enis: 1 });
+    lab.ec2.dials.pagedAbove = 1;
     const cleaned = await start(['--endpoint', lab.endpoint, '--mode', 'clean'], lab.operator)
       .ended;
     expect(cleaned.output).toContain('took away 1 ENIs, 0 parameters, 0 log groups');

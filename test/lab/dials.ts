@@ -40,6 +40,7 @@ export function drawDials(seed: number): LabDials {
       deviceNever: sometimes(0.05),
       inUseAsValue: sometimes(1),
       tagWriteMs: sometimesMs(500),
+      pagedAbove: sometimes(20),
       // Half of the seeds without throttling, the rest with as little as a hundredth: others use up the account's.
       bucketScale: scale(sometimes(0.9)),
     },
@@ -52,6 +53,7 @@ export function drawDials(seed: number): LabDials {
       addressesLateMs: sometimesMs(30_000),
       staleMacMs: sometimesMs(600_000),
       omittedAfterBootMs: sometimesMs(60_000),
+      staleForced: sometimes(1),
       jitter: random.next(),
     },
     imdsRates: {

@@ -2,7 +2,7 @@
 import { maxInterfaces, type InstanceType } from './ec2-instance-types.ts';
 import { rangeOf } from './ec2-addresses.ts';
 import { elasticOf } from './ec2-elastic.ts';
-import type { Ec2Model } from './ec2-model.ts';
+import type { Ec2Model, Seen } from './ec2-model.ts';
 import type {
   InstanceState,
   LabAddress,
@@ -41,10 +41,11 @@ export function publicDnsName(model: Ec2Model, ipv4: string): string {
   return `ec2-${ipv4.replaceAll('.', '-')}.${model.region}.compute.amazonaws.com`;
 }
 
-export function eniShape(model: Ec2Model, eni: LabEni): Shape {
+/** `addresses`, and `enis` of an instance: as they are seen, so that all views of a stale read agree. */
+export function eniShape(model: Ec2Model, eni: LabEni, addresses: readonly LabAddress[]): Shape {
   const { attachment } = eni;
   return {
-    ...commonShape(model, eni, associationShape),
+    ...commonShape(model, eni, addresses, associationShape),
     availabilityZone: eni.availabilityZone,
     availabilityZoneId: eni.availabilityZoneId,
     requesterManaged: eni.requesterManaged,
@@ -62,15 +63,14 @@ export function eniShape(model: Ec2Model, eni: LabEni): Shape {
   };
 }
 
-/** `enis`: as they are seen, so that both views of a stale read agree. */
 export function instanceShape(
   model: Ec2Model,
   instance: LabInstance,
-  enis: readonly LabEni[],
+  { enis, addresses }: Pick<Seen, 'enis' | 'addresses'>,
 ): Shape {
   const gone = instance.state === 'terminated';
   const primary = enis.find((eni) => eni.ipv4.includes(instance.privateIpv4));
-  const elastic = primary && elasticOf(model.world, primary.eniId, instance.privateIpv4);
+  const elastic = primary && elasticOf(addresses, primary.eniId, instance.privateIpv4);
   return {
     instanceId: instance.instanceId,
     imageId: 'ami-0123456789abcdef0',
@@ -95,7 +95,7 @@ export function instanceShape(
             : { ipAddress: elastic.publicIp, dnsName: publicDnsName(model, elastic.publicIp) }),
         }),
     networkInterfaceSet: enis.map((eni) => ({
-      ...commonShape(model, eni, publicShape),
+      ...commonShape(model, eni, addresses, publicShape),
       attachment: attachmentShape(eni),
     })),
     tagSet: tagShapes(instance.tags),
@@ -172,9 +172,14 @@ const associationShape: Association = (model, address) => ({
   associationId: address.association?.associationId,
 });
 
-function commonShape(model: Ec2Model, eni: LabEni, associationOf: Association): Shape {
+function commonShape(
+  model: Ec2Model,
+  eni: LabEni,
+  addresses: readonly LabAddress[],
+  associationOf: Association,
+): Shape {
   const association = (privateIp: string): Shape => {
-    const address = elasticOf(model.world, eni.eniId, privateIp);
+    const address = elasticOf(addresses, eni.eniId, privateIp);
     return address === undefined ? {} : { association: associationOf(model, address) };
   };
   return {

@@ -53,6 +53,7 @@ export function attach(world: Ec2World, input: AttachInput): LabAttachment {
     deviceIndex: input.deviceIndex,
     networkCardIndex: input.networkCardIndex,
     status: 'attaching',
+    isForced: false,
     deleteOnTermination: false,
     attachedAtMs: world.options.clock.nowMs(),
   };
@@ -92,7 +93,7 @@ export function detach(world: Ec2World, attachmentId: string, force: boolean): v
   world.enis.put(eni.eniId, {
     ...eni,
     status: 'detaching',
-    attachment: { ...eni.attachment!, status: 'detaching' },
+    attachment: { ...eni.attachment!, status: 'detaching', isForced: force },
   });
   if (world.happens(force ? world.dials.forceStuck : world.dials.detachStuck)) return;
   const freeMs = force ? 0 : world.drawMs(world.dials.detachMs);

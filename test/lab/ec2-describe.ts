@@ -18,8 +18,9 @@ import type { LabAddress, LabEni, LabInstance, LabSubnet } from './ec2-world.ts'
 export type Describe = (model: Ec2Model, input: Ec2Input) => Shape;
 
 export const describeNetworkInterfaces: Describe = (model, input) => {
-  const { enis } = model.seen();
+  const { enis, addresses } = model.seen();
   const ids = readIds(input, 'NetworkInterfaceId');
+  if (isUnbounded(model, input, deepFilters)) throw faults.unpaged();
   const chosen = byId(
     ids,
     enis,
@@ -29,17 +30,18 @@ export const describeNetworkInterfaces: Describe = (model, input) => {
       throw faults.eniNotFound(id);
     },
   );
-  const found = filterItems(input, chosen, eniFields(model), (eni) => eni.tags);
+  const found = filterItems(input, chosen, eniFields(model, addresses), (eni) => eni.tags);
   const page = pageOf(input, found, (eni) => eni.eniId);
   return {
-    networkInterfaceSet: page.items.map((eni) => eniShape(model, eni)),
+    networkInterfaceSet: page.items.map((eni) => eniShape(model, eni, addresses)),
     nextToken: page.nextToken,
   };
 };
 
 export const describeInstances: Describe = (model, input) => {
-  const { instances, enis } = model.seen();
+  const { instances, enis, addresses } = model.seen();
   const ids = readIds(input, 'InstanceId');
+  if (isUnbounded(model, input)) throw faults.throttled();
   const chosen = byId(
     ids,
     instances,
@@ -56,7 +58,9 @@ export const describeInstances: Describe = (model, input) => {
       reservationId: instance.instanceId.replace(/^i-/, 'r-'),
       ownerId: model.accountId,
       groupSet: [],
-      instancesSet: [instanceShape(model, instance, enisOf(enis, instance.instanceId))],
+      instancesSet: [
+        instanceShape(model, instance, { enis: enisOf(enis, instance.instanceId), addresses }),
+      ],
     })),
     nextToken: page.nextToken,
   };
@@ -123,6 +127,27 @@ function readIds(input: Ec2Input, name: string): readonly string[] {
   return ids;
 }
 
+/** The filters with which AWS lets an unpaged Describe of many ENIs pass (botocore: DescribeNetworkInterfaces). */
+const deepFilters = [
+  'attachment.instance-id',
+  'group-id',
+  'mac-address',
+  'private-dns-name',
+  'private-ip-address',
+  'subnet-id',
+  'vpc-id',
+];
+
+/** Too much for one answer in a large account. */
+function isUnbounded(model: Ec2Model, input: Ec2Input, filters?: readonly string[]): boolean {
+  const { pagedAbove } = model.dials;
+  if (pagedAbove === 0 || model.enis().length <= pagedAbove) return false;
+  if (input.text('MaxResults') !== undefined || input.text('NextToken') !== undefined) return false;
+  if ([...input.texts('NetworkInterfaceId'), ...input.texts('InstanceId')].length > 0) return false;
+  const named = input.nestedList('Filter').map((filter) => filter.required('Name'));
+  return !named.some((name) => filters?.includes(name) ?? true);
+}
+
 /** All of them if no id is given. */
 function byId<T>(
   ids: readonly string[],
@@ -138,11 +163,9 @@ function byId<T>(
 const optional = (value: { toString(): string } | undefined): readonly string[] =>
   value === undefined ? [] : [value.toString()];
 
-function eniFields(model: Ec2Model): FilterFields<LabEni> {
+function eniFields(model: Ec2Model, addresses: readonly LabAddress[]): FilterFields<LabEni> {
   const elastic = (eni: LabEni): readonly LabAddress[] =>
-    [...model.world.addresses.values()].filter(
-      ({ association }) => association?.eniId === eni.eniId,
-    );
+    addresses.filter(({ association }) => association?.eniId === eni.eniId);
   return {
     'network-interface-id': (eni) => [eni.eniId],
     status: (eni) => [eni.status],

@@ -12,7 +12,7 @@ import { faults } from './ec2-faults.ts';
 import { filterItems, type FilterFields } from './ec2-filters.ts';
 import { readTags, type Ec2Input } from './ec2-input.ts';
 import { arnOf, findEni, findInstance } from './ec2-lookup.ts';
-import type { Ec2Model } from './ec2-model.ts';
+import type { Ec2Model, Seen } from './ec2-model.ts';
 import { done, type Operation } from './ec2-operation.ts';
 import type { LabAddress } from './ec2-world.ts';
 
@@ -34,7 +34,7 @@ export const elasticOperations: Readonly<Record<string, Operation>> = {
     parameters: ['AllocationId', 'NetworkBorderGroup'],
     run: ({ model, input, allow }) => {
       const allocationId = input.required('AllocationId');
-      findAddress(model.world, { allocationId });
+      findAddress(model.world.addresses.all(), { allocationId });
       allow([resourceOf(model.world, allocationId)]);
       releaseAddress(model.world, allocationId);
       return done;
@@ -81,10 +81,10 @@ export const elasticOperations: Readonly<Record<string, Operation>> = {
       if (id === undefined && publicIp === undefined) throw faults.missing('AssociationId');
       const address =
         id === undefined
-          ? findAddress(model.world, { publicIp: publicIp! })
-          : [...model.world.addresses.values()].find(
-              ({ association }) => association?.associationId === id,
-            );
+          ? findAddress(model.world.addresses.all(), { publicIp: publicIp! })
+          : model.world.addresses
+              .all()
+              .find(({ association }) => association?.associationId === id);
       if (address === undefined) throw faults.associationNotFound(id!);
       allow([resourceOf(model.world, address.allocationId)]);
       disassociateAddress(model.world, address);
@@ -96,13 +96,15 @@ export const elasticOperations: Readonly<Record<string, Operation>> = {
     parameters: ['Filter', 'PublicIp', 'AllocationId'],
     run: ({ model, input, allow }) => {
       allow(anyResource);
+      const seen = model.seen();
       const named = [
         ...input.texts('AllocationId').map((allocationId) => ({ allocationId })),
         ...input.texts('PublicIp').map((publicIp) => ({ publicIp })),
-      ].map((by) => findAddress(model.world, by));
-      const chosen = named.length > 0 ? named : [...model.world.addresses.values()];
-      const found = filterItems(input, chosen, addressFields(model), (address) => address.tags);
-      return { addressesSet: found.map((address) => addressShape(model, address)) };
+      ].map((by) => findAddress(seen.addresses, by));
+      const chosen = named.length > 0 ? named : seen.addresses;
+      const fields = addressFields(model, seen);
+      const found = filterItems(input, chosen, fields, (address) => address.tags);
+      return { addressesSet: found.map((address) => addressShape(model, seen, address)) };
     },
   },
 };
@@ -113,12 +115,12 @@ function readAddress(model: Ec2Model, input: Ec2Input): LabAddress {
   if (allocationId !== undefined && publicIp !== undefined) {
     throw faults.combination('You may specify public IP or allocation id, but not both.');
   }
-  if (allocationId !== undefined) return findAddress(model.world, { allocationId });
+  if (allocationId !== undefined) return findAddress(model.world.addresses.all(), { allocationId });
   if (publicIp === undefined) throw faults.missing('AllocationId');
-  return findAddress(model.world, { publicIp });
+  return findAddress(model.world.addresses.all(), { publicIp });
 }
 
-function addressShape(model: Ec2Model, address: LabAddress): Shape {
+function addressShape(model: Ec2Model, seen: Seen, address: LabAddress): Shape {
   const { allocationId, publicIp, association } = address;
   return {
     publicIp,
@@ -132,13 +134,14 @@ function addressShape(model: Ec2Model, address: LabAddress): Shape {
           networkInterfaceId: association.eniId,
           networkInterfaceOwnerId: model.accountId,
           privateIpAddress: association.privateIp,
-          instanceId: holderOf(model, address),
+          instanceId: holderOf(seen, address),
         }),
   };
 }
 
-function holderOf(model: Ec2Model, { association }: LabAddress): string | undefined {
-  return association && model.eni(association.eniId)?.attachment?.instanceId;
+function holderOf({ enis }: Seen, { association }: LabAddress): string | undefined {
+  const eni = enis.find(({ eniId }) => eniId === association?.eniId);
+  return eni?.attachment?.instanceId;
 }
 
 function placeOf(model: Ec2Model): Shape {
@@ -147,11 +150,11 @@ function placeOf(model: Ec2Model): Shape {
 
 const some = (value: string | undefined): readonly string[] => (value === undefined ? [] : [value]);
 
-function addressFields(model: Ec2Model): FilterFields<LabAddress> {
+function addressFields(model: Ec2Model, seen: Seen): FilterFields<LabAddress> {
   return {
     'allocation-id': (address) => [address.allocationId],
     'association-id': ({ association }) => some(association?.associationId),
-    'instance-id': (address) => some(holderOf(model, address)),
+    'instance-id': (address) => some(holderOf(seen, address)),
     'network-border-group': () => [model.region],
     'network-interface-id': ({ association }) => some(association?.eniId),
     'network-interface-owner-id': ({ association }) => some(association && model.accountId),

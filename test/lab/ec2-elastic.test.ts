@@ -1,6 +1,7 @@
 // Elastic IP addresses of the local EC2 over HTTP, by the real SDK.
 import * as sdk from '@aws-sdk/client-ec2';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createManualClock } from './manual-clock.ts';
 import { createTestWorld, errorOf, one, subnetA, type TestWorld } from './test-world.ts';
 
 let world: TestWorld;
@@ -64,6 +65,33 @@ describe('Elastic IP addresses', () => {
     await associate({ NetworkInterfaceId: primary });
     const answer = await world.ec2.send(new sdk.DescribeInstancesCommand({ InstanceIds: [one] }));
     expect(answer.Reservations![0]!.Instances![0]).toMatchObject({ PublicIpAddress: PublicIp });
+  });
+
+  test('show as late as the rest of a read', async () => {
+    await world[Symbol.asyncDispose]();
+    const clock = createManualClock();
+    world = await createTestWorld({ clock });
+    const { ec2 } = world.lab;
+    eni = ec2.addEni({ subnetId: subnetA }).eniId;
+    ec2.attach({ eniId: eni, instanceId: one, deviceIndex: 1, networkCardIndex: 0 });
+    await ec2.settled();
+    clock.advance(5000);
+    ec2.dials.describeLagMs = 5000;
+    AllocationId = (await world.ec2.send(new sdk.AllocateAddressCommand({}))).AllocationId!;
+    const byId = { AllocationIds: [AllocationId] };
+    expect(await describeAddresses()).toEqual([]);
+    expect(await errorOf(describeAddresses(byId))).toMatch(/^InvalidAllocationID.NotFound/);
+    clock.advance(5000);
+    await associate();
+    expect((await describeAddresses(byId))[0]!.NetworkInterfaceId).toBeUndefined();
+    expect((await describeEni()).Association).toBeUndefined();
+    clock.advance(5000);
+    expect(await describeAddresses()).toMatchObject([{ NetworkInterfaceId: eni, InstanceId: one }]);
+    expect((await describeEni()).Association).toMatchObject({ AllocationId });
+    await world.ec2.send(new sdk.DisassociateAddressCommand({ PublicIp: '203.0.113.1' }));
+    expect((await describeEni()).Association).toMatchObject({ AllocationId });
+    clock.advance(5000);
+    expect((await describeEni()).Association).toBeUndefined();
   });
 
   test('move unless that is forbidden, and push another aside', async () => {

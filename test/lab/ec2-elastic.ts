@@ -10,19 +10,19 @@ const mostAddresses = 5;
 /** Throws AwsFault. */
 export function allocateAddress(world: Ec2World, tags: Tags): LabAddress {
   checkTags({}, tags);
-  if (world.addresses.size >= mostAddresses) throw faults.addressQuota();
+  if (world.addresses.all().length >= mostAddresses) throw faults.addressQuota();
   const allocationId = world.newId('eipalloc');
-  const taken = new Set([...world.addresses.values()].map(({ publicIp }) => publicIp));
+  const taken = new Set(world.addresses.all().map(({ publicIp }) => publicIp));
   let host = 1;
   while (taken.has(`203.0.113.${host}`)) host++;
   const address = { allocationId, publicIp: `203.0.113.${host}`, tags, association: undefined };
-  world.addresses.set(allocationId, address);
+  world.addresses.put(allocationId, address);
   return address;
 }
 
 /** Throws AwsFault. */
 export function releaseAddress(world: Ec2World, allocationId: string): void {
-  const address = findAddress(world, { allocationId });
+  const address = findAddress(world.addresses.all(), { allocationId });
   if (address.association !== undefined) throw faults.addressInUse(address.publicIp);
   world.addresses.delete(allocationId);
 }
@@ -49,16 +49,16 @@ export function associateAddress(
   if (association?.eniId === eni.eniId && association.privateIp === privateIp) {
     return association.associationId;
   }
-  const other = elasticOf(world, eni.eniId, privateIp);
+  const other = elasticOf(world.addresses.all(), eni.eniId, privateIp);
   const isTaken = association !== undefined || other !== undefined;
   if (isTaken && !input.allowReassociation) {
     throw faults.alreadyAssociated((association === undefined ? other! : address).publicIp);
   }
   if (other !== undefined) {
-    world.addresses.set(other.allocationId, { ...other, association: undefined });
+    world.addresses.put(other.allocationId, { ...other, association: undefined });
   }
   const associationId = world.newId('eipassoc');
-  world.addresses.set(address.allocationId, {
+  world.addresses.put(address.allocationId, {
     ...address,
     association: { associationId, eniId: eni.eniId, privateIp },
   });
@@ -66,31 +66,31 @@ export function associateAddress(
 }
 
 export function disassociateAddress(world: Ec2World, address: LabAddress): void {
-  world.addresses.set(address.allocationId, { ...address, association: undefined });
+  world.addresses.put(address.allocationId, { ...address, association: undefined });
 }
 
 /** Throws AwsFault. */
 export function findAddress(
-  world: Ec2World,
+  addresses: readonly LabAddress[],
   by: { readonly allocationId: string } | { readonly publicIp: string },
 ): LabAddress {
   if ('allocationId' in by) {
-    const found = world.addresses.get(by.allocationId);
+    const found = addresses.find(({ allocationId }) => allocationId === by.allocationId);
     if (found === undefined) throw faults.allocationNotFound(by.allocationId);
     return found;
   }
-  const found = [...world.addresses.values()].find(({ publicIp }) => publicIp === by.publicIp);
+  const found = addresses.find(({ publicIp }) => publicIp === by.publicIp);
   if (found === undefined) throw faults.addressNotFound(by.publicIp);
   return found;
 }
 
 /** The address that stands for this private one. */
 export function elasticOf(
-  world: Ec2World,
+  addresses: readonly LabAddress[],
   eniId: string,
   privateIp: string,
 ): LabAddress | undefined {
-  return [...world.addresses.values()].find(
+  return addresses.find(
     ({ association }) => association?.eniId === eniId && association.privateIp === privateIp,
   );
 }
@@ -98,7 +98,7 @@ export function elasticOf(
 /** An address goes free with the ENI, or with the private address, that it stands for. */
 export function releaseWith(world: Ec2World, change: Ec2Change): void {
   if (change.kind !== 'eni') return;
-  for (const address of world.addresses.values()) {
+  for (const address of world.addresses.all()) {
     const { association } = address;
     if (association?.eniId !== change.id) continue;
     if (!change.eni?.ipv4.includes(association.privateIp)) disassociateAddress(world, address);

@@ -119,7 +119,10 @@ export function createNetworkInterface(created: Map<string, CreatedEni>): Operat
       if (token !== undefined) {
         created.set(token, { eniId: eni.eniId, wanted: JSON.stringify(wanted) });
       }
-      return { networkInterface: eniShape(model, eni), clientToken: token };
+      return {
+        networkInterface: eniShape(model, eni, model.world.addresses.all()),
+        clientToken: token,
+      };
     },
   };
 }

@@ -102,6 +102,12 @@ export const faults = {
       'ConcurrentTagAccess',
       'You cannot run simultaneous commands to modify a tag for a specific resource.',
     ),
+  /** AWS documents that it fails, and not how: the code is ours. */
+  unpaged: () =>
+    fault(
+      'OperationNotPermitted',
+      'The account has too many network interfaces: use pagination or a filter.',
+    ),
   throttled: () => fault('RequestLimitExceeded', 'Request limit exceeded.', 503),
   value: (message: string) => fault('InvalidParameterValue', message),
   combination: (message: string) => fault('InvalidParameterCombination', message),

@@ -57,6 +57,7 @@ export function launch(world: Ec2World, input: NewInstance): LabInstance {
       deviceIndex: 0,
       networkCardIndex: 0,
       status: 'attached',
+      isForced: false,
       deleteOnTermination: true,
       attachedAtMs: nowMs,
     },

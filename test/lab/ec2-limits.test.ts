@@ -1,4 +1,4 @@
-// Throttling and colliding tag writes of the local EC2 over HTTP, by the real SDK.
+// Throttling, large accounts and colliding tag writes of the local EC2 over HTTP, by the real SDK.
 import * as sdk from '@aws-sdk/client-ec2';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createManualClock, type ManualClock } from './manual-clock.ts';
@@ -72,6 +72,52 @@ describe('token buckets', () => {
 
   test('are none unless asked for', async () => {
     expect(await burst(describeAll, 120)).toBe(Infinity);
+  });
+});
+
+const enis = (input: sdk.DescribeNetworkInterfacesCommandInput) =>
+  world.ec2.send(new sdk.DescribeNetworkInterfacesCommand(input));
+const instances = (input: sdk.DescribeInstancesCommandInput) =>
+  world.ec2.send(new sdk.DescribeInstancesCommand(input));
+const by = (Name: string, value: string) => ({ Filters: [{ Name, Values: [value] }] });
+
+describe('a large account', () => {
+  const ofPool = by('tag:berth:pool', 'db');
+
+  beforeEach(() => {
+    // Those of the two instances, and the one of the pool.
+    world.lab.ec2.dials.pagedAbove = 2;
+  });
+
+  test('refuses a Describe of ENIs that is neither paged nor narrow', async () => {
+    expect(await errorOf(enis({}))).toMatch(/^OperationNotPermitted/);
+    expect(await errorOf(enis(ofPool))).toMatch(/^OperationNotPermitted/);
+    for (const input of [
+      { ...ofPool, MaxResults: 5 },
+      { NetworkInterfaceIds: [eni] },
+      by('subnet-id', subnetA),
+      { Filters: [...ofPool.Filters, ...by('mac-address', '*').Filters] },
+    ]) {
+      expect((await enis(input)).NetworkInterfaces!.length).toBeGreaterThan(0);
+    }
+  });
+
+  test('throttles a Describe of all instances', async () => {
+    expect(await errorOf(instances({}))).toMatch(/^RequestLimitExceeded/);
+    for (const input of [
+      { MaxResults: 5 },
+      { InstanceIds: [one] },
+      by('instance-state-name', 'running'),
+    ]) {
+      expect((await instances(input)).Reservations!.length).toBeGreaterThan(0);
+    }
+  });
+
+  test('is one from more ENIs on than the dial says, and none without it', async () => {
+    world.lab.ec2.dials.pagedAbove = 3;
+    expect((await enis({})).NetworkInterfaces).toHaveLength(3);
+    world.lab.ec2.dials.pagedAbove = 0;
+    expect((await instances({})).Reservations).toHaveLength(2);
   });
 });
 

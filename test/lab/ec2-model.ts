@@ -21,12 +21,20 @@ import {
   type Ec2Dials,
   type Ec2World,
   type Ec2WorldOptions,
+  type LabAddress,
   type LabAttachment,
   type LabEni,
   type LabInstance,
   type LabSubnet,
   type Tags,
 } from './ec2-world.ts';
+
+/** What a read of EC2 sees. */
+export type Seen = {
+  readonly enis: readonly LabEni[];
+  readonly instances: readonly LabInstance[];
+  readonly addresses: readonly LabAddress[];
+};
 
 /**
  * Operations throw AwsFault as EC2 would, and take effect at once; what takes time goes on by itself.
@@ -60,7 +68,7 @@ export type Ec2Model = Disposable & {
   /** Resolves when no attach, detach, stop, start or terminate is under way. */
   settled(): Promise<void>;
   /** What Describe shows: `describeLagMs` old. */
-  seen(): { readonly enis: readonly LabEni[]; readonly instances: readonly LabInstance[] };
+  seen(): Seen;
 
   attach(input: AttachInput): LabAttachment;
   detach(attachmentId: string, force?: boolean): void;
@@ -116,6 +124,7 @@ export function createEc2Model(options: Ec2WorldOptions): Ec2Model {
         instances: [...world.instances.ago(lagMs).values()].filter((instance) =>
           isVisible(world, instance),
         ),
+        addresses: [...world.addresses.ago(lagMs).values()],
       };
     },
 

@@ -83,7 +83,7 @@ function refuseConcurrent(world: Ec2World, ids: readonly string[]): void {
 function putTags(world: Ec2World, id: string, tags: Tags): void {
   world.tagsWritten.set(id, world.options.clock.monotonicMs());
   const address = world.addresses.get(id);
-  if (address !== undefined) world.addresses.set(id, { ...address, tags });
+  if (address !== undefined) world.addresses.put(id, { ...address, tags });
   else if (id.startsWith('eni-')) world.enis.put(id, { ...findEni(world, id), tags });
   else world.instances.put(id, { ...findInstance(world, id), tags });
 }

@@ -57,6 +57,8 @@ export type LabAttachment = {
   readonly deviceIndex: number;
   readonly networkCardIndex: number;
   readonly status: 'attaching' | 'attached' | 'detaching';
+  /** Its detach was forced. */
+  readonly isForced: boolean;
   readonly deleteOnTermination: boolean;
   readonly attachedAtMs: number;
 };
@@ -115,6 +117,11 @@ export type Ec2Dials = {
   inUseAsValue: number;
   /** Another write to the tags of a resource within this time is a ConcurrentTagAccess. */
   tagWriteMs: number;
+  /**
+   * With more ENIs in the account than this, a Describe of them must be paged, by id or by a filter that AWS names. So
+   * must one of instances: paged, by id or by any filter. 0: never.
+   */
+  pagedAbove: number;
   /** Size of the token buckets, of the other services too: 1 is that of AWS. 0: no throttling. */
   bucketScale: number;
 };
@@ -137,8 +144,8 @@ export type Ec2World = Disposable & {
   readonly options: Ec2WorldOptions;
   readonly dials: Ec2Dials;
   readonly subnets: Map<string, LabSubnet>;
-  /** By allocation id. Reads of them never lag. */
-  readonly addresses: Map<string, LabAddress>;
+  /** By allocation id. */
+  readonly addresses: Ec2Store<LabAddress>;
   readonly instances: Ec2Store<LabInstance>;
   readonly enis: Ec2Store<LabEni>;
   /** Does `work` in `ms` (0: in the next microtask), unless the world is disposed by then. */
@@ -188,6 +195,7 @@ export function createEc2World(options: Ec2WorldOptions): Ec2World {
     deviceNever: 0,
     inUseAsValue: 0,
     tagWriteMs: 0,
+    pagedAbove: 0,
     bucketScale: 0,
     ...options.dials,
   };
@@ -195,7 +203,7 @@ export function createEc2World(options: Ec2WorldOptions): Ec2World {
     options,
     dials,
     subnets: new Map(),
-    addresses: new Map(),
+    addresses: createEc2Store(clock, () => undefined),
     instances: createEc2Store(clock, (id, instance) => tell({ kind: 'instance', id, instance })),
     enis: createEc2Store(clock, (id, eni) => tell({ kind: 'eni', id, eni })),
     after: (ms, work) => {

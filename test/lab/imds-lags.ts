@@ -4,7 +4,10 @@ import type { Random } from '../../src/system/random.ts';
 import type { Ec2Model } from './ec2-model.ts';
 import type { LabAttachment, LabEni } from './ec2-world.ts';
 
-/** In milliseconds; each may be turned at any time, and holds for what happens from then on. Primary ENIs never lag. */
+/**
+ * In milliseconds but for the last two; each may be turned at any time, and holds for what happens from then on. Primary
+ * ENIs never lag.
+ */
 export type ImdsLags = {
   /** From the attach until the MAC is listed: up to 30 s were seen. */
   macLateMs: number;
@@ -22,6 +25,8 @@ export type ImdsLags = {
   staleMacMs: number;
   /** From a boot: so long the secondary ENIs are not listed. */
   omittedAfterBootMs: number;
+  /** Chance that after a forced detach all stays as it was until the instance is stopped and started. */
+  staleForced: number;
   /** 1: each time is drawn anew, from none up to what its dial says. */
   jitter: number;
 };
@@ -46,7 +51,13 @@ export type LaggingMacs = Disposable & {
 
 type AttachedEni = LabEni & { readonly attachment: LabAttachment };
 type Times = Readonly<Record<'mac' | 'keys' | 'deviceNumber' | 'networkCard' | 'ipv6', number>>;
-type Stale = { readonly instanceId: string; readonly eni: LabEni; readonly untilMs: number };
+type Stale = {
+  readonly instanceId: string;
+  readonly eni: LabEni;
+  /** Infinity: until a stop and start. */
+  readonly untilMs: number;
+  readonly listed: ListedMac;
+};
 
 export function createLaggingMacs(
   model: Ec2Model,
@@ -62,6 +73,7 @@ export function createLaggingMacs(
     addressesLateMs: 0,
     staleMacMs: 0,
     omittedAfterBootMs: 0,
+    staleForced: 0,
     jitter: 0,
   };
   const attached = new Map<string, AttachedEni>();
@@ -70,10 +82,15 @@ export function createLaggingMacs(
   const omittedUntilMs = new Map<string, number>();
   const booting = new Set<string>();
   let stale: readonly Stale[] = [];
+  const happens = (chance: number): boolean =>
+    chance >= 1 || (chance > 0 && random.next() < chance);
   const draw = (ms: number): number => (ms > 0 ? ms * (1 - lags.jitter * random.next()) : 0);
 
   const onAttach = (eni: AttachedEni): void => {
-    stale = stale.filter((entry) => entry.eni.eniId !== eni.eniId);
+    const { instanceId } = eni.attachment;
+    stale = stale.filter(
+      (entry) => entry.eni.eniId !== eni.eniId || entry.instanceId !== instanceId,
+    );
     const mac = clock.monotonicMs() + draw(lags.macLateMs);
     const keys = mac + draw(lags.keysLateMs);
     times.set(eni.attachment.attachmentId, {
@@ -86,16 +103,23 @@ export function createLaggingMacs(
   };
   const onDetach = (eni: AttachedEni): void => {
     const { attachmentId, instanceId } = eni.attachment;
-    const shows = times.get(attachmentId);
+    const shown = listed(eni);
     times.delete(attachmentId);
     omittedUntilMs.delete(attachmentId);
     const nowMs = clock.monotonicMs();
-    const untilMs = nowMs + draw(lags.staleMacMs);
-    if (untilMs <= nowMs || (shows !== undefined && shows.mac > nowMs)) return;
-    stale = [...stale.filter((entry) => entry.untilMs > nowMs), { instanceId, eni, untilMs }];
+    const stays = eni.attachment.isForced && happens(lags.staleForced);
+    const untilMs = stays ? Number.POSITIVE_INFINITY : nowMs + draw(lags.staleMacMs);
+    if (untilMs <= nowMs || shown === undefined) return;
+    const left = stays ? shown : { ...shown, hasKeys: false };
+    stale = [
+      ...stale.filter((entry) => entry.untilMs > nowMs),
+      { instanceId, eni, untilMs, listed: left },
+    ];
   };
   const boot = (instanceId: string): void => {
-    stale = stale.filter((entry) => entry.instanceId !== instanceId);
+    stale = stale.filter(
+      (entry) => entry.instanceId !== instanceId || entry.untilMs === Number.POSITIVE_INFINITY,
+    );
     for (const { attachment } of model.enisOf(instanceId)) {
       omittedUntilMs.set(
         attachment!.attachmentId,
@@ -128,7 +152,10 @@ export function createLaggingMacs(
     if (change.kind === 'instance') {
       const state = change.instance?.state;
       if (state === 'pending') booting.add(change.id);
-      else if (state === 'running' && booting.delete(change.id)) boot(change.id);
+      else if (state === 'running' && booting.delete(change.id)) {
+        stale = stale.filter((entry) => entry.instanceId !== change.id);
+        boot(change.id);
+      }
       return;
     }
     const was = attached.get(change.id);
@@ -150,14 +177,7 @@ export function createLaggingMacs(
       const nowMs = clock.monotonicMs();
       const left = stale
         .filter((entry) => entry.instanceId === instanceId && entry.untilMs > nowMs)
-        .map(({ eni }): ListedMac => ({
-          eni,
-          hasKeys: false,
-          deviceNumber: 0,
-          networkCard: undefined,
-          ipv4: [],
-          ipv6: [],
-        }));
+        .map((entry) => entry.listed);
       const live = model
         .enisOf(instanceId)
         .filter(isAttached)

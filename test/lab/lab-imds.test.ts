@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { imdsReader, type ImdsReader } from '../fixtures/imds-reader.ts';
 import { allocateAddress, associateAddress } from './ec2-elastic.ts';
 import { createManualClock, type ManualClock } from './manual-clock.ts';
-import { createTestWorld, one, subnetA, vpcId, type TestWorld } from './test-world.ts';
+import { createTestWorld, one, subnetA, two, vpcId, type TestWorld } from './test-world.ts';
 
 let world: TestWorld;
 let clock: ManualClock;
@@ -40,8 +40,8 @@ const attach = async (deviceIndex = 1): Promise<void> => {
   attachment = world.lab.ec2.attach(input).attachmentId;
   await world.lab.ec2.settled();
 };
-const detach = async (): Promise<void> => {
-  world.lab.ec2.detach(attachment);
+const detach = async (force = false): Promise<void> => {
+  world.lab.ec2.detach(attachment, force);
   await world.lab.ec2.settled();
 };
 const isListed = async (): Promise<boolean> => (await imds.get(macs)).body.includes(mac);
@@ -133,6 +133,36 @@ describe('after a detach', () => {
     await attach(2);
     expect(await key('device-number')).toBe('2');
     expect((await imds.get(macs)).body.split('\n')).toHaveLength(2);
+  });
+
+  test('a forced one leaves all as it was, wherever the ENI goes, until stop and start', async () => {
+    const { ec2 } = world.lab;
+    world.lab.imds.lags.staleForced = 1;
+    await attach();
+    await detach(true);
+    ec2.attach({ eniId: eni, instanceId: two, deviceIndex: 1, networkCardIndex: 0 });
+    await ec2.settled();
+    clock.advance(3_600_000);
+    world.lab.imds.reboot(one);
+    expect([await isListed(), await key('interface-id')]).toEqual([true, eni]);
+    expect([await key('device-number'), await key('local-ipv4s')]).toEqual(['1', '10.0.8.4']);
+    expect(world.lab.imds.view(two)!.macs.map((view) => view.mac)).toContain(mac);
+    ec2.stop(one);
+    await ec2.settled();
+    ec2.start(one);
+    await ec2.settled();
+    expect(await isListed()).toBe(false);
+  });
+
+  test('the dial of forced ones leaves the others alone', async () => {
+    world.lab.imds.lags.staleForced = 1;
+    await attach();
+    await detach();
+    expect(await isListed()).toBe(false);
+    await attach();
+    world.lab.imds.lags.staleForced = 0;
+    await detach(true);
+    expect(await isListed()).toBe(false);
   });
 
   test('a boot clears what was left', async () => {

@@ -63,7 +63,7 @@ export function createLabImds(
     ipv4Prefixes: eni.ipv4Prefixes,
     ipv6Prefixes: eni.ipv6Prefixes,
     associations: eni.ipv4.flatMap((privateIp) => {
-      const elastic = elasticOf(model.world, eni.eniId, privateIp);
+      const elastic = elasticOf(model.world.addresses.all(), eni.eniId, privateIp);
       return elastic === undefined ? [] : [{ publicIp: elastic.publicIp, privateIp }];
     }),
   });

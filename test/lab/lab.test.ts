@@ -131,7 +131,7 @@ describe('the shipped policies at work', () => {
 
 describe('the reaper', () => {
   test('takes the claim of a terminated instance, and of no other', async () => {
-    await using reaped = await createTestWorld({ reaper: true });
+    await using reaped = await createTestWorld({ reaper: true, dials: { pagedAbove: 1 } });
     const { ec2 } = reaped.lab;
     const tagsOf = (instanceId: string) => ({ ...inPool, 'berth:owner': ec2.arnOf(instanceId) });
     const dead = ec2.addEni({ subnetId: subnetA, tags: tagsOf(one) }).eniId;

@@ -69,7 +69,10 @@ export async function markedEnis(
     run === undefined
       ? { Name: 'tag-key', Values: [markKey] }
       : { Name: `tag:${markKey}`, Values: [run] };
-  const pages = ec2.paginateDescribeNetworkInterfaces({ client }, { Filters: [filter] });
+  const pages = ec2.paginateDescribeNetworkInterfaces(
+    { client, pageSize: 100 },
+    { Filters: [filter] },
+  );
   for await (const page of pages) enis.push(...page.NetworkInterfaces!);
   return enis;
 }

@@ -20,7 +20,7 @@ export function startReaper(model: Ec2Model, input: ReaperInput): AsyncDisposabl
 
   const reap = async (owner: string): Promise<void> => {
     const pages = paginateDescribeNetworkInterfaces(
-      { client },
+      { client, pageSize: 100 },
       { Filters: [{ Name: 'tag:berth:owner', Values: [owner] }] },
       { abortSignal: aborting.signal },
     );
