@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { DescribeNetworkInterfacesCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { expect, test } from 'vitest';
+import { drawDials } from './dials.ts';
 
 type Told = {
   readonly endpoint: string;
@@ -81,5 +82,22 @@ test('--chaos puts the proxy in front, and a mistake in it is told', async () =>
   const wrong = spawn(process.execPath, [main, '--chaos', 'throttle=1'], { stdio: 'pipe' });
   const [said, [code]] = await Promise.all([text(wrong.stderr), once(wrong, 'exit')]);
   expect(said).toContain('cannot read it without a seed in --chaos');
+  expect(code).toBe(1);
+});
+
+test('--seed draws the dials and tells them, and a mistake in it is told', async () => {
+  const main = join(import.meta.dirname, 'main.ts');
+  const child = spawn(process.execPath, [main, '--seed', '7'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+    expect((JSON.parse(line) as { readonly dials: unknown }).dials).toEqual(drawDials(7));
+  } finally {
+    child.kill('SIGKILL');
+  }
+  const wrong = spawn(process.execPath, [main, '--seed', 'x'], { stdio: 'pipe' });
+  const [said, [code]] = await Promise.all([text(wrong.stderr), once(wrong, 'exit')]);
+  expect(said).toContain('cannot read the seed "x" in --seed');
   expect(code).toBe(1);
 });

@@ -1,5 +1,6 @@
 // `npm run lab`: the local AWS on loopback with a small world in it; prints its endpoints as one line of JSON. With
-// `--chaos seed=7,throttle=0.2` the endpoint is that of the chaos proxy in front of it.
+// `--chaos seed=7,throttle=0.2` the endpoint is that of the chaos proxy in front of it. With `--seed 7` all dials are
+// drawn from 7, and printed; without, nothing takes time and nothing fails.
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { createChaos } from './chaos.ts';
@@ -7,13 +8,27 @@ import { parseChaos } from './chaos-options.ts';
 import { createLab } from './lab.ts';
 
 const { values } = parseArgs({
-  options: { port: { type: 'string', default: '0' }, chaos: { type: 'string' } },
+  options: {
+    port: { type: 'string', default: '0' },
+    chaos: { type: 'string' },
+    seed: { type: 'string' },
+  },
 });
 const chaosInput = values.chaos === undefined ? undefined : parseChaos(values.chaos);
 
+const seed = values.seed;
+if (seed !== undefined && !/^\d+$/.test(seed)) {
+  throw new Error(`cannot read the seed "${seed}" in --seed; it is a whole number`);
+}
+const swarm = seed === undefined ? undefined : Number(seed);
+
 const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
 const port = Number(values.port);
-await using lab = await createLab({ port: chaosInput === undefined ? port : 0, reaper: true });
+await using lab = await createLab({
+  port: chaosInput === undefined ? port : 0,
+  reaper: true,
+  ...(swarm === undefined ? {} : { swarm }),
+});
 await using chaos =
   chaosInput === undefined
     ? undefined
@@ -42,6 +57,9 @@ console.log(
   JSON.stringify({
     endpoint: (chaos ?? lab).endpoint,
     ...(chaos === undefined ? {} : { withoutChaos: lab.endpoint }),
+    ...(swarm === undefined
+      ? {}
+      : { dials: { ec2: lab.ec2.dials, imdsLags: lab.imds.lags, imdsRates: lab.imds.rates } }),
     region: lab.region,
     operator: lab.operator,
     instances: await Promise.all(
