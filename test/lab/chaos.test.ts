@@ -32,7 +32,11 @@ beforeEach(async () => {
 
 /** Clients that do not try again, and give up after `timeoutMs`. */
 async function under(text: string): Promise<Under> {
-  const chaos = await createChaos({ ...parseChaos(`seed=1,${text}`), target: world.lab.endpoint });
+  const chaos = await createChaos({
+    ...parseChaos(`seed=1,${text}`),
+    target: world.lab.endpoint,
+    judge: world.lab.judge,
+  });
   const config = {
     endpoint: chaos.endpoint,
     region: world.lab.region,

@@ -13,10 +13,13 @@ import { createMemory, memoryKey } from './chaos-memory.ts';
 import { nameOf, readOperation } from './chaos-operation.ts';
 import type { ChaosInput } from './chaos-options.ts';
 import { createSchedule, type ChaosKind } from './chaos-schedule.ts';
+import type { LabJudge } from './judge-record.ts';
 
 export type ChaosOptions = ChaosInput & {
   /** `http://127.0.0.1:4566` */
   readonly target: string;
+  /** Of the errors that the proxy makes itself; the other answers are judged where they come from. */
+  readonly judge: Pick<LabJudge, 'hear'> | undefined;
   /** Default: any free port of 127.0.0.1. */
   readonly host?: string;
   readonly port?: number;
@@ -77,8 +80,14 @@ export async function createChaos(options: ChaosOptions): Promise<Chaos> {
     switch (kind) {
       case 'throttle':
       case '500':
-      case '503':
-        return send(response, errorAnswer(operation, kind));
+      case '503': {
+        const answer = errorAnswer(operation, kind);
+        const { method = '', url: path = '', headers } = request;
+        if (operation.protocol !== 'imds') {
+          options.judge?.hear({ request: { method, path, headers, body }, answer });
+        }
+        return send(response, answer);
+      }
       case 'reset-before':
         socket.resetAndDestroy();
         return undefined;

@@ -11,13 +11,14 @@ import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/system/clock.ts';
-import { createFront, type Front, type FrontOptions } from './front.ts';
+import type { FrontOptions } from './front.ts';
+import { createJudgedFront, type JudgedFront } from './judged-front.ts';
 import { parseQuery } from './front-query.ts';
 import { Sha256 } from './front-signature.ts';
 import { AwsFault, type LabRequest, type LabService } from './service.ts';
 
 const secretAccessKey = 'the-secret';
-let front: Front;
+let front: JudgedFront;
 let seen: LabRequest[];
 let expiresAtMs: number;
 const disposables: Disposable[] = [];
@@ -25,6 +26,7 @@ const disposables: Disposable[] = [];
 const record = (answer: Readonly<Record<string, unknown>>): LabService => ({
   handle: async (request) => {
     seen.push(request);
+    if (request.action === 'DescribeNetworkInterfaces') return { networkInterfaceSet: [] };
     if (request.action === 'CreateTags') throw new AwsFault(400, 'TagLimitExceeded', 'a < b & c');
     if (request.action === 'GetParameter') {
       throw new AwsFault(400, 'ParameterNotFound', 'no such parameter');
@@ -33,8 +35,8 @@ const record = (answer: Readonly<Record<string, unknown>>): LabService => ({
   },
 });
 
-async function start(extra: Partial<FrontOptions> = {}): Promise<Front> {
-  return createFront({
+async function start(extra: Partial<FrontOptions> = {}): Promise<JudgedFront> {
+  return createJudgedFront({
     host: '127.0.0.1',
     port: 0,
     clock: systemClock,
@@ -113,7 +115,7 @@ describe('protocols', () => {
   test('EC2 answers and errors are read by the SDK', async () => {
     const { ec2 } = clients();
     expect((await ec2.send(attach)).AttachmentId).toBe('eni-attach-1');
-    const tags = new CreateTagsCommand({ Resources: ['eni-1'], Tags: [] });
+    const tags = new CreateTagsCommand({ Resources: ['eni-1'], Tags: [{ Key: 'a', Value: 'b' }] });
     expect(await caught(ec2.send(tags))).toMatchObject({
       name: 'TagLimitExceeded',
       message: 'a < b & c',
@@ -163,7 +165,11 @@ describe('protocols', () => {
       sha256: Sha256,
       applyChecksum: false,
     });
-    const headers = { host: url.host, 'x-amz-target': 'Logs_20140328.DescribeLogGroups' };
+    const headers = {
+      host: url.host,
+      'content-type': 'application/x-amz-json-1.1',
+      'x-amz-target': 'Logs_20140328.DescribeLogGroups',
+    };
     const request = { method: 'POST', protocol: 'http:', hostname: url.hostname, path: '/' };
     const signed = await signer.sign({ ...request, headers, body });
     const send = (sent: string) =>

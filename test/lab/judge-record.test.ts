@@ -50,7 +50,7 @@ describe.skipIf(why !== '')(`with models${why}`, () => {
       violations: [tooFew],
     });
     expect(runSummaryText('botocore 1', run)).toBe(
-      'API models: botocore 1 judged 2 calls: 1 violations by clients, 0 by the lab (0 that tests expected, 0 expected in vain, 0 answers cut on purpose)',
+      'API models: botocore 1 judged 2 calls: 1 violations by clients, 0 by the lab (0 that tests expected, 0 expected in vain, 0 answers cut or replaced on purpose)',
     );
   });
 

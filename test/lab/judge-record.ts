@@ -25,7 +25,7 @@ export type LabJudge = {
 
 export type Tally = {
   calls: number;
-  /** Answers that a fault rule broke on the wire: their requests alone were judged. */
+  /** Answers that a fault rule cut, or put a page of HTML in place of: their requests alone were judged. */
   broken: number;
   expected: number;
   client: number;
@@ -115,7 +115,7 @@ export function runSummaryText(version: string, { tally }: RunSummary): string {
   return (
     `API models: ${version} judged ${calls.toLocaleString('en-US')} calls: ` +
     `${client} violations by clients, ${lab} by the lab` +
-    ` (${expected} that tests expected, ${unmet} expected in vain, ${broken} answers cut on purpose)`
+    ` (${expected} that tests expected, ${unmet} expected in vain, ${broken} answers cut or replaced on purpose)`
   );
 }
 

@@ -5,7 +5,7 @@ import { createLabJudge, type LabJudge } from './judge-record.ts';
 
 export type JudgedFront = Front & {
   /** Holds every call and every answer against the API models. */
-  readonly judge: Omit<LabJudge, 'hear' | 'close'>;
+  readonly judge: Omit<LabJudge, 'close'>;
 };
 
 const apiModels = findApiModels();

@@ -32,7 +32,7 @@ await using lab = await createLab({
 await using chaos =
   chaosInput === undefined
     ? undefined
-    : await createChaos({ ...chaosInput, target: lab.endpoint, port });
+    : await createChaos({ ...chaosInput, target: lab.endpoint, judge: lab.judge, port });
 
 const vpcId = 'vpc-0123456789abcdef0';
 const zone = { vpcId, availabilityZone: 'eu-west-1a', availabilityZoneId: 'euw1-az1' };

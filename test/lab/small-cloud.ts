@@ -98,6 +98,7 @@ export async function createSmallCloud(
           await createChaos({
             ...options.chaos,
             target: lab.endpoint,
+            judge: lab.judge,
             host: endpointAddress,
             port: chaosPort,
           }),
