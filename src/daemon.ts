@@ -14,6 +14,7 @@ import { prepareRouting } from './route/prepare.ts';
 import { routeProblems } from './route/problems.ts';
 import { removeRoutes } from './route/remove.ts';
 import { applyRoutes } from './route/route.ts';
+import { createUnmanaged } from './route/unmanaged.ts';
 import { watchRouting } from './route/watch.ts';
 import { startShipping, type Shipping } from './ship/ship.ts';
 import type { Ports } from './system/ports.ts';
@@ -137,7 +138,8 @@ async function serve(service: Service, signal: AbortSignal): Promise<void> {
   await keepTrying(service, () => prepareRouting(ports, signal), signal);
   const { stateDir } = input;
   const record = createClaimRecord(ports, { stateDir, instanceId: identity.instanceId, pool });
-  const deps: ClaimDeps = { ...ports, ec2, record, progress: board.progress };
+  const unmanaged = createUnmanaged(ports, { stateDir });
+  const deps: ClaimDeps = { ...ports, ec2, record, unmanaged, progress: board.progress };
 
   while (!signal.aborted) {
     onClaim({ deps, booted, holding: undefined });
@@ -157,6 +159,7 @@ async function serve(service: Service, signal: AbortSignal): Promise<void> {
     board.update({ eni: undefined });
     board.withdraw('lost', `${why}; claiming again`);
     await keepTrying(service, () => removeRoutes(ports, plan, signal), signal);
+    await unmanaged.unmark(plan.mac);
   }
 }
 

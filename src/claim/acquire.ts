@@ -2,14 +2,21 @@
 import { BerthError, hasCode } from '../errors.ts';
 import type { Eni, Identity, Phase } from '../model.ts';
 import { backoffMs } from '../system/retry.ts';
-import { authorizationLagMs, describe, dropClaim, stepBackoff, type CallDeps } from './calls.ts';
+import {
+  authorizationLagMs,
+  describe,
+  dropClaim,
+  stepBackoff,
+  type CallDeps,
+  type HoldDeps,
+} from './calls.ts';
 import { freeDeviceIndex } from './device-index.ts';
 import type { Self } from './ec2.ts';
 import { whoHolds, type Holder } from './holder.ts';
 import { putClaim, type Refused } from './put-claim.ts';
 import { instanceArn, ownerOf } from './tags.ts';
 
-export type AcquireDeps = CallDeps & {
+export type AcquireDeps = HoldDeps & {
   /** For the status: what is in the way. */
   readonly progress: (phase: Phase, message: string) => void;
 };
@@ -39,15 +46,20 @@ export async function acquire(
   input: AcquireInput,
   signal: AbortSignal,
 ): Promise<Acquired> {
-  // The free device index is looked up while the tag is written.
+  // The free device index is looked up while the tag is written, and the marker too.
   const look = lookAtSelf(deps, input, signal);
+  const marked = deps.unmanaged.mark(input.eni.mac);
   if (ownerOf(input.eni) !== instanceArn(input.identity)) {
     const refused = await putClaim(deps, input, signal);
     if (refused !== undefined) {
       const mine = input.resumed && (await ask(deps, input, true, signal)) === 'me';
-      return mine ? { outcome: 'attached' } : refused;
+      await marked;
+      if (mine) return { outcome: 'attached' };
+      await deps.unmanaged.unmark(input.eni.mac);
+      return refused;
     }
   }
+  await marked;
   return attach(deps, input, await look, signal);
 }
 
@@ -146,7 +158,7 @@ async function lookAtSelf(
 
 /** After a denied attach: undefined while the claim is ours, or ours again. */
 async function claimStillOurs(
-  deps: CallDeps,
+  deps: HoldDeps,
   input: AcquireInput,
   signal: AbortSignal,
 ): Promise<Acquired | undefined> {
@@ -172,12 +184,13 @@ function ask(
 }
 
 async function giveBack<T>(
-  deps: CallDeps,
+  deps: HoldDeps,
   { eni, identity }: AcquireInput,
   outcome: T,
   signal: AbortSignal,
 ): Promise<T> {
   await dropClaim(deps, { eniId: eni.eniId, owner: instanceArn(identity) }, signal);
+  await deps.unmanaged.unmark(eni.mac);
   return outcome;
 }
 

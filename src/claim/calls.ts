@@ -15,6 +15,14 @@ export type CallDeps = {
   readonly log: Log;
 };
 
+export type HoldDeps = CallDeps & {
+  /** Tells the host's network managers to leave a device alone, from before it appears until it is gone. Never throws. */
+  readonly unmanaged: {
+    mark(mac: string): Promise<void>;
+    unmark(mac: string): Promise<void>;
+  };
+};
+
 export const stepBackoff: Backoff = { firstMs: 250, factor: 2, capMs: 8_000 };
 /** Two reads this far apart agree only on what is so (claim.md section 7: read lag up to 5 s). */
 export const lagMs = 6_000;

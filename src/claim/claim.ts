@@ -56,6 +56,7 @@ export async function claimEni(
         `our claim on ${eni.eniId} came to nothing; giving it back`,
       );
       await dropClaim(deps, { eniId: eni.eniId, owner: instanceArn(identity) }, signal);
+      await deps.unmanaged.unmark(eni.mac);
     }
 
     switch (step.do) {
@@ -71,6 +72,7 @@ export async function claimEni(
           );
           await letGo(deps, { eni, identity }, signal);
         }
+        await deps.unmanaged.mark(step.eni.mac);
         const claimed = await finish(deps, input, step.eni, signal);
         if (claimed !== undefined) return claimed;
         break;

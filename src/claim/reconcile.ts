@@ -1,7 +1,7 @@
 // Looks after a held ENI, about once a minute: is it still ours, does it carry our name, would it outlive us?
 import { messageOf } from '../errors.ts';
 import type { Eni, Identity } from '../model.ts';
-import { dropClaim, lagMs, type CallDeps } from './calls.ts';
+import { dropClaim, lagMs, type HoldDeps } from './calls.ts';
 import { letGo, letGoWithinMs } from './let-go.ts';
 import { reclaim } from './release.ts';
 import { instanceArn, ownerOf } from './tags.ts';
@@ -20,7 +20,7 @@ export const reconcileEveryMs = 60_000;
  * while the device is there. Throws nothing but the signal's reason.
  */
 export async function reconcile(
-  deps: CallDeps,
+  deps: HoldDeps,
   input: ReconcileInput,
   signal: AbortSignal,
 ): Promise<Held> {
@@ -46,7 +46,7 @@ type Look =
   | { readonly known: true; readonly mine: boolean; readonly eni: Eni | undefined };
 
 /** What carries our name is one call: the ENI that we hold, and whatever we should not claim any more. */
-async function look(deps: CallDeps, input: ReconcileInput, signal: AbortSignal): Promise<Look> {
+async function look(deps: HoldDeps, input: ReconcileInput, signal: AbortSignal): Promise<Look> {
   const { eni, identity } = input;
   const isMine = (now: Eni | undefined): boolean =>
     now?.attachment?.instanceId === identity.instanceId && now.attachment.status !== 'detaching';
@@ -78,7 +78,7 @@ async function look(deps: CallDeps, input: ReconcileInput, signal: AbortSignal):
 }
 
 async function tend(
-  deps: CallDeps,
+  deps: HoldDeps,
   { eni, identity }: ReconcileInput,
   signal: AbortSignal,
 ): Promise<void> {
@@ -101,12 +101,15 @@ async function tend(
 
 /** A claim that came to nothing; an instance has one ENI of berth's, so that a second one has to go. */
 async function giveUp(
-  deps: CallDeps,
+  deps: HoldDeps,
   { eni, identity }: ReconcileInput,
   signal: AbortSignal,
 ): Promise<void> {
   const { eniId, attachment } = eni;
   deps.log.warn({ eni: eniId }, `${eniId} carries our name too; giving it back`);
   if (attachment?.instanceId === identity.instanceId) await letGo(deps, { eni, identity }, signal);
-  else await dropClaim(deps, { eniId, owner: instanceArn(identity) }, signal);
+  else {
+    await dropClaim(deps, { eniId, owner: instanceArn(identity) }, signal);
+    await deps.unmanaged.unmark(eni.mac);
+  }
 }

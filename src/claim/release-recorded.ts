@@ -1,12 +1,12 @@
 // Gives back what a claim has come to that was stopped before it was done.
 import type { Identity } from '../model.ts';
-import { describe, type CallDeps } from './calls.ts';
+import { describe, type HoldDeps } from './calls.ts';
 import type { ClaimRecord } from './record.ts';
 import { detachAndDrop } from './release.ts';
 
 /** The record names the ENI from before the first call on. Throws what detachAndDrop throws. */
 export async function releaseRecorded(
-  deps: CallDeps & { readonly record: ClaimRecord },
+  deps: HoldDeps & { readonly record: ClaimRecord },
   identity: Identity,
   signal: AbortSignal,
 ): Promise<void> {

@@ -10,6 +10,7 @@ import {
   repeat,
   stepBackoff,
   type CallDeps,
+  type HoldDeps,
 } from './calls.ts';
 import { instanceArn, nextClaim, ownerOf } from './tags.ts';
 
@@ -20,7 +21,7 @@ export type ReleaseInput = { readonly eni: Eni; readonly identity: Identity };
  * Throws `aws-denied` (ec2:DetachNetworkInterface); stops where the caller's deadline says so.
  */
 export async function detachAndDrop(
-  deps: CallDeps,
+  deps: HoldDeps,
   { eni, identity }: ReleaseInput,
   signal: AbortSignal,
 ): Promise<void> {
@@ -48,6 +49,7 @@ export async function detachAndDrop(
     await deps.clock.sleep(delayMs, signal);
   }
   await dropClaim(deps, { eniId, owner: instanceArn(identity) }, signal);
+  await deps.unmanaged.unmark(eni.mac);
 }
 
 /** Puts our name back on an ENI that is attached to us and carries nobody's. */

@@ -2,10 +2,10 @@
 import { BerthError } from '../errors.ts';
 import type { Eni, Identity, Phase } from '../model.ts';
 import { acquire, type Acquired } from './acquire.ts';
-import type { CallDeps } from './calls.ts';
+import type { HoldDeps } from './calls.ts';
 import type { ClaimRecord } from './record.ts';
 
-export type TryDeps = CallDeps & {
+export type TryDeps = HoldDeps & {
   readonly record: ClaimRecord;
   /** For the status: what is going on, in one sentence. */
   readonly progress: (phase: Phase, message: string) => void;

@@ -361,6 +361,7 @@ const depsOf = (): ClaimDeps => ({
     save: () => Promise.resolve(),
     clear: () => Promise.resolve(),
   },
+  unmanaged: { mark: () => Promise.resolve(), unmark: () => Promise.resolve() },
   progress: () => undefined,
   devices: { wait: (mac) => Promise.resolve({ name: 'ens6', index: 3, mac }) },
 });

@@ -30,14 +30,17 @@ const fails = (world: ClaimWorld, run: Run): Promise<BerthError> =>
     ),
   );
 
-/** Holds just one ENI, under its own name, and nothing else carries that. */
+/** Holds just one ENI, under its own name and marked as unmanaged; nothing else is either. */
 const justOne = { held: 1, strays: [] };
-function holdingOf(world: ClaimWorld, { arn, held }: Instance): unknown {
+function holdingOf(world: ClaimWorld, { arn, held, marked }: Instance): unknown {
   const holds = held();
+  const macs = holds.map((eniId) => world.model.eni(eniId)!.mac);
   const carrying = world.eniIds.filter((eniId) => world.owner(eniId) === arn);
   const strays = [
     ...carrying.filter((eniId) => !holds.includes(eniId)).map((eniId) => `claims ${eniId}`),
     ...holds.filter((eniId) => !carrying.includes(eniId)).map((eniId) => `untagged ${eniId}`),
+    ...[...marked].filter((mac) => !macs.includes(mac)).map((mac) => `marks ${mac}`),
+    ...macs.filter((mac) => !marked.has(mac)).map((mac) => `unmarked ${mac}`),
   ];
   return { held: holds.length, strays };
 }
@@ -56,6 +59,20 @@ describe('a free ENI', () => {
     expect(instance.recorded.eniId).toBe(claimed.eni.eniId);
     expect(run.progress.map(([phase]) => phase)).toEqual(['claiming', 'attaching']);
     expect(run.ec2.calls.length).toBeLessThan(12);
+  });
+
+  test('is marked as unmanaged before its device can appear', async () => {
+    const world = createClaimWorld({ enis: 1 });
+    const instance = world.instances[0]!;
+    const { mac } = world.model.eni('eni-0')!;
+    let markedAtAttach: boolean | undefined;
+    const run = instance.start({
+      arrives: ({ method }) => {
+        if (method === 'attach') markedAtAttach = instance.marked.has(mac);
+      },
+    });
+    await world.time.run(run.claim());
+    expect(markedAtAttach).toBe(true);
   });
 
   test('is on record before anything is changed', async () => {
