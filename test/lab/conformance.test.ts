@@ -13,6 +13,12 @@ import { hasMoto, needsMoto, startMoto } from './moto.ts';
 import { createClients, type Credentials } from './probe-clients.ts';
 import { createProbeLab, labPlace } from './probe-lab.ts';
 import { markedEnis } from './probe-sweep.ts';
+import { createTlsFront, needsOpenssl } from './tls-front.ts';
+
+const fixtures = join(import.meta.dirname, '..', 'fixtures');
+const { divergences } = JSON.parse(readFileSync(join(fixtures, 'divergences.json'), 'utf8')) as {
+  readonly divergences: readonly { readonly probe: string; readonly moto: string }[];
+};
 
 let folder: string;
 beforeAll(async () => {
@@ -22,9 +28,17 @@ afterAll(() => rm(folder, { recursive: true }));
 
 type Ended = { readonly code: number | null; readonly output: string };
 
-function start(args: readonly string[], operator: Credentials, more: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'conformance.ts'), ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+/** `onTerminal`: through script(1), which gives it a terminal and passes on what comes by stdin. */
+function start(
+  args: readonly string[],
+  operator: Credentials,
+  more: Record<string, string> = {},
+  onTerminal = false,
+) {
+  const own = [process.execPath, join(import.meta.dirname, 'conformance.ts'), ...args];
+  const [command, ...rest] = onTerminal ? ['script', '-qec', own.join(' '), '/dev/null'] : own;
+  const child = spawn(command!, rest, {
+    stdio: [onTerminal ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
       AWS_EC2_METADATA_DISABLED: 'true',
@@ -37,7 +51,7 @@ function start(args: readonly string[], operator: Credentials, more: Record<stri
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    stream!.on('data', (chunk: Buffer) => (output += chunk.toString()));
   }
   const ended = once(child, 'close').then(([code]): Ended => ({ code: code as number, output }));
   return { child, ended };
@@ -176,6 +190,55 @@ aws_session_token=${keys.sessionToken}\n`;
   }, 30_000);
 });
 
+test.skipIf(needsOpenssl !== '')(
+  `--ca: an endpoint whose certificate no public authority signed${needsOpenssl}`,
+  async () => {
+    await using lab = await createProbeLab();
+    await using front = await createTlsFront(lab.endpoint, await mkdtemp(join(folder, 'tls-')));
+    const answers = join(folder, 'tls.json');
+    const args = ['--endpoint', front.endpoint, '--answers', answers];
+    const distrusts = await start(args, lab.operator).ended;
+    expect(distrusts.output).toMatch(/unable to verify the first certificate|self-signed/);
+    expect(distrusts.code).toBe(1);
+    expect(lab.front.calls).toEqual([]);
+    const { code, output } = await start([...args, '--ca', front.caFile], lab.operator).ended;
+    expect({ code, output }).toMatchObject({ code: 0 });
+    expect(readAnswers(answers).answers.length).toBeGreaterThan(30);
+    expect(lab.front.calls.length).toBeGreaterThan(30);
+  },
+  30_000,
+);
+
+/** On a terminal, with what an operator types there. */
+async function typeInto(lab: Lab, answers: string, typed: string): Promise<Ended> {
+  // The SDK's own rules for where AWS is; no test may talk to AWS itself.
+  const more = { AWS_ENDPOINT_URL: lab.endpoint };
+  const args = ['--really', '--region', lab.region, '--answers', answers];
+  const { child, ended } = start(args, lab.operator, more, true);
+  child.stdout!.on('data', (chunk: Buffer) => {
+    if (chunk.toString().includes('Type yes')) child.stdin!.write(typed);
+  });
+  return await ended;
+}
+
+describe('--really', () => {
+  test('asks, and goes on after yes alone', async () => {
+    await using lab = await createProbeLab();
+    const answers = join(folder, 'really.json');
+    for (const typed of ['no\n', '\n', 'YES\n', '\u0003', '\u0004']) {
+      const { code, output } = await typeInto(lab, answers, typed);
+      expect(output).toMatch(
+        /^Asks AWS, region eu-west-1 \d+ questions[^]*Cost: none\.[^]*Type yes/,
+      );
+      expect({ typed, code }).toEqual({ typed, code: 0 });
+    }
+    expect(lab.front.calls).toEqual([]);
+    expect(existsSync(answers)).toBe(false);
+    expect(await typeInto(lab, answers, 'yes\n')).toMatchObject({ code: 0 });
+    expect(readAnswers(answers).answers.length).toBeGreaterThan(30);
+  }, 60_000);
+});
+
 async function readOnly(endpoint: string, keys: Credentials, name: string): Promise<AnswersFile> {
   const answers = join(folder, name);
   const { code, output } = await start(['--endpoint', endpoint, '--answers', answers], keys).ended;
@@ -201,9 +264,34 @@ test.skipIf(!hasMoto)(
   60_000,
 );
 
+test.skipIf(!hasMoto)(
+  `against moto, full: it says what the list of divergences has of it, and all is taken away${needsMoto}`,
+  async () => {
+    await using moto = await startMoto();
+    const answers = join(folder, 'moto-full.json');
+    const args = ['--endpoint', moto.endpoint, '--mode', 'full', '--answers', answers];
+    const { ended } = start(
+      [...args, '--instances', moto.place.instances.join(',')],
+      moto.credentials,
+    );
+    const { code, output } = await ended;
+    expect({ code, output }).toMatchObject({ code: 0 });
+    expectNoAccountData(answers, moto.credentials.accessKeyId);
+    using clients = createClients(moto);
+    expect(await markedEnis(clients.ec2, undefined)).toEqual([]);
+    const said = new Map(readAnswers(answers).answers.map((answer) => [answer.probe, answer.said]));
+    const asked = divergences.filter(({ probe }) => !said.get(probe)?.startsWith('not asked: '));
+    expect(asked.length).toBeGreaterThan(50);
+    expect(asked.map(({ probe }) => `${probe}: ${said.get(probe)}`)).toEqual(
+      asked.map(({ probe, moto: known }) => `${probe}: ${known}`),
+    );
+  },
+  60_000,
+);
+
 /** Of accounts, as somebody recorded them. */
 const recorded = globSync('conformance-*.json', {
-  cwd: join(import.meta.dirname, '..', 'fixtures'),
+  cwd: fixtures,
 });
 test.skipIf(recorded.length === 0)(
   `the lab says what AWS said${recorded.length === 0 ? ' (skipped: nobody has recorded it yet)' : ''}`,
@@ -214,7 +302,7 @@ test.skipIf(recorded.length === 0)(
     const { ended } = start([...args, '--answers', answers], lab.operator);
     expect((await ended).code).toBe(0);
     for (const name of recorded) {
-      const theirs = readAnswers(join(import.meta.dirname, '..', 'fixtures', name));
+      const theirs = readAnswers(join(fixtures, name));
       expect({ name, not: differences(theirs, readAnswers(answers)) }).toEqual({ name, not: [] });
     }
   },

@@ -22,6 +22,9 @@ async function confirm(options: ConformanceOptions): Promise<boolean> {
   const reader = createInterface({ input: process.stdin, output: process.stdout });
   try {
     return (await reader.question('Type yes to go on: ')) === 'yes';
+  } catch {
+    // Ctrl-C or Ctrl-D.
+    return false;
   } finally {
     reader.close();
   }
