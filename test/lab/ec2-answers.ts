@@ -102,6 +102,27 @@ export function instanceShape(
   };
 }
 
+/** Checks are made of what runs; EC2 makes one a minute, the lab one a question. */
+export function instanceStatusShape({ instanceId, state, health, ...rest }: LabInstance): Shape {
+  const passed = { ok: 'passed', impaired: 'failed' } as const;
+  const check =
+    state === 'running'
+      ? { status: health, details: [{ name: 'reachability', status: passed[health] }] }
+      : { status: state === 'pending' ? 'initializing' : 'not-applicable', details: [] };
+  return {
+    instanceId,
+    availabilityZone: rest.availabilityZone,
+    availabilityZoneId: rest.availabilityZoneId,
+    instanceState: stateShape(state),
+    instanceStatus: check,
+    // The lab's hosts are well: what is impaired is the instance on them.
+    systemStatus:
+      state === 'running'
+        ? { status: 'ok', details: [{ name: 'reachability', status: 'passed' }] }
+        : check,
+  };
+}
+
 export function subnetShape(model: Ec2Model, subnet: LabSubnet): Shape {
   const { first, last } = rangeOf(subnet.ipv4Cidr);
   const used = model.enis().filter((eni) => eni.subnetId === subnet.subnetId);

@@ -201,3 +201,35 @@ test('subnets', async () => {
   const type = new sdk.DescribeInstanceTypesCommand({ InstanceTypes: ['x9.huge' as 't3.micro'] });
   expect(await errorOf(world.ec2.send(type))).toMatch(/^InvalidInstanceType/);
 });
+
+const statusOf = async (
+  InstanceIds: string[],
+  input: sdk.DescribeInstanceStatusCommandInput = {},
+) => {
+  const command = new sdk.DescribeInstanceStatusCommand({ InstanceIds, ...input });
+  const { InstanceStatuses } = await world.ec2.send(command);
+  return InstanceStatuses!.map(({ InstanceState, InstanceStatus, SystemStatus }) => [
+    InstanceState?.Name,
+    InstanceStatus?.Status,
+    InstanceStatus?.Details?.map(({ Status }) => Status),
+    SystemStatus?.Status,
+  ]);
+};
+
+describe('status checks', () => {
+  test('pass, and fail for an impaired instance', async () => {
+    expect(await statusOf([one])).toEqual([['running', 'ok', ['passed'], 'ok']]);
+    world.lab.ec2.setHealth(one, 'impaired');
+    expect(await statusOf([one])).toEqual([['running', 'impaired', ['failed'], 'ok']]);
+  });
+
+  test('are made of what runs; of the rest EC2 tells only when asked to', async () => {
+    world.lab.ec2.stop(one);
+    await world.lab.ec2.settled();
+    expect(await statusOf([one])).toEqual([]);
+    expect(await statusOf([one], { IncludeAllInstances: true })).toEqual([
+      ['stopped', 'not-applicable', [], 'not-applicable'],
+    ]);
+    expect(await errorOf(statusOf(['i-0123456789abcdef9']))).toMatch(/^InvalidInstanceID.NotFound/);
+  });
+});

@@ -3,6 +3,7 @@ import {
   dnsName,
   eniShape,
   instanceShape,
+  instanceStatusShape,
   instanceTypeShape,
   subnetShape,
   type Shape,
@@ -62,6 +63,27 @@ export const describeInstances: Describe = (model, input) => {
         instanceShape(model, instance, { enis: enisOf(enis, instance.instanceId), addresses }),
       ],
     })),
+    nextToken: page.nextToken,
+  };
+};
+
+/** Of running instances, unless all are asked for. */
+export const describeInstanceStatus: Describe = (model, input) => {
+  const { instances } = model.seen();
+  const ids = readIds(input, 'InstanceId');
+  const chosen = byId(
+    ids,
+    instances,
+    (instance) => instance.instanceId,
+    (id) => {
+      findInstance(model.world, id);
+      throw faults.instanceNotFound(id);
+    },
+  ).filter((instance) => input.flag('IncludeAllInstances') || instance.state === 'running');
+  const found = filterItems(input, chosen, instanceStatusFields, undefined);
+  const page = pageOf(input, found, (instance) => instance.instanceId);
+  return {
+    instanceStatusSet: page.items.map(instanceStatusShape),
     nextToken: page.nextToken,
   };
 };
@@ -216,6 +238,11 @@ function instanceFields(model: Ec2Model): FilterFields<LabInstance> {
       model.enisOf(instance.instanceId).map((eni) => eni.eniId),
   };
 }
+
+const instanceStatusFields: FilterFields<LabInstance> = {
+  'availability-zone': (instance) => [instance.availabilityZone],
+  'instance-state-name': (instance) => [instance.state],
+};
 
 const subnetFields: FilterFields<LabSubnet> = {
   'subnet-id': (subnet) => [subnet.subnetId],

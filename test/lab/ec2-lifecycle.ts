@@ -42,6 +42,7 @@ export function launch(world: Ec2World, input: NewInstance): LabInstance {
     userData: input.userData === undefined ? undefined : Buffer.from(input.userData),
     launchedAtMs: nowMs,
     terminatedAtMs: undefined,
+    health: 'ok',
   };
   const { instanceId } = instance;
   if (world.instances.get(instanceId) !== undefined) {
@@ -103,6 +104,15 @@ export function start(world: Ec2World, instanceId: string): StateChange {
   if (before === 'pending' || before === 'running') return { instanceId, before, after: before };
   if (before !== 'stopped') throw faults.wrongState(instanceId, 'started');
   return pass(world, instanceId, 'pending', 'running', world.dials.startMs);
+}
+
+/** The status checks fail from now on, or pass again. */
+export function setHealth(
+  world: Ec2World,
+  instanceId: string,
+  health: LabInstance['health'],
+): void {
+  world.instances.put(instanceId, { ...findInstance(world, instanceId), health });
 }
 
 function pass(

@@ -6,6 +6,7 @@ import { createEni, deleteEni, modifyEni, type EniChange, type NewEni } from './
 import { assignIpv6, unassignIpv6, type Ipv6Input } from './ec2-ipv6.ts';
 import {
   launch,
+  setHealth,
   start,
   stop,
   terminate,
@@ -51,6 +52,7 @@ export type Ec2Model = Disposable & {
   launch(input: NewInstance): LabInstance;
   /** An ENI of the pool, say; its tags are there at once, for authorization too. */
   addEni(input: NewEni): LabEni;
+  setHealth(instanceId: string, health: LabInstance['health']): void;
 
   eni(eniId: string): LabEni | undefined;
   /** Terminated ones too, whatever their age. */
@@ -106,6 +108,7 @@ export function createEc2Model(options: Ec2WorldOptions): Ec2Model {
     },
     launch: (input) => launch(world, input),
     addEni: (input) => createEni(world, input),
+    setHealth: (instanceId, health) => setHealth(world, instanceId, health),
 
     eni: (id) => world.enis.get(id),
     instance: (id) => world.instances.get(id),

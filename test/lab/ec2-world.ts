@@ -49,6 +49,8 @@ export type LabInstance = {
   readonly userData: Buffer | undefined;
   readonly launchedAtMs: number;
   readonly terminatedAtMs: number | undefined;
+  /** What the status checks say while it runs. */
+  readonly health: 'ok' | 'impaired';
 };
 
 export type LabAttachment = {

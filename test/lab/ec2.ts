@@ -13,6 +13,7 @@ import {
 import { bucketOf } from './ec2-buckets.ts';
 import {
   describeInstances,
+  describeInstanceStatus,
   describeInstanceTypes,
   describeNetworkInterfaces,
   describeSubnets,
@@ -107,6 +108,7 @@ const changeState = (
 const operations: Readonly<Record<string, Operation>> = {
   DescribeNetworkInterfaces: describe(describeNetworkInterfaces, 'NetworkInterfaceId'),
   DescribeInstances: describe(describeInstances, 'InstanceId'),
+  DescribeInstanceStatus: describe(describeInstanceStatus, 'InstanceId', 'IncludeAllInstances'),
   DescribeInstanceTypes: describe(describeInstanceTypes, 'InstanceType'),
   DescribeSubnets: describe(describeSubnets, 'SubnetId'),
   DescribeTags: describe(describeTags),

@@ -82,6 +82,12 @@ export const standbyRows: readonly Row[] = [
   },
   { name: 'H18 stop what is no instance', action: stop, on: '*', has: group },
   { name: 'H19 detach a volume of the group', action: detach, on: volume(), has: group },
+  {
+    name: 'H20 ask for the health of a peer',
+    action: 'DescribeInstanceStatus',
+    on: '*',
+    allow: 'HaReadPeerHealth',
+  },
 ];
 
 const stale = theirs;
