@@ -61,6 +61,17 @@ const throttled = [
 /** The request never arrived. */
 const unreachable = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'];
 
+/** The handshake failed: the request never left. A clock that is wrong at boot is one reason, and passes. */
+const distrusted = [
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'CERT_NOT_YET_VALID',
+  'CERT_HAS_EXPIRED',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+];
+
 /** The code of an AWS error (`InvalidParameterValue`, ...), or the name of whatever was thrown. */
 export function awsCodeOf(error: unknown): string {
   return error instanceof Error ? error.name : 'Error';
@@ -104,6 +115,13 @@ export function classifyAwsError(action: string, error: unknown): BerthError {
       'aws-unavailable',
       true,
       `the endpoint cannot be reached (${messageOf(error)}); check DNS, routes and VPC endpoints`,
+    );
+  }
+  if (isErrno(error, ...distrusted)) {
+    return make(
+      'aws-unavailable',
+      true,
+      `the certificate of the endpoint cannot be trusted (${messageOf(error)}); check the clock, the endpoint and NODE_EXTRA_CA_CERTS`,
     );
   }
   if (status === undefined || status < 300 || isErrno(error, 'ECONNRESET', 'EPIPE')) {

@@ -11,6 +11,7 @@ import { createMemoryLog, type MemoryLog } from '../fakes/log.ts';
 import { createSeededRandom } from '../fakes/random.ts';
 import { identityOf } from '../fixtures/identity.ts';
 import type { Policy } from '../lab/iam-evaluate.ts';
+import { temporaryFolder } from '../fixtures/temporary-folder.ts';
 import type { LabFaultRule } from '../lab/service.ts';
 import {
   createTestWorld,
@@ -22,6 +23,7 @@ import {
   vpcId,
   type TestWorld,
 } from '../lab/test-world.ts';
+import { createTlsFront, needsOpenssl } from '../lab/tls-front.ts';
 
 let world: TestWorld;
 let log: MemoryLog;
@@ -74,6 +76,36 @@ test('a large account answers all that berth reads', async () => {
   expect(await ec2.describeClaimed(me, signal)).toEqual([]);
   expect(await ec2.describeEni(eniId, signal)).toMatchObject({ eniId });
   expect(await ec2.describeSelf(one, signal)).toMatchObject({ state: 'running' });
+});
+
+const attachAt = (endpoint: string): Promise<BerthError> => {
+  vi.stubEnv('AWS_ENDPOINT_URL', endpoint);
+  ec2[Symbol.dispose]();
+  ec2 = connect(one);
+  return errorOf(attachIt());
+};
+
+describe('an endpoint that never hears of the call', () => {
+  test('whose name does not resolve', async () => {
+    // Longer than a label of DNS may be: no resolver is asked.
+    const error = await attachAt(`http://${'a'.repeat(64)}.invalid`);
+    expect(error).toMatchObject({ code: 'aws-unavailable', retryable: true });
+    expect(error.message).toMatch(/cannot be reached \(getaddrinfo ENOTFOUND .*check DNS/);
+  });
+
+  test.skipIf(needsOpenssl !== '')(
+    `whose certificate nobody has signed that berth knows${needsOpenssl}`,
+    async () => {
+      using folder = temporaryFolder();
+      await using front = await createTlsFront(world.lab.endpoint, folder.path);
+      const error = await attachAt(front.endpoint);
+      expect(error).toMatchObject({ code: 'aws-unavailable', retryable: true });
+      expect(error.message).toMatch(
+        /^cannot call ec2:AttachNetworkInterface: the certificate of the endpoint cannot be trusted \(/,
+      );
+      expect(world.lab.front.calls).toEqual([]);
+    },
+  );
 });
 
 test('credentials that AWS refuses are asked for anew, once', async () => {

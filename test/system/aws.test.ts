@@ -45,6 +45,13 @@ describe('classifyAwsError', () => {
       /check DNS, routes and VPC/,
     ],
     ['no name', socket('ENOTFOUND'), 'aws-unavailable', true, /cannot be reached/],
+    [
+      'a certificate of the future',
+      socket('CERT_NOT_YET_VALID'),
+      'aws-unavailable',
+      true,
+      /cannot be trusted .*; check the clock/,
+    ],
     ['reset', socket('ECONNRESET'), 'aws-unknown-outcome', true, /no usable answer/],
     ['no answer', named('TimeoutError'), 'aws-unknown-outcome', true, /no usable answer/],
     [
