@@ -77,6 +77,11 @@ describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`,
       state: 'inactive',
     });
     expect(await served()).toBe(true);
+    // udev looks there again at the next boot, before berth runs.
+    const { mac } = cloud.lab.ec2.eni(poolEni.eniId)!;
+    expect(await instance.run('test', '-e', `/var/lib/berth/claim/${mac}`)).toMatchObject({
+      code: 0,
+    });
   });
 
   test('a wrong configuration is not started again', async () => {

@@ -117,6 +117,22 @@ describe('a free ENI', () => {
     }
   });
 
+  test('the next one is tried when another instance was faster with its claim', async () => {
+    const world = createClaimWorld({ enis: 2, instances: 2 });
+    const instance = world.instances[0]!;
+    let first: string | undefined;
+    const run = instance.start({
+      arrives: ({ method, target }) => {
+        if (method !== 'createClaim' || first !== undefined) return;
+        first = target;
+        tag(world, target, world.instances[1]!.arn);
+      },
+    });
+    await world.time.run(run.claim());
+    expect(holdingOf(world, instance)).toEqual(justOne);
+    expect(instance.held()).not.toEqual([first]);
+  });
+
   test('the next one is tried when the first is taken, is unsuitable or will not attach', async () => {
     const faults: readonly CallFault[] = [
       { code: 'InvalidNetworkInterface.InUse' },

@@ -151,7 +151,9 @@ describe('what else carries our name', () => {
     world.model.createTags(['eni-1', 'eni-2'], { 'berth:owner': arn });
     const eniId = 'eni-2';
     world.model.attach({ eniId, instanceId: 'i-1', deviceIndex: 1, networkCardIndex: 0 });
+    world.instances[0]!.marked.add(world.model.eni('eni-1')!.mac);
     await look();
+    expect([...world.instances[0]!.marked]).toEqual([world.model.eni('eni-0')!.mac]);
     expect(['eni-0', 'eni-1', 'eni-2'].map(world.owner)).toEqual([arn, undefined, undefined]);
     expect(world.instances[1]!.held()).toEqual(['eni-2']);
   });

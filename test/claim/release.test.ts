@@ -24,9 +24,10 @@ async function serving(options: { readonly detachMs?: number; readonly aged?: bo
   await pass(world, 60_000);
   await world.time.run(world.instances[0]!.start().claim());
   if (aged) await pass(world, 60_000);
+  const { mac } = world.model.eni('eni-0')!;
   const release = (run: Run, signal: AbortSignal = run.signal): Promise<void> => {
     const { identity } = world.instances[0]!;
-    return detachAndDrop(run.deps, { eni: eniOf(), identity }, signal);
+    return detachAndDrop(run.deps, { eni: eniOf({ mac }), identity }, signal);
   };
   const start = (dials?: Partial<FakeEc2Dials>): Run => world.instances[0]!.start(dials);
   return { world, start, release };
@@ -51,6 +52,7 @@ describe('detachAndDrop', () => {
     expect(sent(run)).toEqual(['detach', 'deleteClaim']);
     expect(statuses).toEqual(['available']);
     expect(stateOf(world)).toEqual(free);
+    expect([...world.instances[0]!.marked]).toEqual([]);
     // Safe to call again.
     await world.time.run(release(start()));
     expect(stateOf(world)).toEqual(free);
