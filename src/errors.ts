@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'aws-unknown-outcome'
   | 'aws-not-found'
   | 'aws-invalid'
+  | 'pool-empty'
   | 'eni-in-use'
   | 'eni-index-taken'
   | 'eni-limit'

@@ -16,6 +16,8 @@ export type Identity = {
   readonly privateIpv4: string | undefined;
   /** Of the primary ENI: lower case, colons. */
   readonly primaryMac: string;
+  /** Network interfaces that IMDS lists, the primary included: a hint, since IMDS lags. */
+  readonly macCount: number;
   readonly primarySubnet: Subnet | undefined;
   readonly vpcId: string | undefined;
   /** Only keys of `berth:` and `aws:`. undefined: tags in instance metadata are not enabled. */
@@ -48,11 +50,62 @@ export type ConfigSource = {
 
 /** The configuration after validation, with every default filled in. */
 export type Config = {
-  /** Value of the tag `berth:pool` on the ENIs; undefined: this instance claims nothing. */
-  readonly pool: string | undefined;
+  /** One ENI each; none: this instance claims nothing. */
+  readonly pools: readonly PoolConfig[];
   /** Detach and release the claim at a clean stop. */
   readonly releaseOnStop: boolean;
+  /** Take an ENI whose owner was terminated and left its claim behind. */
+  readonly takeOverStale: boolean;
+  /** undefined: this instance takes what is free, and nothing else. */
+  readonly standby: StandbyConfig | undefined;
+  readonly hooks: HooksConfig;
   readonly logs: LogsConfig;
+};
+
+export type PoolConfig = {
+  /** Value of the tag `berth:pool` on the ENIs. */
+  readonly name: string;
+  /** undefined: any ENI of the pool. */
+  readonly pin: Pin | undefined;
+  /** So long is a free ENI waited for before the pool has failed; undefined: for ever. */
+  readonly waitMs: number | undefined;
+};
+
+/** Which ENI of its pool an instance takes, and no other. */
+export type Pin =
+  | { readonly by: 'eni'; readonly eniId: string }
+  /** Any private IPv4 address of the ENI. */
+  | { readonly by: 'ip'; readonly ipv4: string }
+  /** Lower case, colons. */
+  | { readonly by: 'mac'; readonly mac: string }
+  /** undefined: the instance's own tag of this name, filled in at boot. */
+  | { readonly by: 'tag'; readonly key: string; readonly value: string | undefined };
+
+/** How a standby watches the holder, and what it does to it before it takes the ENI (claim.md section 6). */
+export type StandbyConfig = {
+  readonly fence: 'detach' | 'stop';
+  readonly probe: ProbeConfig;
+  /** Before it fences: of two standbys the one with the shorter delay wins. */
+  readonly delayMs: number;
+};
+
+export type ProbeConfig = {
+  readonly port: number;
+  /** GET, healthy from 200 to 399; undefined: a TCP connection is enough. */
+  readonly httpPath: string | undefined;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Failures running before the holder counts as silent. */
+  readonly failures: number;
+};
+
+/** An argv each, run without a shell; undefined: nothing is run. */
+export type HooksConfig = {
+  readonly onClaimed: readonly string[] | undefined;
+  readonly onReady: readonly string[] | undefined;
+  readonly onLost: readonly string[] | undefined;
+  readonly onReleased: readonly string[] | undefined;
+  readonly timeoutMs: number;
 };
 
 export type LogsConfig = {
@@ -116,6 +169,14 @@ export type ClaimedEni = {
 /** A network device of the kernel. */
 export type Device = { readonly name: string; readonly index: number; readonly mac: string };
 
+/** A claimed ENI that the kernel shows. */
+export type Claimed = {
+  readonly claimed: ClaimedEni;
+  readonly device: Device;
+  /** ENIs of the pool that were in use then: so many instances ask EC2 as this one does. */
+  readonly peers: number;
+};
+
 /** What berth wants the kernel to hold for one ENI (routing.md section 3). */
 export type RoutePlan = {
   readonly eniId: string;
@@ -147,12 +208,15 @@ export type Phase =
   | 'configuring'
   | 'claiming'
   | 'waiting-for-eni'
+  | 'standby'
   | 'attaching'
   | 'routing'
   | 'ready'
   | 'lost'
   | 'stopping'
-  | 'failed';
+  | 'failed'
+  /** The pool stayed empty for as long as it was to be waited for. */
+  | 'gave-up';
 
 /** What `berth status --json` prints. Times are ISO 8601 in UTC. */
 export type Status = {
@@ -168,9 +232,17 @@ export type Status = {
   readonly message: string;
   readonly instanceId: string | undefined;
   readonly config: ConfigSource | undefined;
-  readonly pool: string | undefined;
-  readonly eni: StatusEni | undefined;
+  /** In the order of the configuration. */
+  readonly pools: readonly StatusPool[];
   readonly logs: ShipStatus | undefined;
+};
+
+export type StatusPool = {
+  readonly pool: string;
+  readonly phase: Phase;
+  readonly ready: boolean;
+  readonly message: string;
+  readonly eni: StatusEni | undefined;
 };
 
 export type StatusEni = {
@@ -180,6 +252,8 @@ export type StatusEni = {
   readonly ipv6: readonly string[];
   readonly device: string | undefined;
   readonly table: number | undefined;
+  /** Rises with every claim of this ENI: lets an application refuse a stale writer. */
+  readonly epoch: number;
 };
 
 export type ShipStatus = {

@@ -284,10 +284,14 @@ describe('berth plan', () => {
     expect(JSON.parse(stdout)).toMatchObject({
       instanceId: one,
       config: { name: 'instance tag berth:pool', lastKnownGood: false },
-      pool: 'db',
-      step: 'claim eni-0123456789abcdef0',
-      eni: { eniId: 'eni-0123456789abcdef0', ipv4: ['10.0.1.50', '10.0.1.51'] },
-      commands: expect.arrayContaining([expect.stringContaining('10.0.1.51')]) as unknown,
+      pools: [
+        {
+          pool: 'db',
+          step: 'claim eni-0123456789abcdef0',
+          eni: { eniId: 'eni-0123456789abcdef0', ipv4: ['10.0.1.50', '10.0.1.51'] },
+          commands: expect.arrayContaining([expect.stringContaining('10.0.1.51')]) as unknown,
+        },
+      ],
     });
   });
 

@@ -10,10 +10,11 @@ import { installationOf } from './fixtures/installation.ts';
 
 const root = join(import.meta.dirname, '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const keysPage = readFileSync(join(root, 'docs', 'configuration.md'), 'utf8');
 const ci = readFileSync(join(root, '.ci', 'run'), 'utf8');
 
-function blocks(language: string): readonly string[] {
-  return [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(
+function blocks(language: string, text = readme): readonly string[] {
+  return [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(
     (match) => match[1]!,
   );
 }
@@ -46,9 +47,9 @@ function unwrap(schema: v.GenericSchema): v.GenericSchema {
 }
 
 describe('README', () => {
-  test('its table of keys is that of the schema', () => {
+  test('the table of keys in docs/configuration.md is that of the schema', () => {
     const rows = describedKeys(configSchema).filter(({ key }) => key !== '$schema');
-    const written = /<!-- keys[^\n]*-->\n([\s\S]*?)<!-- \/keys -->/.exec(readme)?.[1] ?? '';
+    const written = /<!-- keys[^\n]*-->\n([\s\S]*?)<!-- \/keys -->/.exec(keysPage)?.[1] ?? '';
     // The formatter aligns the columns.
     const cells = written
       .split('\n')
@@ -59,7 +60,8 @@ describe('README', () => {
     );
   });
 
-  test.each(blocks('json'))('its example of a configuration is valid: %s', (example) => {
+  const examples = [...blocks('json'), ...blocks('json', keysPage)];
+  test.each(examples)('an example of a configuration is valid: %s', (example) => {
     const checked = checkConfig(example, {
       identity: undefined,
       localHostname: undefined,

@@ -1,6 +1,7 @@
 // Judges a configuration: everything that is wrong with it at once, or the configuration with every default filled in. Pure.
 import * as v from 'valibot';
 import type { Config } from '../model.ts';
+import { claimConfig } from './claim-config.ts';
 import { configSchema, type ConfigIssue } from './config-schema.ts';
 import { jsonErrorPosition } from './json-position.ts';
 import { logSources } from './log-sources.ts';
@@ -38,13 +39,16 @@ export function checkConfig(input: unknown, facts: PlaceholderFacts): CheckedCon
     ];
     return { ok: false, issues, warnings: keys.warnings };
   }
-  const { pool, releaseOnStop, logs } = parsed.output;
+  const { logs } = parsed.output;
   const sources = logSources(logs, facts);
   const warnings = [...keys.warnings, ...sources.warnings];
   const issues = [...keys.issues, ...sources.issues];
   if (issues.length > 0) return { ok: false, issues, warnings };
   const forceFlushMs = logs.force_flush_interval * 1000;
-  const config = { pool, releaseOnStop, logs: { sources: sources.sources, forceFlushMs } };
+  const config = {
+    ...claimConfig(parsed.output),
+    logs: { sources: sources.sources, forceFlushMs },
+  };
   return { ok: true, config, warnings };
 }
 

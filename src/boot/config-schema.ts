@@ -1,5 +1,5 @@
 // Every key of the configuration, with its default, its bounds and its description: the only place where they are written.
-// The form is the CloudWatch agent's JSON; `pool` and `releaseOnStop` are berth's own.
+// The form is the CloudWatch agent's JSON; what is about the claim is berth's own.
 import * as v from 'valibot';
 import { fillPlaceholders, type Filled, type PlaceholderFacts } from './placeholders.ts';
 
@@ -145,26 +145,196 @@ const agent = v.pipe(
   v.metadata(open),
 );
 
-export const configSchema = v.object({
-  $schema: v.optional(v.pipe(v.string(), v.description('For editors'))),
-  pool: v.optional(
+const poolName = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
+
+const seconds = (most: number) => v.pipe(v.number(), v.minValue(0), v.maxValue(most));
+const week = 604_800;
+
+const pin = v.pipe(
+  v.object({
+    eniId: v.optional(
+      v.pipe(
+        v.string(),
+        v.regex(/^eni-[0-9a-f]{8,17}$/, 'must be the id of an ENI'),
+        v.description('Take this ENI and no other'),
+      ),
+    ),
+    ip: v.optional(
+      v.pipe(v.string(), v.ipv4('must be an IPv4 address'), v.description('... with this address')),
+    ),
+    mac: v.optional(
+      v.pipe(
+        v.string(),
+        v.regex(/^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$/, 'must be a MAC with colons'),
+        v.toLowerCase(),
+        v.description('... with this MAC'),
+      ),
+    ),
+    tag: v.optional(
+      v.pipe(
+        v.string(),
+        v.minLength(1),
+        v.maxLength(128),
+        v.description('... whose tag of this name has the value of the tag of the instance'),
+      ),
+    ),
+    value: v.optional(
+      v.pipe(v.string(), v.maxLength(256), v.description('With tag: this value instead')),
+    ),
+  }),
+  v.check(
+    ({ eniId, ip, mac, tag }) =>
+      [eniId, ip, mac, tag].filter((one) => one !== undefined).length === 1,
+    'must have exactly one of eniId, ip, mac and tag',
+  ),
+  v.check(({ tag, value }) => tag !== undefined || value === undefined, 'value goes with tag only'),
+);
+
+const pools = v.pipe(
+  v.array(
+    v.object({
+      name: v.pipe(poolName, v.description('Value of the tag berth:pool of its interfaces')),
+      pin: v.optional(pin),
+      waitSeconds: v.optional(
+        v.pipe(
+          seconds(week),
+          v.description('Fail after waiting so long for a free interface. Default: wait for ever'),
+        ),
+      ),
+    }),
+  ),
+  v.maxLength(15),
+  v.check(
+    (list) => new Set(list.map(({ name }) => name)).size === list.length,
+    'must not name a pool twice',
+  ),
+  v.description('Several pools, one interface of each; instead of pool'),
+);
+
+const hook = (when: string) =>
+  v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.maxLength(4096))),
+      v.minLength(1),
+      v.maxLength(64),
+      v.description(`Program and arguments to run ${when}`),
+    ),
+  );
+
+const hooks = v.object({
+  onClaimed: hook('when the interface is attached'),
+  onReady: hook('when the address is served'),
+  onLost: hook('when it is not served any more'),
+  onReleased: hook('when the interface was given back'),
+  timeoutSeconds: v.optional(
+    v.pipe(
+      v.number(),
+      v.minValue(1),
+      v.maxValue(3600),
+      v.description('A hook that runs longer is ended'),
+    ),
+    30,
+  ),
+});
+
+const probe = v.object({
+  port: v.pipe(
+    v.number(),
+    v.integer(),
+    v.minValue(1),
+    v.maxValue(65_535),
+    v.description("TCP port of the holder's interface that is probed"),
+  ),
+  httpPath: v.optional(
     v.pipe(
       v.string(),
-      v.minLength(1),
-      v.maxLength(256),
-      v.description('Value of the tag berth:pool of the interfaces that this instance may claim'),
+      v.regex(/^\/[!-~]*$/, 'must begin with / and hold no spaces'),
+      v.maxLength(2048),
+      v.description('GET this; 200 to 399 is healthy. Default: a TCP connection is enough'),
     ),
   ),
-  releaseOnStop: v.optional(
-    v.pipe(v.boolean(), v.description('Detach and release the interface at a clean stop')),
-    false,
+  intervalSeconds: v.optional(
+    v.pipe(v.number(), v.minValue(0.1), v.maxValue(3600), v.description('Time between probes')),
+    1,
   ),
-  agent: v.optional(agent),
-  logs: v.optional(logs, {}),
-  metrics: agentKey,
-  opentelemetry: agentKey,
-  traces: agentKey,
+  timeoutSeconds: v.optional(
+    v.pipe(v.number(), v.minValue(0.1), v.maxValue(60), v.description('For one probe')),
+    1,
+  ),
+  failures: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(1),
+      v.maxValue(1000),
+      v.description('Failures running after which the holder is silent'),
+    ),
+    3,
+  ),
 });
+
+const standby = v.object({
+  probe,
+  fence: v.optional(
+    v.pipe(
+      v.picklist(['detach', 'stop']),
+      v.description('What is done to a silent holder: `detach`, or `stop` it first'),
+    ),
+    'detach',
+  ),
+  delaySeconds: v.optional(
+    v.pipe(seconds(600), v.description('Wait before fencing; give each standby another one')),
+    0,
+  ),
+});
+
+export const configSchema = v.pipe(
+  v.object({
+    $schema: v.optional(v.pipe(v.string(), v.description('For editors'))),
+    pool: v.optional(
+      v.pipe(
+        poolName,
+        v.description('Value of the tag berth:pool of the interfaces that this instance may claim'),
+      ),
+    ),
+    pools: v.optional(pools),
+    releaseOnStop: v.optional(
+      v.pipe(v.boolean(), v.description('Detach and release the interface at a clean stop')),
+      false,
+    ),
+    takeOverStale: v.optional(
+      v.pipe(
+        v.boolean(),
+        v.description(
+          'Take an interface whose owner was terminated without giving it back (takeover.json)',
+        ),
+      ),
+      false,
+    ),
+    role: v.optional(
+      v.pipe(
+        v.picklist(['primary', 'standby']),
+        v.description('`standby` watches the holder and takes over from it (standby.json)'),
+      ),
+      'primary',
+    ),
+    standby: v.optional(standby),
+    hooks: v.optional(hooks, {}),
+    agent: v.optional(agent),
+    logs: v.optional(logs, {}),
+    metrics: agentKey,
+    opentelemetry: agentKey,
+    traces: agentKey,
+  }),
+  v.check(
+    ({ pool, pools }) => pool === undefined || pools === undefined,
+    'pool and pools exclude each other',
+  ),
+  v.check(
+    ({ role, standby }) => role === 'primary' || standby !== undefined,
+    'role standby needs standby.probe.port',
+  ),
+);
 
 /** After validation, before placeholders and names. */
 export type RawConfig = v.InferOutput<typeof configSchema>;

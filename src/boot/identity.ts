@@ -8,6 +8,7 @@ import { garbage, parseJson } from './imds-errors.ts';
 import type { Imds } from './imds.ts';
 
 const documentPath = 'dynamic/instance-identity/document';
+const macsPath = 'meta-data/network/interfaces/macs';
 const tagsPath = 'meta-data/tags/instance';
 const ourTag = new RegExp(`^(${tagPrefix}|aws:)[\\w+=.,:@-]+$`);
 
@@ -33,14 +34,16 @@ export async function readIdentity(
 ): Promise<Identity> {
   const read = (path: string, form: RegExp): Promise<string | undefined> =>
     readValue(imds, path, form, signal);
-  const [document, network, availabilityZoneId, partition, hostname, tags] = await Promise.all([
-    readDocument(imds, signal),
-    readPrimary(deps, imds, signal),
-    read('meta-data/placement/availability-zone-id', /^[a-z0-9-]{4,32}$/),
-    read('meta-data/services/partition', /^aws[a-z-]{0,32}$/),
-    read('meta-data/hostname', /^[A-Za-z0-9.-]{1,255}$/),
-    readTags(imds, signal),
-  ]);
+  const [document, network, macs, availabilityZoneId, partition, hostname, tags] =
+    await Promise.all([
+      readDocument(imds, signal),
+      readPrimary(deps, imds, signal),
+      imds.readText(macsPath, signal),
+      read('meta-data/placement/availability-zone-id', /^[a-z0-9-]{4,32}$/),
+      read('meta-data/services/partition', /^aws[a-z-]{0,32}$/),
+      read('meta-data/hostname', /^[A-Za-z0-9.-]{1,255}$/),
+      readTags(imds, signal),
+    ]);
   return {
     instanceId: document.instanceId,
     instanceType: document.instanceType,
@@ -53,6 +56,7 @@ export async function readIdentity(
     hostname,
     privateIpv4: document.privateIp ?? undefined,
     ...network,
+    macCount: macs?.split('\n').filter((mac) => mac !== '').length ?? 1,
     tags,
   };
 }
@@ -81,7 +85,7 @@ async function readPrimary(
     signal,
   );
   if (primaryMac === undefined) throw garbage('meta-data/mac', 'it is absent');
-  const eni = `meta-data/network/interfaces/macs/${primaryMac}`;
+  const eni = `${macsPath}/${primaryMac}`;
   for (let attempt = 1; ; attempt++) {
     const [subnetId, vpcId, ipv4Cidr, ipv6Cidrs] = await Promise.all([
       readValue(imds, `${eni}/subnet-id`, /^subnet-[0-9a-f]{8,17}$/, signal),

@@ -4,8 +4,10 @@ import type { ConfigSource, LoadedConfig } from '../model.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import type { Files } from '../system/files.ts';
 import { checkConfig } from './check-config.ts';
+import { onePool } from './claim-config.ts';
 import { findConfig, poolTag, tagOf, type FindDeps, type FindInput } from './find-config.ts';
 import { writeLastGood } from './last-good.ts';
+import { fillPinTags } from './pin-tags.ts';
 import { createParameterStore } from './parameter-store.ts';
 
 export type LoadConfigDeps = Omit<FindDeps, 'store'>;
@@ -42,8 +44,11 @@ export async function loadConfig(
     const { instanceId } = identity;
     await writeLastGood(deps, { stateDir, instanceId, lastGood });
   }
-  const pool = checked.config.pool ?? tagOf(identity, poolTag);
-  return { config: { ...checked.config, pool }, source };
+  const tag = tagOf(identity, poolTag);
+  const named = checked.config.pools.length > 0 || tag === undefined;
+  const wanted = named ? checked.config.pools : [onePool(tag)];
+  const pools = await fillPinTags(input.imds, wanted, signal);
+  return { config: { ...checked.config, pools }, source };
 }
 
 function nameOf({ name, version, lastKnownGood }: ConfigSource): string {

@@ -11,7 +11,7 @@ import {
   type HoldDeps,
 } from './calls.ts';
 import { freeDeviceIndex } from './device-index.ts';
-import type { Self } from './ec2.ts';
+import type { Instance } from './ec2.ts';
 import { whoHolds, type Holder } from './holder.ts';
 import { putClaim, type Refused } from './put-claim.ts';
 import { instanceArn, ownerOf } from './tags.ts';
@@ -26,11 +26,14 @@ export type AcquireInput = {
   readonly identity: Identity;
   /** An earlier run may have attached it: whatever EC2 answers may be about that. */
   readonly resumed: boolean;
+  /** Preferred; each pool of an instance has its own. */
+  readonly deviceIndex: number;
 };
 
 /** What became of the attempt. Everything but `attached` leaves no claim and no attachment of ours behind. */
 export type Acquired =
-  | { readonly outcome: 'attached' }
+  /** `accepted`: EC2 said so to this very attach, and `eni` shows it; else it was only found to be so. */
+  | { readonly outcome: 'attached'; readonly eni: Eni; readonly accepted: boolean }
   | Refused
   /** It cannot be attached to this instance: another AZ, too many addresses. */
   | { readonly outcome: 'unsuitable'; readonly error: BerthError }
@@ -46,48 +49,44 @@ export async function acquire(
   input: AcquireInput,
   signal: AbortSignal,
 ): Promise<Acquired> {
-  // The free device index is looked up while the tag is written, and the marker too.
-  const look = lookAtSelf(deps, input, signal);
-  const marked = deps.unmanaged.mark(input.eni.mac);
-  if (ownerOf(input.eni) !== instanceArn(input.identity)) {
-    const refused = await putClaim(deps, input, signal);
-    if (refused !== undefined) {
-      const mine = input.resumed && (await ask(deps, input, true, signal)) === 'me';
-      await marked;
-      if (mine) return { outcome: 'attached' };
-      await deps.unmanaged.unmark(input.eni.mac);
-      return refused;
-    }
-  }
-  await marked;
-  return attach(deps, input, await look, signal);
+  const { eni, identity, resumed } = input;
+  const isTagged = ownerOf(eni) === instanceArn(identity);
+  // The marker is written while the tag is.
+  const [claim] = await Promise.all([
+    isTagged ? ({ outcome: 'ours', eni } as const) : putClaim(deps, input, signal),
+    deps.unmanaged.mark(eni.mac),
+  ]);
+  if (claim.outcome === 'ours') return attach(deps, { ...input, eni: claim.eni }, signal);
+  if (resumed && (await ask(deps, input, true, signal)) === 'me') return found(input);
+  await deps.unmanaged.unmark(eni.mac);
+  return claim;
 }
 
 /** A lost reply never leads to another ENI: the same one is tried again until EC2 says who holds it. */
 async function attach(
   deps: AcquireDeps,
   input: AcquireInput,
-  firstLook: Self | undefined,
   signal: AbortSignal,
 ): Promise<Acquired> {
   const { eni, identity } = input;
   const startMs = deps.clock.monotonicMs();
   const spentMs = (): number => deps.clock.monotonicMs() - startMs;
   const refusedIndexes = new Set<number>();
-  let look = firstLook;
+  let look: Instance | undefined;
   let inDoubt = input.resumed;
   let deniedAtMs: number | undefined;
 
   for (let attempt = 1; ; attempt++) {
-    const deviceIndex = freeDeviceIndex(look, refusedIndexes);
-    const error = await attachOnce(deps, input, deviceIndex, signal);
-    if (error === undefined) return { outcome: 'attached' };
+    const deviceIndex = freeDeviceIndex(look, input.deviceIndex, refusedIndexes);
+    const answer = await attachOnce(deps, input, deviceIndex, signal);
+    if (!(answer instanceof BerthError)) return answer;
+    const error = answer;
 
     if (hasCode(error, 'aws-unknown-outcome', 'aws-unavailable')) inDoubt = true;
     else if (!hasCode(error, 'aws-throttled', 'aws-credentials')) {
       if (inDoubt || hasCode(error, 'eni-in-use', 'eni-gone')) {
         const holder = await ask(deps, input, inDoubt, signal);
-        if (holder === 'me') return { outcome: 'attached' };
+        if (holder === 'me') return found(input);
         inDoubt = false;
         if (holder !== 'nobody') return giveBack(deps, input, { outcome: 'lost' }, signal);
       }
@@ -102,6 +101,7 @@ async function attach(
         throw await giveBack(deps, input, full(eni, identity, error), signal);
       case 'eni-index-taken':
         refusedIndexes.add(deviceIndex);
+        look = await lookAtSelf(deps, input, signal);
         break;
       case 'aws-denied': {
         deniedAtMs ??= spentMs();
@@ -114,28 +114,42 @@ async function attach(
       default:
     }
     if (spentMs() > attachDeadlineMs) {
-      if (inDoubt && (await ask(deps, input, true, signal)) === 'me')
-        return { outcome: 'attached' };
+      if (inDoubt && (await ask(deps, input, true, signal)) === 'me') return found(input);
       return giveBack(deps, input, { outcome: 'failed', error: late(eni, error) }, signal);
     }
     deps.progress('claiming', `${error.message}; trying ${eni.eniId} again`);
     await deps.clock.sleep(backoffMs(stepBackoff, attempt, deps.random), signal);
-    look = await lookAtSelf(deps, input, signal);
+    // One read that names us is enough; any other proves nothing yet.
+    if (inDoubt && (await ask(deps, input, false, signal)) === 'me') return found(input);
   }
 }
 
-/** undefined: EC2 said yes. */
+function found({ eni }: AcquireInput): Acquired {
+  return { outcome: 'attached', eni, accepted: false };
+}
+
 async function attachOnce(
   deps: CallDeps,
   { eni, identity }: AcquireInput,
   deviceIndex: number,
   signal: AbortSignal,
-): Promise<BerthError | undefined> {
+): Promise<Acquired | BerthError> {
   const { eniId } = eni;
   const { instanceId } = identity;
+  const networkCardIndex = 0;
   try {
-    await deps.ec2.attach({ eniId, instanceId, deviceIndex, networkCardIndex: 0 }, signal);
-    return undefined;
+    const input = { eniId, instanceId, deviceIndex, networkCardIndex };
+    const attachmentId = await deps.ec2.attach(input, signal);
+    // EC2 sets DeleteOnTermination for interfaces of the launch only; reconcile looks.
+    const attachment = {
+      attachmentId,
+      instanceId,
+      deviceIndex,
+      networkCardIndex,
+      status: 'attaching' as const,
+      deleteOnTermination: false,
+    };
+    return { outcome: 'attached', eni: { ...eni, attachment }, accepted: true };
   } catch (error) {
     if (error instanceof BerthError) return error;
     throw error;
@@ -147,9 +161,9 @@ async function lookAtSelf(
   deps: CallDeps,
   { identity }: AcquireInput,
   signal: AbortSignal,
-): Promise<Self | undefined> {
+): Promise<Instance | undefined> {
   try {
-    return await deps.ec2.describeSelf(identity.instanceId, signal);
+    return await deps.ec2.describeInstance(identity.instanceId, signal);
   } catch (error) {
     if (hasCode(error, 'aws-denied')) deps.log.warn(error.message);
     return undefined;
@@ -170,7 +184,7 @@ async function claimStillOurs(
     now === undefined || owner !== undefined
       ? ({ outcome: 'lost' } as const)
       : await putClaim(deps, { ...input, eni: now }, signal);
-  return refused === undefined ? undefined : giveBack(deps, input, refused, signal);
+  return refused.outcome === 'ours' ? undefined : giveBack(deps, input, refused, signal);
 }
 
 function ask(

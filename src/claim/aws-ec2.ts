@@ -121,7 +121,7 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
       }
     },
 
-    describeSelf: async (instanceId, signal) => {
+    describeInstance: async (instanceId, signal) => {
       try {
         const answer = await call(
           'DescribeInstances',
@@ -150,6 +150,26 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
         }
         throw error;
       }
+    },
+
+    describeLimits: async (instanceType, signal) => {
+      const answer = await call(
+        'DescribeInstanceTypes',
+        (sdk, client) =>
+          client.send(
+            new sdk.DescribeInstanceTypesCommand({
+              InstanceTypes: [instanceType as Sdk.InstanceType],
+            }),
+            { abortSignal: signal },
+          ),
+        signal,
+      );
+      const network = answer.InstanceTypes?.[0]?.NetworkInfo;
+      const card = network?.NetworkCards?.find(({ NetworkCardIndex }) => NetworkCardIndex === 0);
+      return {
+        enis: card?.MaximumNetworkInterfaces ?? network?.MaximumNetworkInterfaces ?? Infinity,
+        ipv4PerEni: network?.Ipv4AddressesPerInterface ?? Infinity,
+      };
     },
 
     describeSubnet: async (subnetId, signal) => {
@@ -229,6 +249,21 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
         signal,
       );
       return answer.AttachmentId ?? '';
+    },
+
+    keepOnTermination: async (eniId, attachmentId, signal) => {
+      await call(
+        'ModifyNetworkInterfaceAttribute',
+        (sdk, client) =>
+          client.send(
+            new sdk.ModifyNetworkInterfaceAttributeCommand({
+              NetworkInterfaceId: eniId,
+              Attachment: { AttachmentId: attachmentId, DeleteOnTermination: false },
+            }),
+            { abortSignal: signal },
+          ),
+        signal,
+      );
     },
 
     detach: async (attachmentId, signal) => {

@@ -1,17 +1,35 @@
 // Gets this instance one ENI of its pool and keeps at it until it has one (claim.md section 5, steps 1 to 8).
 import { BerthError, hasCode, messageOf } from '../errors.ts';
-import type { Eni, Identity } from '../model.ts';
+import type { Claimed, Eni, Identity, PoolConfig } from '../model.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import { dropClaim, lagMs, repeat } from './calls.ts';
-import { nextStep } from './decide.ts';
+import { nextStep, type Step } from './decide.ts';
 import { letGo } from './let-go.ts';
-import { settle, type Claimed, type SettleDeps } from './settle.ts';
+import { checkEniLimit, createFit } from './limits.ts';
+import { settle, type SettleDeps, type SettleInput } from './settle.ts';
+import { createStaleClaims } from './stale.ts';
 import { instanceArn, ownerOf } from './tags.ts';
 import { tryInOrder, type Attempt, type Refusals, type TryDeps } from './try-in-order.ts';
 
 export type ClaimDeps = SettleDeps & TryDeps;
 
-export type ClaimInput = { readonly identity: Identity; readonly pool: string };
+export type ClaimInput = {
+  readonly identity: Identity;
+  readonly pool: PoolConfig;
+  /** Names of the other pools of this instance. */
+  readonly otherPools: readonly string[];
+  /** Preferred; each pool of an instance has its own. */
+  readonly deviceIndex: number;
+  readonly takeOverStale: boolean;
+};
+
+/** What one call of claimEni has learned so far. */
+type Memory = {
+  readonly unsuitable: Set<string>;
+  readonly refused: Refusals;
+  orphaned: ReadonlySet<string>;
+  doubted: string | undefined;
+};
 
 /** While there is none to take: quick at first (a fail-over), then within the shared Describe budget (claim.md section 4). */
 const waitBackoff: Backoff = { firstMs: 1_000, factor: 1.3, capMs: 30_000 };
@@ -22,9 +40,9 @@ const waitBackoff: Backoff = { firstMs: 1_000, factor: 1.3, capMs: 30_000 };
 const deniedAtLeast = { ms: 60_000, times: 4 };
 
 /**
- * Resolves once EC2 says attached and the kernel shows the device. Waits for ever for a free ENI.
- * Throws `aws-denied` (naming the permission), `eni-limit`, `aws-invalid`, `timeout`, `device-missing`. Another call
- * starts from what EC2 says then.
+ * Resolves once EC2 says attached and the kernel shows the device. Waits for a free ENI, for ever or as long as the pool
+ * is configured to. Throws `pool-empty`, `aws-denied` (naming the permission), `eni-limit`, `aws-invalid`, `timeout`,
+ * `device-missing`. Another call starts from what EC2 says then.
  */
 export async function claimEni(
   deps: ClaimDeps,
@@ -32,85 +50,61 @@ export async function claimEni(
   signal: AbortSignal,
 ): Promise<Claimed> {
   const { identity, pool } = input;
-  const unsuitable = new Set<string>();
-  const refused: Refusals = new Map();
-  let doubted: string | undefined;
+  const me = instanceArn(identity);
+  const untilMs = deps.clock.monotonicMs() + (pool.waitMs ?? Infinity);
+  const tooLarge = createFit(deps, identity);
+  const staleClaims = createStaleClaims(deps, me);
+  const memory: Memory = {
+    unsuitable: new Set(),
+    refused: new Map(),
+    orphaned: new Set(),
+    doubted: undefined,
+  };
   for (let pause = 1; ; pause++) {
-    const enis = await look(deps, pool, signal);
-    for (const eni of enis) if (ownerOf(eni) !== undefined) refused.delete(eni.eniId);
+    const enis = await look(deps, pool.name, signal);
+    for (const eni of enis) if (ownerOf(eni) !== undefined) memory.refused.delete(eni.eniId);
+    const peers = enis.filter(({ status }) => status === 'in-use').length;
+    for (const eniId of await tooLarge(enis, signal)) memory.unsuitable.add(eniId);
     const recordedEniId = await deps.record.load();
-    const step = nextStep({ identity, pool, enis, recordedEniId, unsuitable });
-    if (recordedEniId !== undefined && (step.do === 'try' || step.do === 'wait')) {
-      // We may hold it all the same: two reads beyond the lag have to agree before another is tried.
-      if (doubted !== recordedEniId) {
-        doubted = recordedEniId;
-        deps.progress('claiming', `making sure that ${recordedEniId} is not ours any more`);
-        await deps.clock.sleep(lagMs, signal);
-        continue;
-      }
-      await deps.record.clear();
-    }
-    for (const eni of step.stale) {
-      deps.log.info(
-        { eni: eni.eniId },
-        `our claim on ${eni.eniId} came to nothing; giving it back`,
-      );
-      await dropClaim(deps, { eniId: eni.eniId, owner: instanceArn(identity) }, signal);
-      await deps.unmanaged.unmark(eni.mac);
+    const step = nextStep({ identity, pool, enis, recordedEniId, ...memory });
+    if (await isDoubtful(deps, { step, recordedEniId, memory }, signal)) continue;
+    for (const { eniId, mac } of step.stale) {
+      deps.log.info({ eni: eniId }, `our claim on ${eniId} came to nothing; giving it back`);
+      await dropClaim(deps, { eniId, owner: me }, signal);
+      await deps.unmanaged.unmark(mac);
     }
 
     switch (step.do) {
       case 'adopt': {
-        deps.log.info(
-          { eni: step.eni.eniId },
-          `${step.eni.eniId} is attached to this instance already`,
-        );
-        for (const eni of step.surplus) {
-          deps.log.warn(
-            { eni: eni.eniId },
-            `${eni.eniId} of the same pool is attached too; detaching it`,
-          );
-          await letGo(deps, { eni, identity }, signal);
-        }
-        await deps.unmanaged.mark(step.eni.mac);
-        const claimed = await finish(deps, input, step.eni, signal);
-        if (claimed !== undefined) return claimed;
+        const { eni } = step;
+        deps.log.info({ eni: eni.eniId }, `${eni.eniId} is attached to this instance already`);
+        await shed(deps, identity, step.surplus, signal);
+        await deps.unmanaged.mark(eni.mac);
+        const claimed = await finish(deps, { identity, eni, accepted: false }, signal);
+        if (claimed !== undefined) return { ...claimed, peers };
         break;
       }
+      case 'let-go':
+        await shed(deps, identity, step.surplus, signal);
+        break;
       case 'look-again':
         deps.progress('claiming', `${step.eni.eniId} is leaving this instance; waiting for that`);
         break;
       case 'resume':
       case 'try': {
-        const isResumed = step.do === 'resume';
-        const candidates = step.do === 'resume' ? [step.eni] : step.candidates;
-        const { taken, attempts } = await tryInOrder(
-          deps,
-          { identity, candidates, isResumed, refused },
-          signal,
-        );
-        const claimed = taken === undefined ? undefined : await finish(deps, input, taken, signal);
-        if (claimed !== undefined) return claimed;
-        for (const { eni, result } of attempts) {
-          if (result.outcome === 'unsuitable') unsuitable.add(eni.eniId);
-          if (result.outcome === 'failed') throw result.error;
-        }
-        const denied = denialIn(attempts);
-        if (denied !== undefined) {
-          deps.progress('claiming', `${denied.message}, for ENIs that nobody owns; trying again`);
-          const nowMs = deps.clock.monotonicMs();
-          for (const { sinceMs, times } of refused.values()) {
-            if (nowMs - sinceMs > deniedAtLeast.ms && times >= deniedAtLeast.times)
-              throw policyError(pool, denied);
-          }
-        }
+        const claimed = await take(deps, { ...input, step, memory }, signal);
+        if (claimed !== undefined) return { ...claimed, peers };
         break;
       }
       case 'wait':
+        if (deps.clock.monotonicMs() >= untilMs) throw empty(pool, step.why);
         deps.progress('waiting-for-eni', `${step.why}; waiting for one`);
-        break;
+        if (!input.takeOverStale) break;
+        memory.orphaned = await staleClaims.find(enis, signal);
+        if (memory.orphaned.size > 0) continue;
     }
-    await deps.clock.sleep(backoffMs(waitBackoff, pause, deps.random), signal);
+    const leftMs = Math.max(0, untilMs - deps.clock.monotonicMs());
+    await deps.clock.sleep(Math.min(leftMs, backoffMs(waitBackoff, pause, deps.random)), signal);
   }
 }
 
@@ -124,19 +118,92 @@ function look(deps: ClaimDeps, pool: string, signal: AbortSignal): Promise<reado
 }
 
 /**
+ * Before another ENI is tried than the record names, which we may hold all the same: two reads beyond the lag have to
+ * agree that we do not. True: look again.
+ */
+async function isDoubtful(
+  deps: ClaimDeps,
+  input: {
+    readonly step: Step;
+    readonly recordedEniId: string | undefined;
+    readonly memory: Memory;
+  },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { step, recordedEniId, memory } = input;
+  if (recordedEniId === undefined || (step.do !== 'try' && step.do !== 'wait')) return false;
+  if (memory.doubted === recordedEniId) {
+    await deps.record.clear();
+    return false;
+  }
+  memory.doubted = recordedEniId;
+  deps.progress('claiming', `making sure that ${recordedEniId} is not ours any more`);
+  await deps.clock.sleep(lagMs, signal);
+  return true;
+}
+
+/** One pass over the candidates. undefined: none was to be had. */
+async function take(
+  deps: ClaimDeps,
+  input: ClaimInput & {
+    readonly step: Extract<Step, { readonly do: 'resume' | 'try' }>;
+    readonly memory: Memory;
+  },
+  signal: AbortSignal,
+): Promise<Omit<Claimed, 'peers'> | undefined> {
+  const { identity, pool, otherPools, deviceIndex, step, memory } = input;
+  await checkEniLimit(deps, { identity, pools: otherPools.length + 1 }, signal);
+  const isResumed = step.do === 'resume';
+  const candidates = step.do === 'resume' ? [step.eni] : step.candidates;
+  const { refused } = memory;
+  const pass = { identity, candidates, isResumed, refused, deviceIndex };
+  const { taken, attempts } = await tryInOrder(deps, pass, signal);
+  memory.orphaned = new Set();
+  const claimed =
+    taken === undefined ? undefined : await finish(deps, { identity, ...taken }, signal);
+  if (claimed !== undefined) return claimed;
+  for (const { eni, result } of attempts) {
+    if (result.outcome === 'unsuitable') memory.unsuitable.add(eni.eniId);
+    if (result.outcome === 'failed') throw result.error;
+  }
+  const denied = denialIn(attempts);
+  if (denied === undefined) return undefined;
+  deps.progress('claiming', `${denied.message}, for ENIs that nobody owns; trying again`);
+  const nowMs = deps.clock.monotonicMs();
+  for (const { sinceMs, times } of refused.values()) {
+    if (nowMs - sinceMs > deniedAtLeast.ms && times >= deniedAtLeast.times)
+      throw policyError(pool.name, denied);
+  }
+  return undefined;
+}
+
+/** One ENI of a pool is enough. */
+async function shed(
+  deps: ClaimDeps,
+  identity: Identity,
+  surplus: readonly Eni[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const eni of surplus) {
+    deps.log.warn({ eni: eni.eniId }, `${eni.eniId} is attached and not wanted; detaching it`);
+    await letGo(deps, { eni, identity }, signal);
+  }
+}
+
+/**
  * Waits until the attachment can be used; an ENI that never becomes usable is given back. undefined: EC2 says that it
  * is not attached to us.
  */
 async function finish(
   deps: ClaimDeps,
-  { identity }: ClaimInput,
-  eni: Eni,
+  input: SettleInput,
   signal: AbortSignal,
-): Promise<Claimed | undefined> {
+): Promise<Omit<Claimed, 'peers'> | undefined> {
+  const { eni, identity } = input;
   deps.progress('attaching', `waiting for ${eni.eniId} (${eni.mac}) to show up`);
   await deps.record.save(eni.eniId);
   try {
-    return await settle(deps, { eni, identity }, signal);
+    return await settle(deps, input, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (!hasCode(error, 'device-missing', 'timeout', 'eni-gone')) throw error;
@@ -157,5 +224,12 @@ function policyError(pool: string, cause: BerthError): BerthError {
     'aws-denied',
     `cannot claim any ENI of pool ${pool}: the instance role lacks ec2:CreateTags for ENIs that nobody owns; compare its policy with packaging/iam/base.json`,
     { cause, details: cause.details },
+  );
+}
+
+function empty({ name, waitMs }: PoolConfig, why: string): BerthError {
+  return new BerthError(
+    'pool-empty',
+    `cannot claim an ENI of pool ${name} within ${(waitMs ?? 0) / 1000} s: ${why}`,
   );
 }

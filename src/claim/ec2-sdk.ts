@@ -3,9 +3,12 @@ export {
   AttachNetworkInterfaceCommand,
   CreateTagsCommand,
   DeleteTagsCommand,
+  DescribeInstanceTypesCommand,
   DescribeInstancesCommand,
   DescribeNetworkInterfacesCommand,
   DescribeSubnetsCommand,
   DetachNetworkInterfaceCommand,
   EC2Client,
+  ModifyNetworkInterfaceAttributeCommand,
 } from '@aws-sdk/client-ec2';
+export type { _InstanceType as InstanceType } from '@aws-sdk/client-ec2';

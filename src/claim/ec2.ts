@@ -1,13 +1,20 @@
 // The small port to EC2 that the claim needs. The SDK adapter, the simulator and tests implement it.
 import type { Eni, EniAttachment, Subnet } from '../model.ts';
 
-/** This instance as EC2 describes it. */
-export type Self = {
-  /** `pending`, `running`, `stopping`, ... */
+/** An instance as EC2 describes it. */
+export type Instance = {
+  /** `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`. */
   readonly state: string;
   readonly attachments: readonly (Pick<EniAttachment, 'deviceIndex' | 'networkCardIndex'> & {
     readonly eniId: string;
   })[];
+};
+
+/** What an instance type can hold (DescribeInstanceTypes.NetworkInfo). */
+export type Limits = {
+  /** Of network card 0, the primary included. */
+  readonly enis: number;
+  readonly ipv4PerEni: number;
 };
 
 export type AttachInput = {
@@ -29,8 +36,9 @@ export type Ec2 = {
   describeClaimed(owner: string, signal: AbortSignal): Promise<readonly Eni[]>;
   /** undefined: EC2 knows no such ENI (or not yet). */
   describeEni(eniId: string, signal: AbortSignal): Promise<Eni | undefined>;
-  /** undefined: EC2 does not know this instance yet. */
-  describeSelf(instanceId: string, signal: AbortSignal): Promise<Self | undefined>;
+  /** undefined: EC2 does not know this instance (yet, or any more). */
+  describeInstance(instanceId: string, signal: AbortSignal): Promise<Instance | undefined>;
+  describeLimits(instanceType: string, signal: AbortSignal): Promise<Limits>;
   describeSubnet(subnetId: string, signal: AbortSignal): Promise<Subnet>;
   /** CreateTags of owner and claim. `aws-denied`: the guard (it has an owner) or the policy. `eni-gone`. */
   createClaim(eniId: string, owner: string, claim: string, signal: AbortSignal): Promise<void>;
@@ -41,6 +49,8 @@ export type Ec2 = {
    * (another AZ, too many addresses), `eni-state` (the instance or the ENI is not ready), `eni-gone`.
    */
   attach(input: AttachInput, signal: AbortSignal): Promise<string>;
+  /** Sets DeleteOnTermination to false. `eni-gone`: there is no such attachment any more. */
+  keepOnTermination(eniId: string, attachmentId: string, signal: AbortSignal): Promise<void>;
   /** Never with Force. `eni-gone`: there is no such attachment any more; `eni-state`. */
   detach(attachmentId: string, signal: AbortSignal): Promise<void>;
 };

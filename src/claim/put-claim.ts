@@ -2,7 +2,7 @@
 import { hasCode, type BerthError } from '../errors.ts';
 import type { Eni, Identity } from '../model.ts';
 import { describe, repeat, type CallDeps } from './calls.ts';
-import { instanceArn, nextClaim, ownerOf } from './tags.ts';
+import { instanceArn, nextClaim, ownerOf, withClaim } from './tags.ts';
 
 export type Refused =
   /** Another instance was faster, or the ENI is gone. */
@@ -11,27 +11,27 @@ export type Refused =
   | { readonly outcome: 'denied'; readonly error: BerthError };
 
 /**
- * undefined: the claim is ours. Nothing is waited for after it: the attachment is the lock, and of two instances that
+ * `ours`: the ENI with our claim. Nothing is waited for after it: the attachment is the lock, and of two instances that
  * passed the guard EC2 lets one attach. Throws `aws-invalid`.
  */
 export async function putClaim(
   deps: CallDeps,
   { eni, identity }: { readonly eni: Eni; readonly identity: Identity },
   signal: AbortSignal,
-): Promise<Refused | undefined> {
+): Promise<{ readonly outcome: 'ours'; readonly eni: Eni } | Refused> {
   const me = instanceArn(identity);
-  const claim = nextClaim(eni, deps.random.uuid());
+  const claim = nextClaim(eni, identity, deps.random.uuid());
   try {
     // Repeating is harmless: IAM lets the owner write its own claim again.
     await repeat(deps, () => deps.ec2.createClaim(eni.eniId, me, claim, signal), signal);
-    return undefined;
+    return { outcome: 'ours', eni: withClaim(eni, me, claim) };
   } catch (error) {
     if (hasCode(error, 'eni-gone')) return { outcome: 'lost' };
     if (!hasCode(error, 'aws-denied')) throw error;
     // The guard refused: another's claim, or a lost reply to our own call.
     const now = await describe(deps, eni.eniId, signal);
     const owner = now === undefined ? undefined : ownerOf(now);
-    if (owner === me) return undefined;
+    if (now !== undefined && owner === me) return { outcome: 'ours', eni: now };
     return now === undefined || owner !== undefined || now.attachment !== undefined
       ? { outcome: 'lost' }
       : { outcome: 'denied', error };

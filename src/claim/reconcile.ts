@@ -1,19 +1,29 @@
 // Looks after a held ENI, about once a minute: is it still ours, does it carry our name, would it outlive us?
-import { messageOf } from '../errors.ts';
-import type { Eni, Identity } from '../model.ts';
-import { dropClaim, lagMs, type HoldDeps } from './calls.ts';
+import { BerthError, messageOf } from '../errors.ts';
+import type { Eni, EniAttachment, Identity } from '../model.ts';
+import { dropClaim, lagMs, repeat, type CallDeps, type HoldDeps } from './calls.ts';
 import { letGo, letGoWithinMs } from './let-go.ts';
-import { reclaim } from './release.ts';
-import { instanceArn, ownerOf } from './tags.ts';
+import { reclaim, type ReleaseInput } from './release.ts';
+import { instanceArn, ownerOf, tagKeys } from './tags.ts';
 
 export type Held =
   | { readonly held: true; readonly eni: Eni | undefined }
   | { readonly held: false; readonly why: string };
 
-export type ReconcileInput = { readonly eni: Eni; readonly identity: Identity };
+export type ReconcileInput = {
+  readonly eni: Eni;
+  readonly identity: Identity;
+  /** Names of the other pools of this instance: what carries our name there is looked after there. */
+  readonly otherPools: readonly string[];
+};
 
-/** One EC2 call a minute and instance, as a rule (claim.md section 4). */
-export const reconcileEveryMs = 60_000;
+/**
+ * One EC2 call a minute and instance, as a rule (claim.md section 4). `peers` instances that do the same take no more
+ * than 4 of the 20 calls a second that the account has for all its Describes.
+ */
+export function reconcileEveryMs(peers: number): number {
+  return Math.max(60_000, peers * 250);
+}
 
 /**
  * "Lost" needs two reads further apart than EC2's lag. EC2 that does not answer changes nothing: the address is served
@@ -47,7 +57,7 @@ type Look =
 
 /** What carries our name is one call: the ENI that we hold, and whatever we should not claim any more. */
 async function look(deps: HoldDeps, input: ReconcileInput, signal: AbortSignal): Promise<Look> {
-  const { eni, identity } = input;
+  const { eni, identity, otherPools } = input;
   const isMine = (now: Eni | undefined): boolean =>
     now?.attachment?.instanceId === identity.instanceId && now.attachment.status !== 'detaching';
   let claimed: readonly Eni[];
@@ -67,7 +77,9 @@ async function look(deps: HoldDeps, input: ReconcileInput, signal: AbortSignal):
     using deadline = deps.clock.deadline(letGoWithinMs, signal);
     try {
       await tend(deps, { eni: now, identity }, deadline.signal);
-      const leaked = claimed.filter(({ eniId }) => eniId !== eni.eniId);
+      const leaked = claimed.filter(
+        ({ eniId, tags }) => eniId !== eni.eniId && !otherPools.includes(tags[tagKeys.pool] ?? ''),
+      );
       for (const other of leaked) await giveUp(deps, { eni: other, identity }, deadline.signal);
     } catch (error) {
       signal.throwIfAborted();
@@ -78,17 +90,12 @@ async function look(deps: HoldDeps, input: ReconcileInput, signal: AbortSignal):
 }
 
 async function tend(
-  deps: HoldDeps,
-  { eni, identity }: ReconcileInput,
+  deps: CallDeps,
+  { eni, identity }: ReleaseInput,
   signal: AbortSignal,
 ): Promise<void> {
   const { eniId, attachment } = eni;
-  if (attachment?.deleteOnTermination === true) {
-    deps.log.error(
-      { eni: eniId },
-      `${eniId} would be deleted with this instance, its address with it: set DeleteOnTermination to false (aws ec2 modify-network-interface-attribute --network-interface-id ${eniId} --attachment AttachmentId=${attachment.attachmentId},DeleteOnTermination=false)`,
-    );
-  }
+  if (attachment?.deleteOnTermination === true) await keep(deps, eniId, attachment, signal);
   const owner = ownerOf(eni);
   if (owner === undefined) await reclaim(deps, { eni, identity }, signal);
   else if (owner !== instanceArn(identity)) {
@@ -99,10 +106,29 @@ async function tend(
   }
 }
 
+/** Else the address would go with the instance. */
+async function keep(
+  deps: CallDeps,
+  eniId: string,
+  { attachmentId }: EniAttachment,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await repeat(deps, () => deps.ec2.keepOnTermination(eniId, attachmentId, signal), signal);
+    deps.log.warn({ eni: eniId }, `DeleteOnTermination of ${eniId} was true; set it to false`);
+  } catch (error) {
+    if (!(error instanceof BerthError)) throw error;
+    deps.log.error(
+      { eni: eniId },
+      `${eniId} would be deleted with this instance, its address with it: set DeleteOnTermination to false (aws ec2 modify-network-interface-attribute --network-interface-id ${eniId} --attachment AttachmentId=${attachmentId},DeleteOnTermination=false): ${error.message}`,
+    );
+  }
+}
+
 /** A claim that came to nothing; an instance has one ENI of berth's, so that a second one has to go. */
 async function giveUp(
   deps: HoldDeps,
-  { eni, identity }: ReconcileInput,
+  { eni, identity }: ReleaseInput,
   signal: AbortSignal,
 ): Promise<void> {
   const { eniId, attachment } = eni;

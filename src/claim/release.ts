@@ -58,7 +58,7 @@ export async function reclaim(
   { eni, identity }: ReleaseInput,
   signal: AbortSignal,
 ): Promise<void> {
-  const claim = nextClaim(eni, deps.random.uuid());
+  const claim = nextClaim(eni, identity, deps.random.uuid());
   const me = instanceArn(identity);
   try {
     await repeat(deps, () => deps.ec2.createClaim(eni.eniId, me, claim, signal), signal);

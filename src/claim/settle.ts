@@ -1,6 +1,6 @@
 // From "EC2 accepted the attach" to "usable": the attachment is attached and the kernel shows a device with the MAC.
 import { BerthError } from '../errors.ts';
-import type { ClaimedEni, Device, Eni, Identity, Subnet } from '../model.ts';
+import type { Claimed, Device, Eni, Identity, Subnet } from '../model.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import { describe, repeat, type CallDeps } from './calls.ts';
 
@@ -9,13 +9,23 @@ export type SettleDeps = CallDeps & {
   readonly devices: { wait(mac: string, signal: AbortSignal): Promise<Device> };
 };
 
-export type Claimed = { readonly claimed: ClaimedEni; readonly device: Device };
+export type SettleInput = {
+  readonly eni: Eni;
+  readonly identity: Identity;
+  /**
+   * EC2 said yes to our Attach just now, and `eni` shows it. The device with its MAC is proof enough then: one Describe
+   * less for each claim, out of a budget that the whole account shares.
+   */
+  readonly accepted: boolean;
+};
 
 /** Normal below 60 s; at 180 s the instance is sick (claim.md section 4). */
 const warnMs = 60_000;
 const hardStopMs = 180_000;
 /** EC2 shows no attachment of ours for so long, and the kernel no device: it is not there. */
 const goneMs = 30_000;
+/** An accepted attach shows its device within seconds; EC2 is asked when it does not. */
+const unaskedMs = 5_000;
 const attachedBackoff: Backoff = { firstMs: 500, factor: 1.5, capMs: 5_000 };
 
 /**
@@ -24,9 +34,9 @@ const attachedBackoff: Backoff = { firstMs: 500, factor: 1.5, capMs: 5_000 };
  */
 export async function settle(
   deps: SettleDeps,
-  { eni, identity }: { readonly eni: Eni; readonly identity: Identity },
+  { eni, identity, accepted }: SettleInput,
   signal: AbortSignal,
-): Promise<Claimed> {
+): Promise<Omit<Claimed, 'peers'>> {
   using deadline = deps.clock.deadline(hardStopMs, signal);
   using warning = deps.clock.deadline(warnMs, deadline.signal);
   warning.signal.addEventListener('abort', () => {
@@ -50,12 +60,17 @@ export async function settle(
     const usable = Promise.all([
       attached.promise,
       deps.devices.wait(eni.mac, until).then((device) => {
+        if (accepted) attached.resolve(eni);
         seen.abort();
         return device;
       }),
       subnetOf(deps, eni, identity, until),
     ]);
-    const following = follow(deps, { eni, identity, seen: seen.signal, onAttached }, until);
+    const following = follow(
+      deps,
+      { eni, identity, accepted, seen: seen.signal, onAttached },
+      until,
+    );
     const [now, device, subnet] = await Promise.race([usable, following]);
     const { deviceIndex, networkCardIndex } = now.attachment!;
     return { claimed: { eni: now, deviceIndex, networkCardIndex, subnet }, device };
@@ -78,9 +93,7 @@ export async function settle(
   }
 }
 
-type Followed = {
-  readonly eni: Eni;
-  readonly identity: Identity;
+type Followed = SettleInput & {
   /** Aborted when the kernel shows the device: EC2 then has news too. */
   readonly seen: AbortSignal;
   readonly onAttached: (eni: Eni) => void;
@@ -89,11 +102,13 @@ type Followed = {
 /** Goes on after "attached", which may be a stale read: a device that never comes may be an ENI that is not there. */
 async function follow(
   deps: SettleDeps,
-  { eni, identity, seen, onAttached }: Followed,
+  { eni, identity, accepted, seen, onAttached }: Followed,
   signal: AbortSignal,
 ): Promise<never> {
   let oursAtMs = deps.clock.monotonicMs();
   let told = false;
+  if (accepted) await sleepUnless(deps, unaskedMs, seen, signal);
+  if (accepted && seen.aborted) await deps.clock.sleep(hardStopMs, signal);
   for (let attempt = 1; ; attempt++) {
     const now = await describe(deps, eni.eniId, signal);
     const attachment = now?.attachment;
@@ -110,9 +125,18 @@ async function follow(
       );
     }
     const delayMs = backoffMs(attachedBackoff, attempt, deps.random);
-    const woken = seen.aborted ? signal : AbortSignal.any([signal, seen]);
-    await deps.clock.sleep(delayMs, woken).catch(() => signal.throwIfAborted());
+    await sleepUnless(deps, delayMs, seen, signal);
   }
+}
+
+async function sleepUnless(
+  deps: CallDeps,
+  ms: number,
+  seen: AbortSignal,
+  signal: AbortSignal,
+): Promise<void> {
+  const woken = seen.aborted ? signal : AbortSignal.any([signal, seen]);
+  await deps.clock.sleep(ms, woken).catch(() => signal.throwIfAborted());
 }
 
 /**

@@ -13,6 +13,9 @@ export type TryDeps = HoldDeps & {
 
 export type Attempt = { readonly eni: Eni; readonly result: Acquired };
 
+/** See `Acquired`. */
+export type Taken = { readonly eni: Eni; readonly accepted: boolean };
+
 /** By ENI: since when, and how often running, its claim was denied though nobody owns it. */
 export type Refusals = Map<string, { readonly sinceMs: number; readonly times: number }>;
 
@@ -22,6 +25,7 @@ export type Pass = {
   readonly isResumed: boolean;
   /** They come last. Kept up to date. */
   readonly refused: Refusals;
+  readonly deviceIndex: number;
 };
 
 /** A wrong policy denies all of a pool: so many of them say it. */
@@ -30,9 +34,9 @@ const maxDenied = 4;
 /** The record names the ENI before anything is changed, and until it is certain that we do not hold it. */
 export async function tryInOrder(
   deps: TryDeps,
-  { identity, candidates, isResumed, refused }: Pass,
+  { identity, candidates, isResumed, refused, deviceIndex }: Pass,
   signal: AbortSignal,
-): Promise<{ taken: Eni | undefined; attempts: readonly Attempt[] }> {
+): Promise<{ taken: Taken | undefined; attempts: readonly Attempt[] }> {
   const attempts: Attempt[] = [];
   let denied = 0;
   const inOrder = candidates.toSorted(
@@ -45,13 +49,13 @@ export async function tryInOrder(
     await deps.record.save(eniId);
     let result: Acquired;
     try {
-      result = await acquire(deps, { eni, identity, resumed: isResumed }, signal);
+      result = await acquire(deps, { eni, identity, resumed: isResumed, deviceIndex }, signal);
     } catch (error) {
       // `eni-limit`, `aws-denied`: given back.
       if (error instanceof BerthError) await deps.record.clear();
       throw error;
     }
-    if (result.outcome === 'attached') return { taken: eni, attempts };
+    if (result.outcome === 'attached') return { taken: result, attempts };
     await deps.record.clear();
     const why = 'error' in result ? `: ${result.error.message}` : ': another instance was faster';
     deps.log.info({ eni: eniId, outcome: result.outcome }, `${eniId} is not ours${why}`);

@@ -5,11 +5,11 @@ import { repeat } from '../claim/calls.ts';
 import { nextStep, type Step } from '../claim/decide.ts';
 import { freeDeviceIndex } from '../claim/device-index.ts';
 import type { Ec2 } from '../claim/ec2.ts';
-import { createClaimRecord } from '../claim/record.ts';
+import { createClaimRecords } from '../claim/record.ts';
 import { subnetOf } from '../claim/settle.ts';
 import { BerthError, exitCodes } from '../errors.ts';
 import { createLog } from '../log.ts';
-import type { ClaimedEni, Eni, Identity } from '../model.ts';
+import type { ClaimedEni, Eni, Identity, PoolConfig } from '../model.ts';
 import { describePlan } from '../route/describe.ts';
 import { planRoutes } from '../route/plan.ts';
 import { primaryMtu } from '../route/primary-mtu.ts';
@@ -43,26 +43,22 @@ export const run: Run = async (args, signal) => {
     },
     deadline.signal,
   );
-  const { pool } = config;
   using ec2 = createAwsEc2(ports, access);
-  const claim =
-    pool === undefined
-      ? undefined
-      : await planClaim(ports, ec2, { identity, pool, stateDir }, deadline.signal).catch(
-          (error: unknown) => {
-            if (!deadline.expired) throw error;
-            throw new BerthError(
-              'timeout',
-              `cannot plan the claim: EC2 has not answered within ${withinMs / 1000} s; the warnings above say why`,
-              { cause: error, retryable: true },
-            );
-          },
-        );
+  const planned = config.pools.map((pool, i) =>
+    planClaim(ports, ec2, { identity, pool, stateDir, firstIndex: i + 1 }, deadline.signal),
+  );
+  const pools = await Promise.all(planned).catch((error: unknown) => {
+    if (!deadline.expired) throw error;
+    throw new BerthError(
+      'timeout',
+      `cannot plan the claim: EC2 has not answered within ${withinMs / 1000} s; the warnings above say why`,
+      { cause: error, retryable: true },
+    );
+  });
   const document = {
     instanceId: identity.instanceId,
     config: source,
-    pool,
-    ...claim,
+    pools,
     logs: config.logs,
   };
   process.stdout.write(
@@ -74,6 +70,7 @@ export const run: Run = async (args, signal) => {
 };
 
 type ClaimPlan = {
+  readonly pool: string;
   readonly step: string;
   readonly eni: Eni | undefined;
   readonly commands: readonly string[];
@@ -82,34 +79,48 @@ type ClaimPlan = {
 async function planClaim(
   ports: Ports,
   ec2: Ec2,
-  input: { readonly identity: Identity; readonly pool: string; readonly stateDir: string },
+  input: {
+    readonly identity: Identity;
+    readonly pool: PoolConfig;
+    readonly stateDir: string;
+    readonly firstIndex: number;
+  },
   signal: AbortSignal,
 ): Promise<ClaimPlan> {
-  const { identity, pool, stateDir } = input;
+  const { identity, pool, stateDir, firstIndex } = input;
   const { instanceId } = identity;
   const deps = { ...ports, ec2 };
-  const record = createClaimRecord(ports, { stateDir, instanceId, pool });
+  const record = createClaimRecords(ports, { stateDir, instanceId }).of(pool.name);
   const [enis, self, recordedEniId] = await Promise.all([
-    repeat(deps, () => ec2.describePool(pool, signal), signal),
-    repeat(deps, () => ec2.describeSelf(instanceId, signal), signal),
+    repeat(deps, () => ec2.describePool(pool.name, signal), signal),
+    repeat(deps, () => ec2.describeInstance(instanceId, signal), signal),
     record.load(),
   ]);
-  const step = nextStep({ identity, pool, enis, recordedEniId, unsuitable: new Set() });
+  const none: ReadonlySet<string> = new Set();
+  const step = nextStep({
+    identity,
+    pool,
+    enis,
+    recordedEniId,
+    unsuitable: none,
+    orphaned: none,
+  });
   const eni = eniOf(step);
-  if (eni === undefined) return { step: sentenceOf(step), eni, commands: [] };
+  const said = { pool: pool.name, step: sentenceOf(step) };
+  if (eni === undefined) return { ...said, eni, commands: [] };
   const subnet = await subnetOf(deps, eni, identity, signal);
   const claimed: ClaimedEni = {
     eni,
-    deviceIndex: eni.attachment?.deviceIndex ?? freeDeviceIndex(self),
+    deviceIndex: eni.attachment?.deviceIndex ?? freeDeviceIndex(self, firstIndex),
     networkCardIndex: eni.attachment?.networkCardIndex ?? 0,
     subnet,
   };
   const [device, mtu] = await Promise.all([
     ports.devices.find(eni.mac, signal),
-    primaryMtu(ports, identity.primaryMac, signal),
+    primaryMtu(ports, { primaryMac: identity.primaryMac, otherwise: undefined }, signal),
   ]);
   const plan = planRoutes({ claimed, device, mtu });
-  return { step: sentenceOf(step), eni, commands: describePlan(plan) };
+  return { ...said, eni, commands: describePlan(plan) };
 }
 
 function eniOf(step: Step): Eni | undefined {
@@ -125,6 +136,8 @@ function sentenceOf(step: Step): string {
       return `go on with ${step.eni.eniId}, which was claimed before`;
     case 'try':
       return `claim ${step.candidates[0]?.eniId}${step.candidates.length > 1 ? `, or one of ${step.candidates.length - 1} others when another instance is faster` : ''}`;
+    case 'let-go':
+      return `detach ${step.surplus.map(({ eniId }) => eniId).join(', ')}, which the configuration does not pin, and then look again`;
     case 'look-again':
       return `wait until ${step.eni.eniId} has left this instance`;
     default:
@@ -135,10 +148,7 @@ function sentenceOf(step: Step): string {
 function render(document: {
   readonly instanceId: string;
   readonly config: { readonly name: string; readonly version: number | undefined };
-  readonly pool: string | undefined;
-  readonly step?: string;
-  readonly eni?: Eni | undefined;
-  readonly commands?: readonly string[];
+  readonly pools: readonly ClaimPlan[];
   readonly logs: {
     readonly sources: readonly {
       readonly filePath: string;
@@ -147,23 +157,26 @@ function render(document: {
     }[];
   };
 }): string {
-  const { instanceId, config, pool, step, eni, commands = [], logs } = document;
+  const { instanceId, config, pools, logs } = document;
   const lines = [
     `instance   ${instanceId}`,
     `config     ${config.name}${config.version === undefined ? '' : ` version ${config.version}`}`,
-    `pool       ${pool ?? 'none: nothing is claimed'}`,
-    ...(step === undefined ? [] : [`claim      ${step}`]),
-    ...(eni === undefined ? [] : [`addresses  ${eni.ipv4.join(' ')}  MAC ${eni.mac}`]),
+    ...(pools.length === 0 ? ['pool       none: nothing is claimed'] : []),
+    ...pools.flatMap(({ pool, step, eni }) => [
+      `pool       ${pool}`,
+      `claim      ${step}`,
+      ...(eni === undefined ? [] : [`addresses  ${eni.ipv4.join(' ')}  MAC ${eni.mac}`]),
+    ]),
     ...logs.sources.map(
       ({ filePath, logGroupName, logStreamName }) =>
         `logs       ${filePath} -> ${logGroupName} / ${logStreamName}`,
     ),
-    ...(commands.length === 0
+    ...(pools.every(({ commands }) => commands.length === 0)
       ? []
       : [
           '',
           'Once the device is there (DEVICE stands for its name until then):',
-          ...commands.map((line) => `  ${line}`),
+          ...pools.flatMap(({ commands }) => commands.map((line) => `  ${line}`)),
         ]),
   ];
   return `${lines.join('\n')}\n`;

@@ -4,12 +4,15 @@ import type { Devices } from '../system/devices.ts';
 /** What a VPC carries. */
 const jumboMtu = 9001;
 
-/** The jumbo MTU where the kernel does not say. Never throws. */
+/** `otherwise`, or else the jumbo MTU, where the kernel does not say. Never throws. */
 export async function primaryMtu(
   deps: { readonly devices: Pick<Devices, 'find'> },
-  primaryMac: string,
+  {
+    primaryMac,
+    otherwise,
+  }: { readonly primaryMac: string; readonly otherwise: number | undefined },
   signal: AbortSignal,
 ): Promise<number> {
   const primary = await deps.devices.find(primaryMac, signal).catch(() => undefined);
-  return primary?.mtu ?? jumboMtu;
+  return primary?.mtu ?? otherwise ?? jumboMtu;
 }

@@ -13,6 +13,8 @@ export type ExecInput = {
   readonly argv: readonly [string, ...string[]];
   readonly stdin: string | undefined;
   readonly timeoutMs: number;
+  /** Beside PATH and LC_ALL. */
+  readonly environment?: Readonly<Record<string, string>>;
 };
 
 export type Exec = {
@@ -33,11 +35,14 @@ export type Exec = {
 };
 
 export const systemExec: Exec = {
-  run: ({ argv, stdin, timeoutMs }, signal) =>
+  run: ({ argv, stdin, timeoutMs, environment }, signal) =>
     new Promise((resolve, reject) => {
       signal.throwIfAborted();
       const [file, ...args] = argv;
-      const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], env: quietEnvironment() });
+      const child = spawn(file, args, {
+        stdio: ['pipe', 'pipe', 'pipe'],
+        env: { ...quietEnvironment(), ...environment },
+      });
       const stdout: Buffer[] = [];
       const stderr: Buffer[] = [];
       let timedOut = false;

@@ -4,19 +4,29 @@ import type { Log } from '../log.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
-import type { StatusBoard } from './status-board.ts';
+import type { News } from './status-board.ts';
 
 export type KeepTryingDeps = {
-  readonly ports: { readonly clock: Clock; readonly random: Random; readonly log: Log };
-  readonly board: StatusBoard;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
 };
 
 /** Ever more rarely; never an exit, which systemd would turn into a restart loop against AWS. */
 const troubleBackoff: Backoff = { firstMs: 1_000, factor: 2, capMs: 60_000 };
 
-/** Throws what only a person can cure (`usage`, `config-invalid`, `config-missing`), and `device-missing`. */
+const final = [
+  'usage',
+  'config-invalid',
+  'config-missing',
+  'device-missing',
+  'pool-empty',
+] as const;
+
+/** Throws what only a person can cure (`usage`, `config-invalid`, `config-missing`), `device-missing` and `pool-empty`. */
 export async function keepTrying<T>(
-  { ports, board }: KeepTryingDeps,
+  { clock, random, log }: KeepTryingDeps,
+  board: News,
   work: () => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
@@ -25,13 +35,12 @@ export async function keepTrying<T>(
       return await work();
     } catch (error) {
       signal.throwIfAborted();
-      if (hasCode(error, 'usage', 'config-invalid', 'config-missing', 'device-missing'))
-        throw error;
-      const delayMs = backoffMs(troubleBackoff, attempt, ports.random);
+      if (hasCode(error, ...final)) throw error;
+      const delayMs = backoffMs(troubleBackoff, attempt, random);
       const seconds = Math.max(1, Math.round(delayMs / 1000));
-      ports.log.error({ err: error, attempt }, `${messageOf(error)}; trying again in ${seconds} s`);
+      log.error({ err: error, attempt }, `${messageOf(error)}; trying again in ${seconds} s`);
       board.withdraw('failed', messageOf(error));
-      await ports.clock.sleep(delayMs, signal);
+      await clock.sleep(delayMs, signal);
     }
   }
 }

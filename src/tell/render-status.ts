@@ -1,25 +1,19 @@
 // The status for people: aligned, in colour on a terminal. Pure.
-import type { Status } from '../model.ts';
+import type { Status, StatusPool } from '../model.ts';
 
 const colours = { green: 32, yellow: 33, red: 31, dim: 2 } as const;
 
 export function renderStatus(status: Status, inColour: boolean): string {
-  const paint = (colour: keyof typeof colours, text: string): string =>
+  const paint: Paint = (colour, text) =>
     inColour ? `\u001B[${colours[colour]}m${text}\u001B[0m` : text;
-  const { eni, config, logs } = status;
+  const { pools, config, logs } = status;
   const state = status.ready ? paint('green', 'ready') : paint(stateColour(status), status.phase);
   const rows: (readonly [string, string | undefined])[] = [
     ['state', `${state}  ${status.message}`],
     ['since', status.ready ? readySince(status) : `started ${status.startedAt}`],
     ['instance', status.instanceId],
     ['config', config === undefined ? undefined : describeConfig(config)],
-    ['pool', status.pool],
-    [
-      'ENI',
-      eni === undefined ? undefined : [eni.eniId, eni.mac, eni.device].filter(Boolean).join('  '),
-    ],
-    ['addresses', eni === undefined ? undefined : [...eni.ipv4, ...eni.ipv6].join(' ')],
-    ['routing', eni?.table === undefined ? undefined : `table ${eni.table}`],
+    ...pools.flatMap((pool) => poolRows(pool, paint)),
     ['logs', logs === undefined ? undefined : describeLogs(logs)],
     ['log error', logs?.lastError === undefined ? undefined : paint('red', logs.lastError)],
     ['berth', `${status.version}, process ${status.pid}`],
@@ -27,6 +21,22 @@ export function renderStatus(status: Status, inColour: boolean): string {
   const shown = rows.filter((row): row is readonly [string, string] => Boolean(row[1]));
   const width = Math.max(...shown.map(([name]) => name.length));
   return shown.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${value}`).join('\n');
+}
+
+type Paint = (colour: keyof typeof colours, text: string) => string;
+
+function poolRows(
+  { pool, eni, ready, phase, message }: StatusPool,
+  paint: Paint,
+): readonly (readonly [string, string | undefined])[] {
+  if (eni === undefined) return [['pool', `${pool}  ${paint('yellow', phase)}  ${message}`]];
+  const table = eni.table === undefined ? undefined : `table ${eni.table}`;
+  return [
+    ['pool', ready ? pool : `${pool}  ${paint('yellow', phase)}  ${message}`],
+    ['ENI', [eni.eniId, eni.mac, eni.device, `epoch ${eni.epoch}`].filter(Boolean).join('  ')],
+    ['addresses', [...eni.ipv4, ...eni.ipv6].join(' ')],
+    ['routing', table],
+  ];
 }
 
 function stateColour({ phase }: Status): 'red' | 'yellow' {

@@ -2,7 +2,7 @@
 // JSON each. A socket and not a file, so that a dead daemon cannot look ready.
 import { join } from 'node:path';
 import { BerthError, hasCode } from '../errors.ts';
-import type { Status } from '../model.ts';
+import type { Status, StatusPool } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { LocalSockets } from '../system/local-socket.ts';
 import type { StatusBoard } from './status-board.ts';
@@ -50,7 +50,10 @@ export async function readStatus(
   return status;
 }
 
-/** Resolves when the claimed address is served; also waits for a daemon that is not there yet. */
+/**
+ * Resolves when the claimed address is served; also waits for a daemon that is not there yet. Throws `pool-empty` when a
+ * pool was given up.
+ */
 export async function waitUntilReady(
   deps: { readonly sockets: LocalSockets; readonly clock: Clock },
   runtimeDir: string,
@@ -58,6 +61,7 @@ export async function waitUntilReady(
   onStatus: (status: Status | undefined) => void,
 ): Promise<Status> {
   let ready: Status | undefined;
+  let lost: StatusPool | undefined;
   for (;;) {
     try {
       await deps.sockets.follow(
@@ -66,7 +70,8 @@ export async function waitUntilReady(
           const status = JSON.parse(line) as Status;
           onStatus(status);
           if (status.ready) ready = status;
-          return status.ready;
+          lost = status.pools.find(({ phase }) => phase === 'gave-up');
+          return status.ready || lost !== undefined;
         },
         signal,
       );
@@ -75,6 +80,7 @@ export async function waitUntilReady(
       onStatus(undefined);
     }
     if (ready !== undefined) return ready;
+    if (lost !== undefined) throw new BerthError('pool-empty', lost.message);
     await deps.clock.sleep(reconnectMs, signal);
   }
 }

@@ -22,13 +22,26 @@ function configOf(input: unknown) {
 const filesOf = (...list: readonly unknown[]) => ({
   logs: { logs_collected: { files: { collect_list: list } } },
 });
+/** What is about the claim, by default. */
+const plain = {
+  pools: [],
+  releaseOnStop: false,
+  takeOverStale: false,
+  standby: undefined,
+  hooks: {
+    onClaimed: undefined,
+    onReady: undefined,
+    onLost: undefined,
+    onReleased: undefined,
+    timeoutMs: 30_000,
+  },
+};
 const first = 'logs.logs_collected.files.collect_list[0]';
 
 describe('a good configuration', () => {
   test('an empty one has every default', () => {
     expect(configOf('{}')).toEqual({
-      pool: undefined,
-      releaseOnStop: false,
+      ...plain,
       logs: { sources: [], forceFlushMs: 5000 },
     });
   });
@@ -53,7 +66,8 @@ describe('a good configuration', () => {
       },
     });
     expect(configOf(text)).toEqual({
-      pool: 'web',
+      ...plain,
+      pools: [{ name: 'web', pin: undefined, waitMs: undefined }],
       releaseOnStop: true,
       logs: {
         forceFlushMs: 15_000,
@@ -75,8 +89,8 @@ describe('a good configuration', () => {
   });
 
   test('a byte order mark and a value that was parsed already do', () => {
-    expect(configOf('\uFEFF{"pool":"web"}')?.pool).toBe('web');
-    expect(configOf({ pool: 'web' })?.pool).toBe('web');
+    expect(configOf('\uFEFF{"pool":"web"}')?.pools).toMatchObject([{ name: 'web' }]);
+    expect(configOf({ pool: 'web' })?.pools).toMatchObject([{ name: 'web' }]);
   });
 
   test('what berth does not do yet is a warning for each', () => {
@@ -130,7 +144,7 @@ describe('a bad configuration', () => {
 
   test('unknown keys and bad names are named together', () => {
     expect(problems({ x: 1, ...filesOf({ file_path: '/a', log_group_name: 'a b' }) })).toEqual([
-      expect.stringMatching(/^unknown key x: known here are \$schema, pool, releaseOnStop, agent/),
+      expect.stringMatching(/^unknown key x: known here are \$schema, pool, pools, releaseOnStop/),
       `${first}.log_group_name: must be 1 to 512 of A-Z a-z 0-9 . - _ / #`,
     ]);
   });

@@ -29,6 +29,7 @@ describe('readIdentity', () => {
       hostname: 'ip-10-0-0-10.eu-central-1.compute.internal',
       privateIpv4: '10.0.0.10',
       primaryMac: '0e:49:61:0f:c3:11',
+      macCount: 1,
       primarySubnet: {
         subnetId: 'subnet-0123456789abcdef0',
         ipv4Cidr: '10.0.0.0/24',
@@ -37,7 +38,7 @@ describe('readIdentity', () => {
       vpcId: 'vpc-0123456789abcdef0',
       tags: { 'berth:pool': 'web', 'aws:autoscaling:groupName': 'asg 1' },
     });
-    expect(world.server.requests.length).toBeLessThanOrEqual(13);
+    expect(world.server.requests.length).toBeLessThanOrEqual(14);
   });
 
   test('an IPv6-only instance without tags has less', async () => {

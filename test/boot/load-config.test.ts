@@ -60,25 +60,25 @@ describe('the first place that has a configuration wins', () => {
 
     configFlag = file;
     expect(await load()).toMatchObject({
-      config: { pool: 'of the file' },
+      config: { pools: [{ name: 'of the file' }] },
       source: { name: `file ${file}`, version: undefined, lastKnownGood: false },
     });
     configFlag = 'ssm:/flag';
     expect(await load()).toMatchObject({
-      config: { pool: 'of the flag' },
+      config: { pools: [{ name: 'of the flag' }] },
       source: { name: 'parameter /flag', version: 1, lastKnownGood: false },
     });
     configFlag = undefined;
     expect(await load()).toMatchObject({ source: { name: 'parameter /pointer' } });
     userData('#cloud-config\nberth: {pool: of user data}\n');
     expect(await load()).toMatchObject({
-      config: { pool: 'of user data' },
+      config: { pools: [{ name: 'of user data' }] },
       source: { name: 'user data' },
     });
     userData('#!/bin/sh\n');
-    expect(await load()).toMatchObject({ config: { pool: 'of the tag' } });
+    expect(await load()).toMatchObject({ config: { pools: [{ name: 'of the tag' }] } });
     tags = { 'berth:pool': 'of the pool tag' };
-    expect(await load()).toMatchObject({ config: { pool: 'of the default' } });
+    expect(await load()).toMatchObject({ config: { pools: [{ name: 'of the default' }] } });
   });
 
   test('a tag may name the parameter without ssm:, and with a label', async () => {
@@ -87,7 +87,7 @@ describe('the first place that has a configuration wins', () => {
     store.ssm.label('/tag', 'prod', 1);
     tags = { 'berth:config': '/tag:prod' };
     expect(await load()).toMatchObject({
-      config: { pool: 'one' },
+      config: { pools: [{ name: 'one' }] },
       source: { name: 'parameter /tag:prod', version: 1 },
     });
   });
@@ -95,7 +95,14 @@ describe('the first place that has a configuration wins', () => {
   test('the pool tag alone is enough, even without the right to the default parameter', async () => {
     tags = { 'berth:pool': 'web', 'berth:config': '' };
     const expected = {
-      config: { pool: 'web', releaseOnStop: false, logs: { sources: [], forceFlushMs: 5000 } },
+      config: {
+        pools: [{ name: 'web', pin: undefined, waitMs: undefined }],
+        releaseOnStop: false,
+        takeOverStale: false,
+        standby: undefined,
+        hooks: { timeoutMs: 30_000 },
+        logs: { sources: [], forceFlushMs: 5000 },
+      },
       source: { name: 'instance tag berth:pool', version: undefined, lastKnownGood: false },
     };
     expect(await load()).toEqual(expected);
@@ -106,9 +113,12 @@ describe('the first place that has a configuration wins', () => {
 
   test('the pool tag names the pool where a configuration leaves it open', async () => {
     put('/berth/config', { releaseOnStop: true });
-    expect((await load()).config.pool).toBeUndefined();
+    expect((await load()).config.pools).toEqual([]);
     tags = { 'berth:pool': 'web' };
-    expect((await load()).config).toMatchObject({ pool: 'web', releaseOnStop: true });
+    expect((await load()).config).toMatchObject({
+      pools: [{ name: 'web' }],
+      releaseOnStop: true,
+    });
   });
 
   test('placeholders are filled in', async () => {
@@ -221,7 +231,7 @@ describe('when Parameter Store is out of reach', () => {
     await load();
     cutOff();
     expect(await load()).toMatchObject({
-      config: { pool: 'web' },
+      config: { pools: [{ name: 'web' }] },
       source: { name: 'parameter /berth/config', version: 1, lastKnownGood: true },
     });
     expect(boot.clock.monotonicMs()).toBeGreaterThan(5_000);
@@ -303,7 +313,7 @@ describe('the last good configuration', () => {
       ...systemFiles,
       writeAtomic: async (path) => Promise.reject(diskError('write', path, full)),
     };
-    expect((await load()).config.pool).toBe('web');
+    expect((await load()).config.pools).toMatchObject([{ name: 'web' }]);
     expect(linesOf('warn')).toMatchObject([{ err: { code: 'disk' } }]);
   });
 

@@ -1,8 +1,13 @@
 // Which ENIs may be taken, in which order, and the sentence when there is none.
 import { describe, expect, test } from 'vitest';
-import { explainNone, inRendezvousOrder, refusalOf } from '../../src/claim/candidates.ts';
+import {
+  explainNone,
+  inOrderOfPreference,
+  refusalOf,
+  type Wish,
+} from '../../src/claim/candidates.ts';
 import type { Eni } from '../../src/model.ts';
-import { eniOf } from '../fixtures/claim-world.ts';
+import { eniOf, poolOf } from '../fixtures/claim-world.ts';
 import { identityOf } from '../fixtures/identity.ts';
 
 const identity = identityOf({ vpcId: 'vpc-a' });
@@ -10,14 +15,22 @@ const claimedBy = (instanceId: string): Partial<Eni> => ({
   tags: { 'berth:pool': 'db', 'berth:owner': `arn:aws:ec2:r:1:instance/${instanceId}` },
 });
 
+const wishOf = (change: Partial<Wish> = {}): Wish => ({
+  identity,
+  pool: poolOf(),
+  unsuitable: new Set(),
+  orphaned: new Set(),
+  ...change,
+});
+
 const orderOf = (instanceId: string, from: readonly Eni[]): readonly string[] =>
-  inRendezvousOrder(from, instanceId).map(({ eniId }) => eniId);
+  inOrderOfPreference(from, identityOf({ instanceId })).map(({ eniId }) => eniId);
 const there = (availabilityZone: string, availabilityZoneId: string): Eni =>
   eniOf({ availabilityZone, availabilityZoneId });
 
 describe('refusalOf', () => {
   test('an available ENI of the same zone and VPC may be taken, whatever its subnet', () => {
-    expect(refusalOf(eniOf({ subnetId: 'subnet-other' }), identity)).toBeUndefined();
+    expect(refusalOf(eniOf({ subnetId: 'subnet-other' }), wishOf())).toBeUndefined();
   });
 
   test.each<readonly [string, Partial<Eni>]>([
@@ -33,19 +46,21 @@ describe('refusalOf', () => {
     ['attached', { status: 'associated' }],
     ['claimed', claimedBy('i-other')],
   ])('%s: %j', (refusal, change) => {
-    expect(refusalOf(eniOf(change), identity)).toBe(refusal);
+    expect(refusalOf(eniOf(change), wishOf())).toBe(refusal);
   });
 
   test('the id of the zone decides, since names differ between accounts', () => {
     const renamed = eniOf({ availabilityZone: 'eu-central-1c' });
-    expect(refusalOf(renamed, identity)).toBeUndefined();
+    expect(refusalOf(renamed, wishOf())).toBeUndefined();
     const unnamed = identityOf({ vpcId: 'vpc-a', availabilityZoneId: undefined });
-    expect(refusalOf(renamed, unnamed)).toBe('other-zone');
-    expect(refusalOf(eniOf({ availabilityZoneId: undefined }), unnamed)).toBeUndefined();
+    expect(refusalOf(renamed, wishOf({ identity: unnamed }))).toBe('other-zone');
+    expect(
+      refusalOf(eniOf({ availabilityZoneId: undefined }), wishOf({ identity: unnamed })),
+    ).toBeUndefined();
   });
 });
 
-describe('inRendezvousOrder', () => {
+describe('inOrderOfPreference', () => {
   const enis = Array.from({ length: 8 }, (_, n) => eniOf({ eniId: `eni-${n}` }));
 
   test('is the same for the same instance, in whatever order EC2 lists them', () => {
@@ -73,7 +88,7 @@ describe('inRendezvousOrder', () => {
 
 describe('explainNone', () => {
   test('no ENI at all: the tag, the pool and the Region', () => {
-    expect(explainNone('db', [], identity)).toBe(
+    expect(explainNone([], wishOf())).toBe(
       "no ENI carries the tag berth:pool=db: create one, or check the pool's name and the Region eu-central-1",
     );
   });
@@ -84,7 +99,7 @@ describe('explainNone', () => {
       there('eu-central-1b', 'euc1-az3'),
       there('eu-central-1c', 'euc1-az1'),
     ];
-    expect(explainNone('db', enis, identity)).toBe(
+    expect(explainNone(enis, wishOf())).toBe(
       'pool db has ENIs in eu-central-1b, eu-central-1c only, and this instance is in eu-central-1a: an ENI cannot leave its zone',
     );
   });
@@ -99,14 +114,14 @@ describe('explainNone', () => {
       eniOf({ interfaceType: 'efa' }),
       eniOf({ eniId: 'eni-9' }),
     ];
-    expect(explainNone('db', enis, identity, new Set(['eni-9']))).toBe(
-      'no free ENI in pool db: of 7, 2 attached to other instances, 1 claimed but not attached (eni-7 by i-other), 1 in other Availability Zones, 1 in other VPCs, 1 that EC2 refused to attach to this instance (see the log), 1 of a kind that cannot be attached here',
+    expect(explainNone(enis, wishOf({ unsuitable: new Set(['eni-9']) }))).toBe(
+      'no free ENI in pool db: of 7, 2 attached to other instances, 1 claimed but not attached (eni-7 by i-other), 1 in other Availability Zones (eu-central-1a), 1 in other VPCs, 1 that this instance cannot hold (see the log), 1 of a kind that cannot be attached here',
     );
   });
 
   test('names three claims at most', () => {
     const enis = [1, 2, 3, 4].map((n) => eniOf({ eniId: `eni-${n}`, ...claimedBy(`i-${n}`) }));
-    expect(explainNone('db', enis, identity)).toContain(
+    expect(explainNone(enis, wishOf())).toContain(
       '4 claimed but not attached (eni-1 by i-1, eni-2 by i-2, eni-3 by i-3, ...)',
     );
   });

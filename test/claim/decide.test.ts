@@ -1,10 +1,10 @@
 // The next step, from what EC2 says and the record.
 import { describe, expect, test } from 'vitest';
-import { inRendezvousOrder } from '../../src/claim/candidates.ts';
+import { inOrderOfPreference } from '../../src/claim/candidates.ts';
 import { nextStep, type Step } from '../../src/claim/decide.ts';
 import { instanceArn } from '../../src/claim/tags.ts';
 import type { Eni, EniAttachment } from '../../src/model.ts';
-import { eniOf } from '../fixtures/claim-world.ts';
+import { eniOf, poolOf } from '../fixtures/claim-world.ts';
 import { identityOf } from '../fixtures/identity.ts';
 
 const identity = identityOf({ vpcId: 'vpc-a' });
@@ -33,7 +33,15 @@ const decide = (
   enis: readonly Eni[],
   recordedEniId?: string,
   unsuitable: ReadonlySet<string> = new Set(),
-): Step => nextStep({ identity, pool: 'db', enis, recordedEniId, unsuitable });
+): Step =>
+  nextStep({
+    identity,
+    pool: poolOf(),
+    enis,
+    recordedEniId,
+    unsuitable,
+    orphaned: new Set(),
+  });
 const ids = (enis: readonly Eni[]): readonly string[] => enis.map(({ eniId }) => eniId);
 
 describe('adopt', () => {
@@ -141,7 +149,7 @@ describe('try', () => {
     const enis = ['eni-1', 'eni-2', 'eni-3'].map((id) => eni(id));
     const step = decide([...enis, eni('eni-4', owned(other))]);
     expect(step.do === 'try' && ids(step.candidates)).toEqual(
-      ids(inRendezvousOrder(enis, identity.instanceId)),
+      ids(inOrderOfPreference(enis, identity)),
     );
   });
 
@@ -165,7 +173,7 @@ describe('wait', () => {
     ],
     ['full', [eni('eni-1', attachedTo('i-other'))], new Set(), '1 attached to other instances'],
     ['claimed', [eni('eni-1', owned(other))], new Set(), '(eni-1 by i-other)'],
-    ['refused', [eni('eni-1')], new Set(['eni-1']), '1 that EC2 refused to attach'],
+    ['refused', [eni('eni-1')], new Set(['eni-1']), '1 that this instance cannot hold'],
   ])('%s', (_name, enis, unsuitable, why) => {
     expect(decide(enis, undefined, unsuitable)).toMatchObject({
       do: 'wait',

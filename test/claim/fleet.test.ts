@@ -166,7 +166,7 @@ async function serve(fleet: Fleet, instance: Instance, run: ReturnType<Instance[
       );
     fleet.served.set(identity.instanceId, eni.eniId);
     for (;;) {
-      await deps.clock.sleep(reconcileEveryMs * (0.75 + fleet.upTo(0.5)), signal);
+      await deps.clock.sleep(reconcileEveryMs(0) * (0.75 + fleet.upTo(0.5)), signal);
       if (fleet.faulty && fleet.chance(0.2)) {
         fleet.counts.releases++;
         fleet.releasing.add(identity.instanceId);
@@ -176,7 +176,7 @@ async function serve(fleet: Fleet, instance: Instance, run: ReturnType<Instance[
         fleet.releasing.delete(identity.instanceId);
         break;
       }
-      const answer = await reconcile(deps, { eni, identity }, signal);
+      const answer = await reconcile(deps, { eni, identity, otherPools: [] }, signal);
       if (!answer.held) {
         // A release that a crash cut short went on in EC2.
         if (instance.held().includes(eni.eniId)) fleet.violations.push(`S8: ${answer.why}`);

@@ -28,7 +28,9 @@ async function serving(ageMs = 60_000): Promise<Serving> {
   await pass(world, ageMs);
   const look: Serving['look'] = async (dials) => {
     const run = instance.start(dials);
-    const held = await world.time.run(reconcile(run.deps, { eni, identity }, run.signal));
+    const held = await world.time.run(
+      reconcile(run.deps, { eni, identity, otherPools: [] }, run.signal),
+    );
     return { ...held, run };
   };
   return { world, eni, look };
@@ -169,11 +171,23 @@ describe('what else carries our name', () => {
   });
 });
 
-test('DeleteOnTermination is an alarm, with the command that puts it right', async () => {
+test('DeleteOnTermination is put right', async () => {
   const { world, look } = await serving();
   const { attachmentId } = world.model.eni('eni-0')!.attachment!;
   world.model.modifyEni('eni-0', { attachmentId, deleteOnTermination: true });
   await look();
+  expect(world.model.eni('eni-0')!.attachment!.deleteOnTermination).toBe(false);
+  expect(methods((await look()).run)).toEqual(['describeClaimed']);
+});
+
+test('DeleteOnTermination without the right: an alarm, with the command that puts it right', async () => {
+  const { world, look } = await serving();
+  const { attachmentId } = world.model.eni('eni-0')!.attachment!;
+  world.model.modifyEni('eni-0', { attachmentId, deleteOnTermination: true });
+  const held = await look({
+    fault: ({ method }) => (method === 'keepOnTermination' ? answers.denied : undefined),
+  });
+  expect(held.held).toBe(true);
   const alarm = world.log.lines.findLast(({ level }) => level === 'error')!;
   expect(alarm['msg']).toContain(
     `modify-network-interface-attribute --network-interface-id eni-0 --attachment AttachmentId=${attachmentId},DeleteOnTermination=false`,

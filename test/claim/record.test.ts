@@ -1,11 +1,11 @@
 // The record of the claim: a hint that no disk can turn into a failure.
 import { describe, expect, test } from 'vitest';
-import { createClaimRecord, type ClaimRecord } from '../../src/claim/record.ts';
+import { createClaimRecords, type ClaimRecord } from '../../src/claim/record.ts';
 import { BerthError } from '../../src/errors.ts';
 import type { Files } from '../../src/system/files.ts';
 import { createMemoryLog } from '../fakes/log.ts';
 
-const path = '/state/i-1/claim.json';
+const path = '/state/i-1/claims.json';
 
 function create(change: Partial<Files> = {}) {
   const content = new Map<string, string>();
@@ -17,7 +17,7 @@ function create(change: Partial<Files> = {}) {
     ...change,
   };
   const over = (instanceId: string, pool: string): ClaimRecord =>
-    createClaimRecord({ files, log }, { stateDir: '/state', instanceId, pool });
+    createClaimRecords({ files, log }, { stateDir: '/state', instanceId }).of(pool);
   return { content, log, over, record: over('i-1', 'db') };
 }
 
@@ -29,7 +29,7 @@ describe('record', () => {
     const { record, content } = create();
     expect(await record.load()).toBeUndefined();
     await record.save('eni-1');
-    expect(content.get(path)).toBe('{"pool":"db","eniId":"eni-1"}\n');
+    expect(content.get(path)).toBe('{"db":"eni-1"}\n');
     expect(await record.load()).toBe('eni-1');
     await record.clear();
     expect(await record.load()).toBeUndefined();
@@ -48,8 +48,9 @@ describe('record', () => {
     'null',
     '[]',
     '"eni-1"',
-    '{"pool":"db"}',
-    '{"pool":"db","eniId":7}',
+    '{"db":7}',
+    '{"db":"i-1"}',
+    '{"db":{"eniId":"eni-1"}}',
     '\0\0\0',
   ])('garbage is no record: %j', async (text) => {
     const { record, content } = create();
@@ -59,11 +60,12 @@ describe('record', () => {
 
   test('a disk that fails is said, and stops nothing', async () => {
     const { record, log } = create({ readText: full, writeAtomic: full, remove: full });
-    await record.save('eni-1');
-    await record.clear();
     expect(await record.load()).toBeUndefined();
+    await record.save('eni-1');
+    expect(await record.load()).toBe('eni-1');
+    await record.clear();
     expect(log.lines.map(({ level, msg }) => [level, msg])).toEqual(
-      ['save', 'clear', 'load'].map(() => [
+      ['load', 'save', 'clear'].map(() => [
         'warn',
         'cannot write: the disk is full; the claim goes on without its record',
       ]),

@@ -1,6 +1,6 @@
 // From attached to usable: device, attachment and subnet, and what happens when one of them does not come.
 import { describe, expect, test } from 'vitest';
-import { settle, type Claimed, type SettleDeps } from '../../src/claim/settle.ts';
+import { settle, type SettleDeps } from '../../src/claim/settle.ts';
 import { BerthError } from '../../src/errors.ts';
 import { answers, type FakeEc2Dials } from '../fakes/ec2.ts';
 import {
@@ -17,7 +17,7 @@ const never = new AbortController().signal;
 type Settling = {
   readonly world: ClaimWorld;
   readonly run: Run;
-  readonly settled: Promise<Claimed>;
+  readonly settled: ReturnType<typeof settle>;
 };
 
 /** `eni-0` was attached to `i-0` a moment ago. */
@@ -32,7 +32,11 @@ function settling(
   const run = world.instances[0]!.start(dials);
   const { identity } = world.instances[0]!;
   const { mac } = world.model.eni(eniId)!;
-  const settled = settle(change(run.deps, world), { eni: eniOf({ mac }), identity }, run.signal);
+  const settled = settle(
+    change(run.deps, world),
+    { eni: eniOf({ mac }), identity, accepted: false },
+    run.signal,
+  );
   settled.catch(() => undefined);
   return { world, run, settled };
 }
@@ -82,7 +86,7 @@ describe('usable', () => {
     const identity = { ...instance.identity, primarySubnet };
     const { deps, signal } = instance.start();
     const { claimed } = await world.time.run(
-      settle(deps, { eni: eniOf({ mac }), identity }, signal),
+      settle(deps, { eni: eniOf({ mac }), identity, accepted: false }, signal),
     );
     expect(claimed.subnet.ipv4Cidr).toBe('10.0.0.0/24');
   });

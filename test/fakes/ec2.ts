@@ -4,6 +4,7 @@ import { classifyEc2Error } from '../../src/claim/ec2-errors.ts';
 import type { Ec2 } from '../../src/claim/ec2.ts';
 import { tagKeys } from '../../src/claim/tags.ts';
 import type { Clock } from '../../src/system/clock.ts';
+import { instanceTypeOf } from '../lab/ec2-instance-types.ts';
 import type { Ec2Model } from '../lab/ec2-model.ts';
 import type { LabEni } from '../lab/ec2-world.ts';
 import { AwsFault } from '../lab/service.ts';
@@ -167,16 +168,30 @@ export function createFakeEc2(options: FakeEc2Options): FakeEc2 {
             .map(toEni)[0],
         signal,
       ),
-    describeSelf: (id, signal) =>
+    describeInstance: (id, signal) =>
       send(
         'DescribeInstances',
-        { method: 'describeSelf', target: id },
-        () => ({
-          state: model.instance(id)?.state ?? 'unknown',
-          attachments: seen().flatMap(({ eniId, attachment }) =>
-            attachment?.instanceId === id ? { eniId, ...attachment } : [],
-          ),
-        }),
+        { method: 'describeInstance', target: id },
+        () => {
+          const instance = model.instance(id);
+          if (instance === undefined) return undefined;
+          return {
+            state: instance.state,
+            attachments: seen().flatMap(({ eniId, attachment }) =>
+              attachment?.instanceId === id ? { eniId, ...attachment } : [],
+            ),
+          };
+        },
+        signal,
+      ),
+    describeLimits: (name, signal) =>
+      send(
+        'DescribeInstanceTypes',
+        { method: 'describeLimits', target: name },
+        () => {
+          const { networkCards, ipv4PerInterface } = instanceTypeOf(name);
+          return { enis: networkCards[0]!, ipv4PerEni: ipv4PerInterface };
+        },
         signal,
       ),
     describeSubnet: (subnetId, signal) =>
@@ -216,6 +231,13 @@ export function createFakeEc2(options: FakeEc2Options): FakeEc2 {
           authorize(input.eniId, me);
           return model.attach(input).attachmentId;
         },
+        signal,
+      ),
+    keepOnTermination: (eniId, attachmentId, signal) =>
+      send(
+        'ModifyNetworkInterfaceAttribute',
+        { method: 'keepOnTermination', target: eniId },
+        () => model.modifyEni(eniId, { attachmentId, deleteOnTermination: false }),
         signal,
       ),
     detach: (attachmentId, signal) =>

@@ -19,7 +19,7 @@ beforeEach(() => {
 
 function keep<T>(work: () => Promise<T>): Promise<T> {
   const random = { next: () => 1, uuid: () => '' };
-  return keepTrying({ ports: { clock, random, log }, board }, work, stop.signal);
+  return keepTrying({ clock, random, log }, board, work, stop.signal);
 }
 
 describe('keepTrying', () => {

@@ -81,7 +81,7 @@ describe('serveStatus', () => {
     await once(client, 'data');
     client.pause();
     const message = 'x'.repeat(60_000);
-    for (let change = 0; change < 100; change++) board.update({ message });
+    for (let change = 0; change < 100; change++) board.progress('claiming', `${message}${change}`);
     const closed = once(client, 'close');
     client.resume();
     await closed;

@@ -1,0 +1,45 @@
+// Routing as the daemon uses it: everything it does to the kernel for one claimed ENI, over the ports it needs.
+import type { Claimed, RoutePlan } from '../model.ts';
+import type { Log } from '../log.ts';
+import type { Files } from '../system/files.ts';
+import { planRoutes } from './plan.ts';
+import { prepareRouting } from './prepare.ts';
+import { primaryMtu } from './primary-mtu.ts';
+import { routeProblems } from './problems.ts';
+import { removeRoutes } from './remove.ts';
+import { applyRoutes, type RouteDeps } from './route.ts';
+import { watchRouting, type RoutingWatcher } from './watch.ts';
+
+/** Each method throws what the function behind it throws: `not-permitted`, `command-missing`, `routing-failed`. */
+export type Routing = {
+  /** Before the first claim: may we, and what is left of ENIs that were pulled out? */
+  prepare(signal: AbortSignal): Promise<void>;
+  /** `before`: the plan until now; its device's name and MTU stay where nothing says otherwise. */
+  plan(claimed: Claimed, before: RoutePlan | undefined, signal: AbortSignal): Promise<RoutePlan>;
+  /** Sets and verifies. Returns the plan with the device's final name. Throws `device-missing` too. */
+  apply(plan: RoutePlan, signal: AbortSignal): Promise<RoutePlan>;
+  /** What others broke, in words. Throws `device-missing` too. */
+  problems(plan: RoutePlan, signal: AbortSignal): Promise<readonly string[]>;
+  remove(plan: RoutePlan, signal: AbortSignal): Promise<void>;
+  /** Hears of changes to the kernel's routing. */
+  watch(signal: AbortSignal): RoutingWatcher;
+};
+
+export function createRouting(
+  deps: RouteDeps & { readonly files: Files; readonly log: Log },
+  primaryMac: string,
+): Routing {
+  return {
+    prepare: (signal) => prepareRouting(deps, signal),
+    plan: async ({ claimed, device }, before, signal) => {
+      const mtu = await primaryMtu(deps, { primaryMac, otherwise: before?.mtu }, signal);
+      // The device was named when it was first seen; udev may have renamed it since.
+      const plan = planRoutes({ claimed, device, mtu });
+      return before === undefined ? plan : { ...plan, ifname: before.ifname };
+    },
+    apply: async (plan, signal) => (await applyRoutes(deps, plan, signal)).plan,
+    problems: (plan, signal) => routeProblems(deps, plan, signal),
+    remove: async (plan, signal) => void (await removeRoutes(deps, plan, signal)),
+    watch: (signal) => watchRouting(deps, signal),
+  };
+}

@@ -1,0 +1,161 @@
+// The life of one pool on this instance: claim -> route -> ready -> look after it; again when it is lost; given back.
+import { once } from 'node:events';
+import type { Ec2 } from './claim/ec2.ts';
+import { claimEni, type ClaimDeps, type ClaimInput } from './claim/claim.ts';
+import { reconcile, reconcileEveryMs } from './claim/reconcile.ts';
+import { releaseRecorded } from './claim/release-recorded.ts';
+import { epochOf } from './claim/tags.ts';
+import { hasCode, messageOf } from './errors.ts';
+import type { Claimed, RoutePlan, StatusEni } from './model.ts';
+import type { Routing } from './route/routing.ts';
+import { createQuestion } from './system/question.ts';
+import type { Announce } from './tell/announce.ts';
+import { keepTrying } from './tell/keep-trying.ts';
+import type { PoolBoard } from './tell/status-board.ts';
+
+export type ServeDeps = Omit<ClaimDeps, 'progress'> & {
+  readonly ec2: Ec2;
+  readonly routing: Routing;
+  readonly board: PoolBoard;
+  readonly announce: Announce;
+};
+
+export type Serving = {
+  /**
+   * Serves until the signal aborts, and throws its reason; or `device-missing`, for good: this instance is sick, and its
+   * ENI was given back.
+   */
+  run(signal: AbortSignal): Promise<never>;
+  /** After `run` has ended: routes away, detached, claim dropped. Throws what a detach throws. */
+  giveBack(signal: AbortSignal): Promise<void>;
+};
+
+type Holding = { readonly claimed: Claimed; readonly plan: RoutePlan };
+
+/** Local reads only, about 10 ms. */
+const verifyEveryMs = 20_000;
+
+export function createServing(deps: ServeDeps, input: ClaimInput): Serving {
+  const { routing, board, announce, record } = deps;
+  const claimDeps: ClaimDeps = { ...deps, progress: board.progress };
+  let held: Holding | undefined;
+  const again = <T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> =>
+    keepTrying(deps, board, work, signal);
+
+  async function serve(signal: AbortSignal): Promise<string> {
+    held = undefined;
+    const claimed = await again(() => claimEni(claimDeps, input, signal), signal);
+    step(deps, 'device', `${claimed.device.name} has the MAC ${claimed.device.mac}`);
+    const plan = await again(() => routing.plan(claimed, undefined, signal), signal);
+    held = { claimed, plan };
+    void announce.hook('onClaimed', statusOf(held), signal);
+    try {
+      await bringUp(signal);
+      return await tend(signal);
+    } catch (error) {
+      // EC2 knows whether we still hold the ENI: the claim starts with that question.
+      if (hasCode(error, 'device-missing')) return messageOf(error);
+      throw error;
+    }
+  }
+
+  /** Sets the routing and says ready. Throws `device-missing`. */
+  async function bringUp(signal: AbortSignal): Promise<void> {
+    const { claimed, plan } = held!;
+    const { eniId, ipv4 } = claimed.claimed.eni;
+    board.progress('routing', `setting routes for ${ipv4.join(', ')}`);
+    const applied = await again(() => routing.apply(plan, signal), signal);
+    held = { claimed, plan: applied };
+    step(deps, 'routes', `table ${applied.table} of ${applied.ifname} set and verified`);
+    const eni = statusOf(held);
+    await announce.writeEnvironment(eni);
+    board.serves(eni);
+    board.ready(`${ipv4.join(', ')} of ${eniId} is served on ${applied.ifname}`);
+    void announce.hook('onReady', eni, signal);
+  }
+
+  /** Returns why the ENI is lost; until then puts right what others break. Throws `device-missing`. */
+  async function tend(signal: AbortSignal): Promise<string> {
+    using watcher = routing.watch(signal);
+    const { identity, otherPools } = input;
+    const everyMs = reconcileEveryMs(held!.claimed.peers) * (0.75 + deps.random.next() / 2);
+    // EC2 may take its time to answer: routes that are broken meanwhile are not its business.
+    const question = createQuestion(deps, everyMs, watcher.wake, () =>
+      reconcile(claimDeps, { eni: held!.claimed.claimed.eni, identity, otherPools }, signal),
+    );
+    for (;;) {
+      await watcher.next(verifyEveryMs * (0.75 + deps.random.next() / 2));
+      const answer = question.ask();
+      if (answer?.held === false) return answer.why;
+      if (answer?.eni !== undefined) {
+        // Addresses that were added to or taken from the ENI reach the kernel with the next apply.
+        const { claimed, plan } = held!;
+        const fresh = { ...claimed, claimed: { ...claimed.claimed, eni: answer.eni } };
+        held = {
+          claimed: fresh,
+          plan: await again(() => routing.plan(fresh, plan, signal), signal),
+        };
+      }
+      const problems = await routing.problems(held!.plan, signal);
+      if (problems.length > 0) {
+        board.withdraw('routing', `putting the routing right: ${problems.join('; ')}`);
+        await bringUp(signal);
+      }
+    }
+  }
+
+  /** An exit would only make systemd start us again, for the same. */
+  async function serveOrGiveUp(signal: AbortSignal): Promise<string> {
+    try {
+      return await serve(signal);
+    } catch (error) {
+      if (!hasCode(error, 'pool-empty')) throw error;
+      deps.log.error(error.message);
+      board.withdraw('gave-up', `${error.message}; restart berth to try again`);
+      if (!signal.aborted) await once(signal, 'abort');
+      throw signal.reason;
+    }
+  }
+
+  /** Before anything of it is taken away, so that the hook finds it as it was. */
+  async function takeDown(holding: Holding, signal: AbortSignal): Promise<void> {
+    await announce.removeEnvironment();
+    await announce.hook('onLost', statusOf(holding), signal);
+  }
+
+  return {
+    run: async (signal) => {
+      for (;;) {
+        const why = await serveOrGiveUp(signal);
+        board.serves(undefined);
+        board.withdraw('lost', `${why}; claiming again`);
+        if (held === undefined) continue;
+        const lost = held;
+        await takeDown(lost, signal);
+        await again(() => routing.remove(lost.plan, signal), signal);
+        await deps.unmanaged.unmark(lost.plan.mac);
+      }
+    },
+    giveBack: async (signal) => {
+      if (held !== undefined) {
+        await takeDown(held, signal);
+        await routing.remove(held.plan, signal);
+      }
+      await releaseRecorded({ ...claimDeps, record }, input.identity, signal);
+      if (held !== undefined) await announce.hook('onReleased', statusOf(held), signal);
+      held = undefined;
+    },
+  };
+}
+
+function statusOf({ claimed, plan }: Holding): StatusEni {
+  const { eni } = claimed.claimed;
+  const { eniId, mac, ipv4, ipv6 } = eni;
+  const { ifname, table } = plan;
+  return { eniId, mac, ipv4, ipv6, device: ifname, table, epoch: epochOf(eni) };
+}
+
+/** A line of the boot's timeline. */
+function step({ log, clock }: ServeDeps, name: string, message: string): void {
+  log.info({ step: name, sinceStartMs: Math.round(clock.monotonicMs()) }, message);
+}

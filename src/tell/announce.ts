@@ -1,0 +1,84 @@
+// Tells the machine of an ENI: the environment file that services read, and the operator's hooks.
+import { join } from 'node:path';
+import { messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { HooksConfig, StatusEni } from '../model.ts';
+import type { Exec } from '../system/exec.ts';
+import type { Files } from '../system/files.ts';
+
+export type Hook = Exclude<keyof HooksConfig, 'timeoutMs'>;
+
+export type Announce = {
+  /** `<runtimeDir>/<pool>.env`, for EnvironmentFile= of a service that starts when berth is ready. */
+  writeEnvironment(eni: StatusEni): Promise<void>;
+  removeEnvironment(): Promise<void>;
+  /** One after the other, in the order of the calls. Resolves when this one has ended. */
+  hook(name: Hook, eni: StatusEni, signal: AbortSignal): Promise<void>;
+};
+
+export type AnnounceInput = {
+  readonly pool: string;
+  readonly hooks: HooksConfig;
+  readonly runtimeDir: string;
+};
+
+/** So much of what a failing hook printed is logged. */
+const maxOutput = 500;
+
+/** Nothing here ever throws: what fails is reported, and the ENI is served all the same. */
+export function createAnnounce(
+  deps: { readonly exec: Exec; readonly files: Files; readonly log: Log },
+  { pool, hooks, runtimeDir }: AnnounceInput,
+): Announce {
+  const path = join(runtimeDir, `${encodeURIComponent(pool)}.env`);
+  const report = (error: unknown): void => deps.log.warn({ path, pool }, messageOf(error));
+  let before: Promise<void> = Promise.resolve();
+
+  async function run(name: Hook, eni: StatusEni, signal: AbortSignal): Promise<void> {
+    const [file, ...args] = hooks[name] ?? [];
+    if (file === undefined) return;
+    const { timeoutMs } = hooks;
+    const environment = { ...environmentOf(pool, eni), BERTH_HOOK: name };
+    const about = { hook: name, pool, eni: eni.eniId };
+    try {
+      const input = { argv: [file, ...args] as const, stdin: undefined, timeoutMs, environment };
+      const { code, stdout, stderr } = await deps.exec.run(input, signal);
+      const output = `${stdout}${stderr}`.trim().slice(-maxOutput);
+      if (code === 0) deps.log.info(about, `hook ${name} ended`);
+      else deps.log.error({ ...about, code, output }, `hook ${name} failed with code ${code}`);
+    } catch (error) {
+      deps.log.error(about, `hook ${name}: ${messageOf(error)}`);
+    }
+  }
+
+  return {
+    writeEnvironment: (eni) =>
+      deps.files.writeAtomic(path, environmentFile(environmentOf(pool, eni)), 0o644).catch(report),
+    removeEnvironment: () => deps.files.remove(path).catch(report),
+    hook: (name, eni, signal) => {
+      before = before.then(() => run(name, eni, signal));
+      return before;
+    },
+  };
+}
+
+/** Lists are separated by spaces. */
+function environmentOf(pool: string, eni: StatusEni): Readonly<Record<string, string>> {
+  return {
+    BERTH_POOL: pool,
+    BERTH_ENI: eni.eniId,
+    BERTH_MAC: eni.mac,
+    BERTH_IPV4: eni.ipv4.join(' '),
+    BERTH_IPV6: eni.ipv6.join(' '),
+    BERTH_DEVICE: eni.device ?? '',
+    BERTH_EPOCH: String(eni.epoch),
+  };
+}
+
+/** In systemd's form (systemd.exec(5), EnvironmentFile=): quoted, so that nothing in a pool's name ends the value. */
+function environmentFile(environment: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(environment).map(
+    ([key, value]) => `${key}="${value.replaceAll(/["\\$`]/g, '\\$&')}"`,
+  );
+  return `${lines.join('\n')}\n`;
+}
