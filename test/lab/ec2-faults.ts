@@ -52,11 +52,15 @@ export const faults = {
       `The network interface attachment ID '${id}' does not exist`,
     ),
   attachmentMalformed: (id: string) =>
-    fault('InvalidAttachmentID.Malformed', `Invalid id: "${id}" (expecting "eni-attach-...")`),
+    fault(
+      'InvalidNetworkInterfaceAttachmentId.Malformed',
+      `Invalid id: "${id}" (expecting "eni-attach-...")`,
+    ),
   subnetNotFound: (id: string) =>
     fault('InvalidSubnetID.NotFound', `The subnet ID '${id}' does not exist`),
   subnetMalformed: (id: string) =>
     fault('InvalidSubnetID.Malformed', `Invalid id: "${id}" (expecting "subnet-...")`),
+  /** Of a resource whose tags are meant. */
   unknownId: (id: string) => fault('InvalidID', `The ID '${id}' is not valid`),
   addressInUse: (address: string) =>
     fault('InvalidIPAddress.InUse', `Address ${address} is in use.`),
@@ -96,6 +100,7 @@ export const faults = {
     ),
   reservedTagKey: () =>
     fault('InvalidTagKey.Malformed', "Tag keys starting with 'aws:' are reserved for internal use"),
+  emptyTagKey: () => fault('InvalidTagKey.Malformed', 'Tag key cannot be null or empty.'),
   tagLimit: () => fault('TagLimitExceeded', 'More than 50 tags specified'),
   concurrentTagAccess: () =>
     fault(

@@ -66,6 +66,10 @@ function refuse(
   malformed: (id: string) => AwsFault,
   notFound: (id: string) => AwsFault,
 ): never {
-  const wellFormed = new RegExp(`^${prefix}-[0-9a-f]{8}(?:[0-9a-f]{9})?$`).test(id);
-  throw wellFormed ? notFound(id) : malformed(id);
+  throw looksLike(prefix, id) ? notFound(id) : malformed(id);
+}
+
+/** Is `id` one that AWS could have made? */
+export function looksLike(prefix: string, id: string): boolean {
+  return new RegExp(`^${prefix}-[0-9a-f]{8}(?:[0-9a-f]{9})?$`).test(id);
 }

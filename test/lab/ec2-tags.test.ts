@@ -46,6 +46,7 @@ describe('tags', () => {
     expect(await errorOf(createTags([{ Key: 'aws:x', Value: '' }]))).toMatch(
       /^InvalidTagKey.Malformed/,
     );
+    expect(await errorOf(createTags([{ Key: '', Value: '' }]))).toMatch(/^InvalidTagKey.Malformed/);
     expect(await errorOf(createTags([{ Key: long(129), Value: '' }]))).toMatch(/128 characters/);
     expect(await errorOf(createTags([{ Key: 'k', Value: long(257) }]))).toMatch(/256 characters/);
     await createTags([{ Key: long(128), Value: long(256) }]);

@@ -1,6 +1,6 @@
 // Tags of ENIs and instances: overwrite, compare-and-delete, limits.
 import { faults } from './ec2-faults.ts';
-import { findEni, findInstance } from './ec2-lookup.ts';
+import { findEni, findInstance, looksLike } from './ec2-lookup.ts';
 import type { Ec2World, Tags } from './ec2-world.ts';
 
 const most = { tags: 50, key: 128, value: 256 };
@@ -48,7 +48,7 @@ export function deleteTags(
 /** Throws AwsFault unless `added` may join `before`. */
 export function checkTags(before: Tags, added: Tags): void {
   for (const [key, value] of Object.entries(added)) {
-    if (key === '') throw faults.value('Tag key cannot be null or empty.');
+    if (key === '') throw faults.emptyTagKey();
     if (isReserved(key)) throw faults.reservedTagKey();
     if (key.length > most.key) {
       throw faults.value(`Tag key exceeds the maximum length of ${most.key} characters`);
@@ -63,10 +63,12 @@ export function checkTags(before: Tags, added: Tags): void {
 
 /** Throws AwsFault. */
 export function tagsOf(world: Ec2World, id: string): Tags {
-  if (id.startsWith('eni-')) return findEni(world, id).tags;
-  if (id.startsWith('i-')) return findInstance(world, id).tags;
-  const address = world.addresses.get(id);
-  if (address !== undefined) return address.tags;
+  const found = world.enis.get(id) ?? world.addresses.get(id);
+  if (found !== undefined) return found.tags;
+  if (looksLike('eni', id)) throw faults.eniNotFound(id);
+  if (looksLike('i', id) || world.instances.get(id) !== undefined) {
+    return findInstance(world, id).tags;
+  }
   throw faults.unknownId(id);
 }
 
