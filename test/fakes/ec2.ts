@@ -258,7 +258,9 @@ function asSdkError(error: unknown): unknown {
   return error instanceof AwsFault
     ? Object.assign(new Error(error.message), {
         // The model calls the made-up ids of tests malformed once they name nothing.
-        name: error.code.replace(/I[dD]\.Malformed$/, 'ID.NotFound'),
+        name: error.code
+          .replace(/I[dD]\.Malformed$/, 'ID.NotFound')
+          .replace(/^InvalidID$/, 'InvalidNetworkInterfaceID.NotFound'),
         $metadata: { httpStatusCode: error.status },
       })
     : error;
