@@ -5,7 +5,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { DaemonProcess } from './lab/daemon-process.ts';
 import { inNamespaces, needsNamespaces } from './lab/environment.ts';
 import { poolEni, subnets } from './lab/small-cloud.ts';
-import { createDaemonCloud, instance, ownArn, type DaemonCloud } from './fixtures/daemon-cloud.ts';
+import {
+  converged,
+  createDaemonCloud,
+  instance,
+  ownArn,
+  type DaemonCloud,
+} from './fixtures/daemon-cloud.ts';
 
 /** Other files may have the VPC for a while. */
 const vpcWithinMs = 180_000;
@@ -94,18 +100,6 @@ const late: readonly Stage[] = [
   },
 ];
 
-/** Undoes what held a stage, starts again, and judges what EC2 shows then. */
-async function startAgain(): Promise<void> {
-  cloud.gate.release();
-  const again = await cloud.startReady();
-  expect(again.stderr()).toBe('');
-  const [held, ...more] = cloud.held();
-  expect(held).toMatchObject({ status: 'in-use', tags: { 'berth:owner': ownArn } });
-  expect(more).toEqual([]);
-  const claimed = cloud.lab.ec2.enis().filter((eni) => eni.tags['berth:owner'] !== undefined);
-  expect(claimed).toEqual([held]);
-}
-
 function rules(): string {
   return execFileSync('ip', ['-n', instance, 'rule'], { encoding: 'utf8' });
 }
@@ -134,7 +128,8 @@ describe.skipIf(!inNamespaces)(`stop${needsNamespaces}`, () => {
     expect(await daemon.ended).toBe('SIGKILL');
     // So that two could be held or claimed.
     cloud.lab.ec2.addEni({ subnetId: subnets.a.subnetId, tags: { 'berth:pool': 'db' } });
-    await startAgain();
+    cloud.gate.release();
+    expect(await converged(cloud)).toEqual({ stderr: '', held: 1, claimed: 1, agree: true });
   });
 
   test.each(['SIGTERM', 'SIGKILL'] as const)(
