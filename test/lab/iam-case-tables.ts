@@ -1,12 +1,13 @@
 // All cases, by the name of the policy that they are about.
 import { baseRows } from './iam-cases-base.ts';
 import { standbyRows, takeoverRows } from './iam-cases-ha.ts';
-import { configRows, logsRows } from './iam-cases-other.ts';
+import { configRows, keepRows, logsRows } from './iam-cases-other.ts';
 import type { Row } from './iam-cases.ts';
 
 export const rowsOf: Readonly<Record<string, readonly Row[]>> = {
   base: baseRows,
   config: configRows,
+  keep: keepRows,
   logs: logsRows,
   standby: standbyRows,
   takeover: takeoverRows,

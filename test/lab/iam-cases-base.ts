@@ -193,7 +193,7 @@ export const baseRows: readonly Row[] = [
     has: pool,
     request: { 'berth:pool': 'x' },
   },
-  ...['NetworkInterfaces', 'Instances', 'Subnets'].map((what): Row => ({
+  ...['NetworkInterfaces', 'Instances', 'InstanceTypes', 'Subnets'].map((what): Row => ({
     name: `41 Describe${what}`,
     action: `Describe${what}`,
     on: '*',

@@ -1,5 +1,5 @@
-// Cases of config.json and logs.json.
-import type { Row } from './iam-cases.ts';
+// Cases of config.json, logs.json and keep.json.
+import { me, mine, theirs, pool, type Row } from './iam-cases.ts';
 
 const parameter = (name: string): string => `arn:aws:ssm:eu-west-1:111122223333:parameter/${name}`;
 const stream = (group: string): string =>
@@ -25,4 +25,16 @@ export const logsRows: readonly Row[] = [
   })),
   { name: 'L2 send to another group', action: 'logs:PutLogEvents', on: stream('/other') },
   { name: 'L3 delete a group', action: 'logs:DeleteLogGroup', on: stream('/app/a') },
+];
+
+const modify = 'ModifyNetworkInterfaceAttribute';
+
+export const keepRows: readonly Row[] = [
+  { name: 'K1 change my own', action: modify, has: mine, allow: 'KeepMyEniOnTermination' },
+  { name: "K2 another's", action: modify, has: theirs },
+  { name: 'K3 one that nobody claimed', action: modify, has: pool },
+  { name: 'K4 my own outside the pool', action: modify, has: { 'berth:owner': me } },
+  { name: 'K5 without a source instance', action: modify, has: mine, noSource: true },
+  { name: 'K6 an instance that bears its tags', action: modify, on: 'i-me', has: mine },
+  { name: 'K7 detach my own', action: 'DetachNetworkInterface', has: mine },
 ];

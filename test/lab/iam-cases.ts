@@ -38,6 +38,8 @@ export type Row = {
   /** aws:TagKeys, where they are more than those of `request`. */
   readonly keys?: readonly string[];
   readonly noSource?: true;
+  /** aws:PrincipalTag/berth:pool */
+  readonly principalPool?: string;
   /** The Sid that decides; neither: an implicit denial. */
   readonly allow?: string;
   readonly deny?: string;
@@ -56,6 +58,9 @@ export function judge(policies: readonly Policy[], row: Row): Verdict {
       ? deleteTagContext(Object.entries(request).map(([key, value]) => ({ key, value })))
       : tagContext(request)),
     ...(row.keys === undefined ? {} : { 'aws:TagKeys': row.keys }),
+    ...(row.principalPool === undefined
+      ? {}
+      : { 'aws:PrincipalTag/berth:pool': row.principalPool }),
   };
   const tags = Object.entries(row.has ?? {}).map(([key, value]) => [
     `aws:ResourceTag/${key}`,

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { rowsOf } from './iam-case-tables.ts';
 import { baseRows } from './iam-cases-base.ts';
 import { expected, judge, shippedPolicy, type Row } from './iam-cases.ts';
+import type { Policy } from './iam-evaluate.ts';
 import { policiesOfRole, shippedPolicies } from './iam.ts';
 
 test('every shipped policy has cases', () => {
@@ -47,6 +48,47 @@ describe.each(['standby', 'takeover'])('base and %s', (name) => {
     expect(judge(policies, row).decision).toBe('explicit-deny');
     expect(judge([shippedPolicy(name)], row).decision).toBe('implicit-deny');
   });
+});
+
+/** The same rows, with the pool of each ENI renamed. */
+const inPool = (rows: readonly Row[], name: string): readonly Row[] =>
+  rows.map((row) =>
+    row.has?.['berth:pool'] === undefined
+      ? row
+      : { ...row, has: { ...row.has, 'berth:pool': name } },
+  );
+
+const replacing = (name: string, from: string, to: string): Policy => {
+  const text = JSON.stringify(shippedPolicy(name));
+  expect(text).toContain(from);
+  return JSON.parse(text.replaceAll(from, to)) as Policy;
+};
+
+describe('base for several pools', () => {
+  const policy = replacing('base', '"db"', '["db","web"]');
+
+  test.each([...baseRows, ...inPool(baseRows, 'web')])('$name', (row) => {
+    expect(judge([policy], row)).toEqual(expected(row));
+  });
+
+  test.each(inPool(baseRows, 'other').filter(({ has }) => has?.['berth:pool'] !== undefined))(
+    'not in a third one: $name',
+    (row) => {
+      expect(judge([policy], row).decision).not.toBe('allow');
+    },
+  );
+});
+
+test('base for the pool that the role is tagged with', () => {
+  const policy = replacing('base', '"db"', '"${aws:PrincipalTag/berth:pool}"');
+  const tagged = (pool: string | undefined, row: Row) =>
+    judge([policy], { ...row, ...(pool === undefined ? {} : { principalPool: pool }) }).decision;
+  for (const row of baseRows) {
+    expect([row.name, tagged('db', row)]).toEqual([row.name, expected(row).decision]);
+    if (row.has?.['berth:pool'] === undefined) continue;
+    expect([row.name, tagged('web', row)]).not.toEqual([row.name, 'allow']);
+    expect([row.name, tagged(undefined, row)]).not.toEqual([row.name, 'allow']);
+  }
 });
 
 test('a member of a failover group has standby.json, nobody takeover.json unasked', () => {

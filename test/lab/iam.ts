@@ -9,7 +9,7 @@ import { AwsFault, type Caller, type LabRequest } from './service.ts';
 
 const folder = join(import.meta.dirname, '..', '..', 'packaging', 'iam');
 
-/** `base`, `config`, `logs`, `standby`, `takeover`. */
+/** `base`, `config`, `keep`, `logs`, `standby`, `takeover`. */
 export const shippedPolicies: readonly string[] = globSync('*.json', { cwd: folder })
   .map((file) => file.replace(/\.json$/, ''))
   .toSorted();
