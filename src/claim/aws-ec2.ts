@@ -7,7 +7,8 @@ import type { Clock } from '../system/clock.ts';
 import type { Log } from '../log.ts';
 import { classifyEc2Error } from './ec2-errors.ts';
 import type { Ec2 } from './ec2.ts';
-import { parseEni } from './parse-eni.ts';
+import { parseEni, parseTags } from './parse-eni.ts';
+import { createPeerCalls } from './peer-calls.ts';
 import { refuseHtml } from './refuse-html.ts';
 import { tagKeys } from './tags.ts';
 import { BerthError } from '../errors.ts';
@@ -140,6 +141,8 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
             deviceIndex: nic.Attachment?.DeviceIndex ?? 0,
             networkCardIndex: nic.Attachment?.NetworkCardIndex ?? 0,
           })),
+          privateIpv4: instance.PrivateIpAddress || undefined,
+          tags: parseTags(instance.Tags),
         };
       } catch (error) {
         if (
@@ -276,6 +279,8 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
         signal,
       );
     },
+
+    ...createPeerCalls(call),
 
     [Symbol.dispose]: unload,
   };

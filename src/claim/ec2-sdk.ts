@@ -3,6 +3,7 @@ export {
   AttachNetworkInterfaceCommand,
   CreateTagsCommand,
   DeleteTagsCommand,
+  DescribeInstanceStatusCommand,
   DescribeInstanceTypesCommand,
   DescribeInstancesCommand,
   DescribeNetworkInterfacesCommand,
@@ -10,5 +11,6 @@ export {
   DetachNetworkInterfaceCommand,
   EC2Client,
   ModifyNetworkInterfaceAttributeCommand,
+  StopInstancesCommand,
 } from '@aws-sdk/client-ec2';
 export type { _InstanceType as InstanceType } from '@aws-sdk/client-ec2';

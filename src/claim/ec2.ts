@@ -8,7 +8,18 @@ export type Instance = {
   readonly attachments: readonly (Pick<EniAttachment, 'deviceIndex' | 'networkCardIndex'> & {
     readonly eniId: string;
   })[];
+  /** Of its primary ENI. */
+  readonly privateIpv4: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
 };
+
+/** What EC2's status checks say; `unknown` too while there is no result yet, and for what does not run. */
+export type Health = 'ok' | 'impaired' | 'unknown';
+
+/** What a standby may have to do to a peer. */
+export type Fencing =
+  | { readonly do: 'stop'; readonly instanceId: string }
+  | { readonly do: 'detach'; readonly attachmentId: string };
 
 /** What an instance type can hold (DescribeInstanceTypes.NetworkInfo). */
 export type Limits = {
@@ -38,6 +49,7 @@ export type Ec2 = {
   describeEni(eniId: string, signal: AbortSignal): Promise<Eni | undefined>;
   /** undefined: EC2 does not know this instance (yet, or any more). */
   describeInstance(instanceId: string, signal: AbortSignal): Promise<Instance | undefined>;
+  describeHealth(instanceId: string, signal: AbortSignal): Promise<Health>;
   describeLimits(instanceType: string, signal: AbortSignal): Promise<Limits>;
   describeSubnet(subnetId: string, signal: AbortSignal): Promise<Subnet>;
   /** CreateTags of owner and claim. `aws-denied`: the guard (it has an owner) or the policy. `eni-gone`. */
@@ -53,4 +65,10 @@ export type Ec2 = {
   keepOnTermination(eniId: string, attachmentId: string, signal: AbortSignal): Promise<void>;
   /** Never with Force. `eni-gone`: there is no such attachment any more; `eni-state`. */
   detach(attachmentId: string, signal: AbortSignal): Promise<void>;
+  /** With Force: only from a peer that is known to have failed. Throws like `detach`. */
+  forceDetach(attachmentId: string, signal: AbortSignal): Promise<void>;
+  /** With Force and without the shutdown of its system. Returns its state now. `eni-state`: it cannot be stopped now. */
+  stop(instanceId: string, signal: AbortSignal): Promise<string>;
+  /** A DryRun: resolves where we might do it. `aws-denied`, and what the call itself would throw. */
+  rehearse(what: Fencing, signal: AbortSignal): Promise<void>;
 };

@@ -1,5 +1,5 @@
 // Turns EC2's description of a network interface into ours.
-import type { NetworkInterface } from '@aws-sdk/client-ec2';
+import type { NetworkInterface, Tag } from '@aws-sdk/client-ec2';
 import type { Eni, EniAttachment } from '../model.ts';
 
 const eniStates: readonly string[] = [
@@ -32,9 +32,13 @@ export function parseEni(nic: NetworkInterface): Eni {
     ipv4Prefixes: (nic.Ipv4Prefixes ?? []).flatMap((prefix) => prefix.Ipv4Prefix ?? []),
     ipv6: (nic.Ipv6Addresses ?? []).flatMap((address) => address.Ipv6Address ?? []),
     ipv6Prefixes: (nic.Ipv6Prefixes ?? []).flatMap((prefix) => prefix.Ipv6Prefix ?? []),
-    tags: Object.fromEntries((nic.TagSet ?? []).map((tag) => [tag.Key ?? '', tag.Value ?? ''])),
+    tags: parseTags(nic.TagSet),
     attachment: parseAttachment(nic.Attachment),
   };
+}
+
+export function parseTags(tags: readonly Tag[] | undefined): Readonly<Record<string, string>> {
+  return Object.fromEntries((tags ?? []).map((tag) => [tag.Key ?? '', tag.Value ?? '']));
 }
 
 function parseAttachment(attachment: NetworkInterface['Attachment']): EniAttachment | undefined {

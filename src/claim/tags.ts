@@ -13,6 +13,8 @@ export const tagKeys = {
    * the claim is given back, so that the ENI can go back to whom it served last.
    */
   claim: `${tagPrefix}claim`,
+  /** Name of a failover group, on instances and ENIs; written by the operator only. */
+  haGroup: `${tagPrefix}ha-group`,
 } as const;
 
 /** The owner's name in the owner tag: exactly what IAM knows as `ec2:SourceInstanceARN`. */

@@ -276,6 +276,91 @@ describe('writing', () => {
   });
 });
 
+const lastInput = () => world.lab.front.calls.at(-1);
+
+describe('a peer of the failover group', () => {
+  const member = 'i-0000000000000000a';
+  const peer = 'i-0000000000000000b';
+  const inGroup = { ...inPool, 'berth:ha-group': 'db-a' };
+  let mine: Ec2 & Disposable;
+  let attachmentId: string;
+
+  beforeEach(async () => {
+    for (const instanceId of [member, peer])
+      world.lab.ec2.launch({ instanceId, subnetId: subnetA, tags: inGroup });
+    world.lab.ec2.createTags([eniId], { ...inGroup, 'berth:owner': world.lab.ec2.arnOf(peer) });
+    ({ attachmentId } = world.lab.ec2.attach({
+      eniId,
+      instanceId: peer,
+      deviceIndex: 1,
+      networkCardIndex: 0,
+    }));
+    await world.lab.ec2.settled();
+    mine = connect(member);
+    return () => mine[Symbol.dispose]();
+  });
+
+  test('describeInstance: its own address and its tags', async () => {
+    expect(await mine.describeInstance(peer, signal)).toMatchObject({
+      state: 'running',
+      privateIpv4: world.lab.ec2.instance(peer)!.privateIpv4,
+      tags: inGroup,
+    });
+  });
+
+  test('describeHealth: ok, impaired, and unknown for what does not run', async () => {
+    expect(await mine.describeHealth(peer, signal)).toBe('ok');
+    world.lab.ec2.setHealth(peer, 'impaired');
+    expect(await mine.describeHealth(peer, signal)).toBe('impaired');
+    world.lab.ec2.stop(peer);
+    await world.lab.ec2.settled();
+    expect(await mine.describeHealth(peer, signal)).toBe('unknown');
+  });
+
+  test('stop: by force, without its shutdown, until it says stopped; never oneself', async () => {
+    expect(await mine.stop(peer, signal)).toBe('stopping');
+    expect(lastInput()).toMatchObject({
+      action: 'StopInstances',
+      input: { InstanceId: [peer], Force: 'true', SkipOsShutdown: 'true' },
+    });
+    await world.lab.ec2.settled();
+    expect(await mine.stop(peer, signal)).toBe('stopped');
+    expect((await errorOf(mine.stop(member, signal))).code).toBe('aws-denied');
+    world.lab.ec2.terminate(peer);
+    expect((await errorOf(mine.stop(peer, signal))).code).toBe('eni-state');
+  });
+
+  test('forceDetach: with Force; then the claim is written over', async () => {
+    await mine.forceDetach(attachmentId, signal);
+    expect(lastInput()!.input).toEqual({ AttachmentId: attachmentId, Force: 'true' });
+    await world.lab.ec2.settled();
+    const arn = world.lab.ec2.arnOf(member);
+    await mine.createClaim(eniId, arn, '2:x', signal);
+    await mine.attach({ eniId, instanceId: member, deviceIndex: 1, networkCardIndex: 0 }, signal);
+    expect(eni()).toMatchObject({
+      tags: { 'berth:owner': arn },
+      attachment: { instanceId: member },
+    });
+  });
+
+  test('rehearse: says what would be denied, and does nothing', async () => {
+    const stop = { do: 'stop', instanceId: peer } as const;
+    const detach = { do: 'detach', attachmentId } as const;
+    await mine.rehearse(stop, signal);
+    await mine.rehearse(detach, signal);
+    for (const what of [stop, detach]) {
+      expect(await errorOf(ec2.rehearse(what, signal))).toMatchObject({
+        code: 'aws-denied',
+        details: {
+          action: what === stop ? 'ec2:StopInstances' : 'ec2:DetachNetworkInterface',
+        },
+      });
+    }
+    expect(world.lab.ec2.instance(peer)!.state).toBe('running');
+    expect(eni().attachment?.status).toBe('attached');
+  });
+});
+
 describe('what goes wrong on the way', () => {
   type Row = readonly [string, LabFaultRule['fault'], ErrorCode, boolean];
   test.each<Row>([
@@ -366,6 +451,7 @@ describe('what goes wrong on the way', () => {
       (ec2) => ec2.keepOnTermination(eniId, 'eni-attach-0123456789abcdef0', signal),
     ],
     ['DescribeSubnets', (ec2) => ec2.describeSubnet(subnetA, signal)],
+    ['DescribeInstanceStatus', (ec2) => ec2.describeHealth(one, signal)],
     ['CreateTags', (ec2) => ec2.createClaim(eniId, me, '1:x', signal)],
     ['DeleteTags', (ec2) => ec2.deleteClaim(eniId, me, signal)],
     ['AttachNetworkInterface', () => attachIt()],

@@ -5,8 +5,8 @@ import type { Ec2 } from '../../src/claim/ec2.ts';
 import { tagKeys } from '../../src/claim/tags.ts';
 import type { Clock } from '../../src/system/clock.ts';
 import { instanceTypeOf } from '../lab/ec2-instance-types.ts';
-import type { Ec2Model } from '../lab/ec2-model.ts';
-import type { LabEni } from '../lab/ec2-world.ts';
+import type { Ec2Model, Seen } from '../lab/ec2-model.ts';
+import type { LabEni, Tags } from '../lab/ec2-world.ts';
 import { AwsFault } from '../lab/service.ts';
 
 export type Ec2Call = {
@@ -47,7 +47,7 @@ export type FakeEc2Dials = {
   /** Called where a request takes effect, just before. */
   arrives: (call: Ec2Call) => void;
   /** Half of it before the request takes effect. */
-  latencyMs: () => number;
+  latencyMs: (call: Ec2Call) => number;
   /** How old the state is that a Describe shows. */
   readLagMs: () => number;
   /** Between the check of the guard and the writing of the tag. */
@@ -98,7 +98,7 @@ export function createFakeEc2(options: FakeEc2Options): FakeEc2 {
     };
     try {
       if (fault === 'killed-before') options.kill();
-      const halfMs = dials.latencyMs() / 2;
+      const halfMs = dials.latencyMs(made) / 2;
       try {
         await clock.sleep(halfMs, signal);
       } catch (error) {
@@ -125,19 +125,36 @@ export function createFakeEc2(options: FakeEc2Options): FakeEc2 {
   }
 
   /** undefined: not there. */
-  const seen = (): readonly LabEni[] => {
+  const snapshot = (): Seen => {
     model.dials.describeLagMs = dials.readLagMs();
-    return model.seen().enis;
+    return model.seen();
   };
+  const seen = (): readonly LabEni[] => snapshot().enis;
   const seenTagged = (key: string, value: string): readonly Eni[] =>
     seen()
       .filter((eni) => eni.tags[key] === value)
       .map(toEni);
+  const authorized = (eniId: string): LabEni | undefined =>
+    model.world.enis.ago(model.world.drawMs(model.dials.authorizationLagMs)).get(eniId);
   const authorize = (eniId: string, ...owners: readonly (string | undefined)[]): void => {
     if (model.eni(eniId) === undefined) return;
-    const eni = model.world.enis.ago(model.world.drawMs(model.dials.authorizationLagMs)).get(eniId);
-    if (eni === undefined || !owners.includes(eni.tags[tagKeys.owner]))
-      throw new AwsFault(403, 'UnauthorizedOperation', 'You are not authorized');
+    const eni = authorized(eniId);
+    if (eni === undefined || !owners.includes(eni.tags[tagKeys.owner])) deny();
+  };
+  /** The policy for failover comes with the tag (iam.md section 5). */
+  const isOfMyGroup = (tags: Tags | undefined): boolean => {
+    const group = model.instance(instanceId)?.tags[tagKeys.haGroup];
+    return group !== undefined && tags?.[tagKeys.haGroup] === group;
+  };
+  const authorizeStop = (id: string): void => {
+    if (id === instanceId || !isOfMyGroup(model.instance(id)?.tags)) deny();
+  };
+  const authorizeDetach = (attachmentId: string): void => {
+    const eni = model.enis().find((eni) => eni.attachment?.attachmentId === attachmentId);
+    if (eni === undefined) return;
+    const holder = eni.attachment!.instanceId;
+    const ofPeer = isOfMyGroup(eni.tags) && isOfMyGroup(model.instance(holder)?.tags);
+    if (!ofPeer) authorize(eni.eniId, ...(holder === instanceId ? [me] : []));
   };
   const me = model.arnOf(instanceId);
 
@@ -173,13 +190,16 @@ export function createFakeEc2(options: FakeEc2Options): FakeEc2 {
         'DescribeInstances',
         { method: 'describeInstance', target: id },
         () => {
-          const instance = model.instance(id);
+          const { enis, instances } = snapshot();
+          const instance = instances.find((seen) => seen.instanceId === id);
           if (instance === undefined) return undefined;
           return {
             state: instance.state,
-            attachments: seen().flatMap(({ eniId, attachment }) =>
+            attachments: enis.flatMap(({ eniId, attachment }) =>
               attachment?.instanceId === id ? { eniId, ...attachment } : [],
             ),
+            privateIpv4: instance.privateIpv4,
+            tags: instance.tags,
           };
         },
         signal,
@@ -206,7 +226,7 @@ export function createFakeEc2(options: FakeEc2Options): FakeEc2 {
         'CreateTags',
         { method: 'createClaim', target: eniId },
         async () => {
-          authorize(eniId, undefined, me);
+          if (!isOfMyGroup(authorized(eniId)?.tags)) authorize(eniId, undefined, me);
           const gapMs = dials.guardGapMs();
           if (gapMs > 0) await clock.sleep(gapMs, new AbortController().signal);
           model.createTags([eniId], { [tagKeys.owner]: owner, [tagKeys.claim]: claim });
@@ -245,13 +265,56 @@ export function createFakeEc2(options: FakeEc2Options): FakeEc2 {
         'DetachNetworkInterface',
         { method: 'detach', target: attachmentId },
         () => {
-          const eni = model.enis().find((eni) => eni.attachment?.attachmentId === attachmentId);
-          if (eni !== undefined) authorize(eni.eniId, me);
+          authorizeDetach(attachmentId);
           model.detach(attachmentId);
         },
         signal,
       ),
+    forceDetach: (attachmentId, signal) =>
+      send(
+        'DetachNetworkInterface',
+        { method: 'forceDetach', target: attachmentId },
+        () => {
+          authorizeDetach(attachmentId);
+          model.detach(attachmentId, true);
+        },
+        signal,
+      ),
+    stop: (id, signal) =>
+      send(
+        'StopInstances',
+        { method: 'stop', target: id },
+        () => {
+          authorizeStop(id);
+          return model.stop(id).after;
+        },
+        signal,
+      ),
+    describeHealth: (id, signal) =>
+      send(
+        'DescribeInstanceStatus',
+        { method: 'describeHealth', target: id },
+        () => {
+          const instance = snapshot().instances.find((seen) => seen.instanceId === id);
+          return instance?.state === 'running' ? instance.health : 'unknown';
+        },
+        signal,
+      ),
+    rehearse: (what, signal) =>
+      send(
+        what.do === 'stop' ? 'StopInstances' : 'DetachNetworkInterface',
+        { method: 'rehearse', target: what.do },
+        () => {
+          if (what.do === 'stop') authorizeStop(what.instanceId);
+          else authorizeDetach(what.attachmentId);
+        },
+        signal,
+      ),
   };
+}
+
+function deny(): never {
+  throw new AwsFault(403, 'UnauthorizedOperation', 'You are not authorized');
 }
 
 function asSdkError(error: unknown): unknown {
