@@ -111,7 +111,7 @@ async function servePools(
   signal: AbortSignal,
 ): Promise<never> {
   const { identity, config } = booted;
-  const { pools, hooks, takeOverStale } = config;
+  const { pools, hooks, takeOverStale, standby } = config;
   if (pools.length === 0) {
     board.ready('no pool is configured: this instance claims nothing and ships its logs');
     if (!signal.aborted) await once(signal, 'abort');
@@ -137,7 +137,14 @@ async function servePools(
     };
     const otherPools = names.filter((name) => name !== pool.name);
     servings.push(
-      createServing(deps, { identity, pool, otherPools, deviceIndex: i + 1, takeOverStale }),
+      createServing(deps, {
+        identity,
+        pool,
+        otherPools,
+        deviceIndex: i + 1,
+        takeOverStale,
+        standby,
+      }),
     );
   }
   const end = new AbortController();

@@ -1,23 +1,29 @@
 // The life of one pool on this instance: claim -> route -> ready -> look after it; again when it is lost; given back.
 import { once } from 'node:events';
 import type { Ec2 } from './claim/ec2.ts';
-import { claimEni, type ClaimDeps, type ClaimInput } from './claim/claim.ts';
+import { claimEni, type ClaimInput } from './claim/claim.ts';
 import { reconcile, reconcileEveryMs } from './claim/reconcile.ts';
 import { releaseRecorded } from './claim/release-recorded.ts';
+import { standBy, type StandbyDeps } from './claim/standby.ts';
 import { epochOf } from './claim/tags.ts';
 import { hasCode, messageOf } from './errors.ts';
-import type { Claimed, RoutePlan, StatusEni } from './model.ts';
+import type { Claimed, RoutePlan, StandbyConfig, StatusEni } from './model.ts';
 import type { Routing } from './route/routing.ts';
 import { createQuestion } from './system/question.ts';
 import type { Announce } from './tell/announce.ts';
 import { keepTrying } from './tell/keep-trying.ts';
 import type { PoolBoard } from './tell/status-board.ts';
 
-export type ServeDeps = Omit<ClaimDeps, 'progress'> & {
+export type ServeDeps = Omit<StandbyDeps, 'progress'> & {
   readonly ec2: Ec2;
   readonly routing: Routing;
   readonly board: PoolBoard;
   readonly announce: Announce;
+};
+
+export type ServeInput = ClaimInput & {
+  /** undefined: a primary. */
+  readonly standby: StandbyConfig | undefined;
 };
 
 export type Serving = {
@@ -35,16 +41,22 @@ type Holding = { readonly claimed: Claimed; readonly plan: RoutePlan };
 /** Local reads only, about 10 ms. */
 const verifyEveryMs = 20_000;
 
-export function createServing(deps: ServeDeps, input: ClaimInput): Serving {
+export function createServing(deps: ServeDeps, input: ServeInput): Serving {
   const { routing, board, announce, record } = deps;
-  const claimDeps: ClaimDeps = { ...deps, progress: board.progress };
+  const claimDeps: StandbyDeps = { ...deps, progress: board.progress };
   let held: Holding | undefined;
   const again = <T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> =>
     keepTrying(deps, board, work, signal);
 
+  const { standby } = input;
+  const claim = (signal: AbortSignal): Promise<Claimed> =>
+    standby === undefined
+      ? claimEni(claimDeps, input, signal)
+      : standBy(claimDeps, { ...input, standby }, signal);
+
   async function serve(signal: AbortSignal): Promise<string> {
     held = undefined;
-    const claimed = await again(() => claimEni(claimDeps, input, signal), signal);
+    const claimed = await again(() => claim(signal), signal);
     step(deps, 'device', `${claimed.device.name} has the MAC ${claimed.device.mac}`);
     const plan = await again(() => routing.plan(claimed, undefined, signal), signal);
     held = { claimed, plan };

@@ -1,6 +1,6 @@
 // Gets this instance one ENI of its pool and keeps at it until it has one (claim.md section 5, steps 1 to 8).
 import { BerthError, hasCode, messageOf } from '../errors.ts';
-import type { Claimed, Eni, Identity, PoolConfig } from '../model.ts';
+import type { Claimed, Eni, Identity, Phase, PoolConfig } from '../model.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import { dropClaim, lagMs, repeat } from './calls.ts';
 import { nextStep, type Step } from './decide.ts';
@@ -21,6 +21,26 @@ export type ClaimInput = {
   /** Preferred; each pool of an instance has its own. */
   readonly deviceIndex: number;
   readonly takeOverStale: boolean;
+};
+
+/** Who claims: a primary takes what it can, a standby what nobody else should have. */
+export type Role = {
+  /** For the status while EC2 does not answer. */
+  readonly phase: Phase;
+  /** A claim of ours on what leaves another instance: is it one that came to nothing? */
+  readonly keepsClaims: boolean;
+  /** What to do instead of `step`, as soon as there is something to do. undefined: look again. */
+  readonly choose: (
+    step: Step,
+    enis: readonly Eni[],
+    signal: AbortSignal,
+  ) => Promise<Step | undefined>;
+};
+
+const primary: Role = {
+  phase: 'claiming',
+  keepsClaims: false,
+  choose: (step) => Promise.resolve(step),
 };
 
 /** What one call of claimEni has learned so far. */
@@ -44,12 +64,21 @@ const deniedAtLeast = { ms: 60_000, times: 4 };
  * is configured to. Throws `pool-empty`, `aws-denied` (naming the permission), `eni-limit`, `aws-invalid`, `timeout`,
  * `device-missing`. Another call starts from what EC2 says then.
  */
-export async function claimEni(
+export function claimEni(
   deps: ClaimDeps,
   input: ClaimInput,
   signal: AbortSignal,
 ): Promise<Claimed> {
-  const { identity, pool } = input;
+  return claimAs(deps, { ...input, role: primary }, signal);
+}
+
+/** Throws what claimEni throws, and what the role's choice does. */
+export async function claimAs(
+  deps: ClaimDeps,
+  input: ClaimInput & { readonly role: Role },
+  signal: AbortSignal,
+): Promise<Claimed> {
+  const { identity, pool, role } = input;
   const me = instanceArn(identity);
   const untilMs = deps.clock.monotonicMs() + (pool.waitMs ?? Infinity);
   const tooLarge = createFit(deps, identity);
@@ -60,20 +89,23 @@ export async function claimEni(
     orphaned: new Set(),
     doubted: undefined,
   };
-  for (let pause = 1; ; pause++) {
-    const enis = await look(deps, pool.name, signal);
+  for (let pause = 1; ;) {
+    const enis = await look(deps, input, signal);
     for (const eni of enis) if (ownerOf(eni) !== undefined) memory.refused.delete(eni.eniId);
     const peers = enis.filter(({ status }) => status === 'in-use').length;
     for (const eniId of await tooLarge(enis, signal)) memory.unsuitable.add(eniId);
     const recordedEniId = await deps.record.load();
-    const step = nextStep({ identity, pool, enis, recordedEniId, ...memory });
-    if (await isDoubtful(deps, { step, recordedEniId, memory }, signal)) continue;
-    for (const { eniId, mac } of step.stale) {
+    const next = nextStep({ identity, pool, enis, recordedEniId, ...memory });
+    if (await isDoubtful(deps, { step: next, recordedEniId, memory }, signal)) continue;
+    for (const { eniId, mac, attachment } of next.stale) {
+      if (role.keepsClaims && attachment?.status === 'detaching') continue;
       deps.log.info({ eni: eniId }, `our claim on ${eniId} came to nothing; giving it back`);
       await dropClaim(deps, { eniId, owner: me }, signal);
       await deps.unmanaged.unmark(mac);
     }
 
+    const step = await role.choose(next, enis, signal);
+    if (step === undefined) continue;
     switch (step.do) {
       case 'adopt': {
         const { eni } = step;
@@ -104,16 +136,20 @@ export async function claimEni(
         if (memory.orphaned.size > 0) continue;
     }
     const leftMs = Math.max(0, untilMs - deps.clock.monotonicMs());
-    await deps.clock.sleep(Math.min(leftMs, backoffMs(waitBackoff, pause, deps.random)), signal);
+    await deps.clock.sleep(Math.min(leftMs, backoffMs(waitBackoff, pause++, deps.random)), signal);
   }
 }
 
-function look(deps: ClaimDeps, pool: string, signal: AbortSignal): Promise<readonly Eni[]> {
+function look(
+  deps: ClaimDeps,
+  { pool, role }: { readonly pool: PoolConfig; readonly role: Role },
+  signal: AbortSignal,
+): Promise<readonly Eni[]> {
   return repeat(
     deps,
-    () => deps.ec2.describePool(pool, signal),
+    () => deps.ec2.describePool(pool.name, signal),
     signal,
-    (trouble) => deps.progress('claiming', `${trouble}; trying again`),
+    (trouble) => deps.progress(role.phase, `${trouble}; trying again`),
   );
 }
 

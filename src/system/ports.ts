@@ -8,6 +8,7 @@ import { createHttp, imdsConnections, type Http } from './http.ts';
 import { systemLocalSockets, type LocalSockets } from './local-socket.ts';
 import { systemLogFiles, type LogFiles } from './log-files.ts';
 import { createNotify, type Notify } from './notify.ts';
+import { systemProbe, type Probe } from './probe.ts';
 import { systemRandom, type Random } from './random.ts';
 import { systemSysctl, type Sysctl } from './sysctl.ts';
 import { createUdev, type Udev } from './udev.ts';
@@ -19,6 +20,7 @@ export type Ports = {
   readonly files: Files;
   readonly logFiles: LogFiles;
   readonly http: Http;
+  readonly probe: Probe;
   readonly sockets: LocalSockets;
   readonly devices: Devices;
   readonly sysctl: Sysctl;
@@ -36,6 +38,7 @@ export function createPorts(log: Log): Ports & Disposable {
     files: systemFiles,
     logFiles: systemLogFiles,
     http,
+    probe: systemProbe,
     sockets: systemLocalSockets,
     devices: createDevices({ exec: systemExec, clock: systemClock }),
     sysctl: systemSysctl,
