@@ -1,6 +1,7 @@
 // The story: boot -> claim -> route -> ship -> tell, then look after it until stopped.
 import { once } from 'node:events';
 import { boot, type Booted } from './boot/boot.ts';
+import { imdsEndpoints } from './boot/imds-endpoint.ts';
 import { createAwsEc2 } from './claim/aws-ec2.ts';
 import type { Ec2 } from './claim/ec2.ts';
 import { leaveOtherPools } from './claim/leave-other-pools.ts';
@@ -118,7 +119,9 @@ async function servePools(
     throw signal.reason;
   }
   const { stateDir, runtimeDir } = input;
-  const routing = createRouting(ports, identity.primaryMac);
+  const [imdsEndpoint] = imdsEndpoints(input.environment);
+  const { primaryMac } = identity;
+  const routing = createRouting(ports, { primaryMac, imdsEndpoint });
   const unmanaged = createUnmanaged(ports, { stateDir });
   const records = createClaimRecords(ports, { stateDir, instanceId: identity.instanceId });
   const names = pools.map(({ name }) => name);

@@ -74,7 +74,7 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
   /** Sets the routing and says ready. Throws `device-missing`. */
   async function bringUp(signal: AbortSignal): Promise<void> {
     const { claimed, plan } = held!;
-    const { eniId, ipv4 } = claimed.claimed.eni;
+    const { ipv4 } = claimed.claimed.eni;
     board.progress('routing', `setting routes for ${ipv4.join(', ')}`);
     const applied = await again(() => routing.apply(plan, signal), signal);
     held = { claimed, plan: applied };
@@ -82,7 +82,7 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
     const eni = statusOf(held);
     await announce.writeEnvironment(eni);
     board.serves(eni);
-    board.ready(`${ipv4.join(', ')} of ${eniId} is served on ${applied.ifname}`);
+    board.ready(servedMessage(held, []));
     void announce.hook('onReady', eni, signal);
   }
 
@@ -95,6 +95,7 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
     const question = createQuestion(deps, everyMs, watcher.wake, () =>
       reconcile(claimDeps, { eni: held!.claimed.claimed.eni, identity, otherPools }, signal),
     );
+    let concerns = await hearConcerns(signal);
     for (;;) {
       await watcher.next(verifyEveryMs * (0.75 + deps.random.next() / 2));
       const answer = question.ask();
@@ -113,7 +114,15 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
         board.withdraw('routing', `putting the routing right: ${problems.join('; ')}`);
         await bringUp(signal);
       }
+      if (problems.length > 0 || concerns.length > 0) concerns = await hearConcerns(signal);
     }
+  }
+
+  /** After ready, which waits for none of them. */
+  async function hearConcerns(signal: AbortSignal): Promise<readonly string[]> {
+    const concerns = await routing.concerns(held!.plan, signal);
+    board.progress('ready', servedMessage(held!, concerns));
+    return concerns;
   }
 
   /** An exit would only make systemd start us again, for the same. */
@@ -158,6 +167,11 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
       held = undefined;
     },
   };
+}
+
+function servedMessage({ claimed, plan }: Holding, concerns: readonly string[]): string {
+  const { eniId, ipv4 } = claimed.claimed.eni;
+  return [`${ipv4.join(', ')} of ${eniId} is served on ${plan.ifname}`, ...concerns].join('; ');
 }
 
 function statusOf({ claimed, plan }: Holding): StatusEni {

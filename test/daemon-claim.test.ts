@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { globSync, mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   createDaemonCloud,
   instanceId,
@@ -211,6 +211,17 @@ describe.skipIf(!inNamespaces)(`claim${needsNamespaces}`, () => {
       expect(wait.code).toBe(0);
       expect((await cloud.vpc.probe('far', poolEni.privateIpv4, port, 1_000)).ok).toBe(true);
       expect(outcome(daemon)).toEqual(oneHeld());
+    });
+
+    test('after ready the metadata service is asked from the claimed address, and answers', async () => {
+      const asked = (): unknown => cloud.imds.requests.findLast(({ method }) => method === 'PUT');
+      await cloud.startReady();
+      await vi.waitFor(
+        () => expect(asked()).toMatchObject({ from: poolEni.privateIpv4, status: 200 }),
+        { timeout: 5_000 },
+      );
+      const { message } = await cloud.status('ready', ({ ready }) => ready);
+      expect(message).toBe(`${poolEni.privateIpv4} of ${poolEni.eniId} is served on eth1`);
     });
 
     test('berth status shows what is served', async () => {

@@ -68,7 +68,12 @@ export function createImds(deps: ImdsDeps, input: ImdsInput): Imds {
     signal: AbortSignal,
   ): Promise<HttpResponse> => {
     const url = `${from}/latest/${path}`;
-    const limits = { connectTimeoutMs, timeoutMs: requestTimeoutMs, maxBytes };
+    const limits = {
+      connectTimeoutMs,
+      timeoutMs: requestTimeoutMs,
+      maxBytes,
+      localAddress: undefined,
+    };
     try {
       return await slots.run(() => http.request({ method, url, headers, ...limits }, signal));
     } catch (error) {

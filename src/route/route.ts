@@ -6,6 +6,7 @@ import type { Udev } from '../system/udev.ts';
 import { applyBatches, commandLines } from './batch.ts';
 import { diffRoutes } from './diff.ts';
 import { loadKernelState } from './kernel-state.ts';
+import { lostFromMain } from './main-table.ts';
 import { applySysctls } from './sysctls.ts';
 import { verifyState, type VerifyDeps } from './verify.ts';
 
@@ -60,7 +61,7 @@ async function attempt(deps: RouteDeps, plan: RoutePlan, signal: AbortSignal): P
   }
   const reached = changes.length === 0 ? state : await loadKernelState(deps, plan.ifname, signal);
   const problems = await verifyState(deps, { plan, state: reached }, signal);
-  return { problems, changes };
+  return { problems: [...lostFromMain(state, reached, plan.ifname), ...problems], changes };
 }
 
 async function repair(

@@ -1,7 +1,7 @@
 // Routing as the daemon uses it: everything it does to the kernel for one claimed ENI, over the ports it needs.
 import type { Claimed, RoutePlan } from '../model.ts';
 import type { Log } from '../log.ts';
-import type { Files } from '../system/files.ts';
+import { routeConcerns, type ConcernDeps } from './concerns.ts';
 import { planRoutes } from './plan.ts';
 import { prepareRouting } from './prepare.ts';
 import { primaryMtu } from './primary-mtu.ts';
@@ -20,14 +20,16 @@ export type Routing = {
   apply(plan: RoutePlan, signal: AbortSignal): Promise<RoutePlan>;
   /** What others broke, in words. Throws `device-missing` too. */
   problems(plan: RoutePlan, signal: AbortSignal): Promise<readonly string[]>;
+  /** What may go wrong yet, in words; no reason not to serve. Takes 2.5 s at most. */
+  concerns(plan: RoutePlan, signal: AbortSignal): Promise<readonly string[]>;
   remove(plan: RoutePlan, signal: AbortSignal): Promise<void>;
   /** Hears of changes to the kernel's routing. */
   watch(signal: AbortSignal): RoutingWatcher;
 };
 
 export function createRouting(
-  deps: RouteDeps & { readonly files: Files; readonly log: Log },
-  primaryMac: string,
+  deps: RouteDeps & ConcernDeps & { readonly log: Log },
+  { primaryMac, imdsEndpoint }: { readonly primaryMac: string; readonly imdsEndpoint: string },
 ): Routing {
   return {
     prepare: (signal) => prepareRouting(deps, signal),
@@ -39,6 +41,7 @@ export function createRouting(
     },
     apply: async (plan, signal) => (await applyRoutes(deps, plan, signal)).plan,
     problems: (plan, signal) => routeProblems(deps, plan, signal),
+    concerns: (plan, signal) => routeConcerns(deps, { plan, imdsEndpoint }, signal),
     remove: async (plan, signal) => void (await removeRoutes(deps, plan, signal)),
     watch: (signal) => watchRouting(deps, signal),
   };

@@ -1,5 +1,5 @@
-// Does the kernel hold the plan, and would packets go by it? (routing.md section 4: checks 1 to 3 and 5 to 7; of 4, that
-// the primary still serves everybody else; of 9, the sysctls.)
+// Does the kernel hold the plan, and would packets go by it? (routing.md section 4: checks 1 to 7 but for what main has
+// lost, main-table.ts; of 9, the sysctls. The rest is in concerns.ts.)
 import { hasCode } from '../errors.ts';
 import type { RoutePlan } from '../model.ts';
 import type { Clock } from '../system/clock.ts';

@@ -10,6 +10,8 @@ export type HttpRequest = {
   readonly timeoutMs: number;
   /** A longer body is an error. */
   readonly maxBytes: number;
+  /** Where the connection comes from; undefined: the kernel chooses. */
+  readonly localAddress: string | undefined;
 };
 
 export type HttpResponse = {
@@ -41,6 +43,7 @@ function send(agent: Agent, input: HttpRequest, signal: AbortSignal): Promise<Ht
       method: input.method,
       headers: input.headers,
       agent,
+      ...(input.localAddress === undefined ? {} : { localAddress: input.localAddress }),
     });
     const fail = (error: unknown): void => {
       finish();

@@ -53,6 +53,8 @@ export type ImdsRequest = {
   readonly atMs: number;
   readonly method: string;
   readonly path: string;
+  /** Address of the client. */
+  readonly from: string;
   readonly instanceId: string | undefined;
   readonly status: number | undefined;
 };
@@ -175,10 +177,11 @@ export async function createImdsServer(input: ImdsServerInput): Promise<ImdsServ
     req.resume();
     const atMs = input.clock.nowMs();
     const path = decodeURI((req.url ?? '/').replace(/\?.*$/, ''));
-    const view = input.viewOf((req.socket.remoteAddress ?? '').replace(/^::ffff:/, ''));
+    const from = (req.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+    const view = input.viewOf(from);
     const note = (status: number | undefined): void => {
       const instanceId = view?.instanceId;
-      requests.push({ atMs, method: req.method ?? '', path, instanceId, status });
+      requests.push({ atMs, method: req.method ?? '', path, from, instanceId, status });
     };
     const forToken = req.method === 'PUT';
     const fault = (forToken ? dials.tokenFaults : dials.readFaults).shift() ?? drawFault(forToken);

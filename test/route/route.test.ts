@@ -116,6 +116,19 @@ describe('applyRoutes', () => {
     expect(deps.log.lines).toMatchObject([{ msg: 'routes repaired once more' }]);
   });
 
+  test('a route of another device that main loses meanwhile is said', async () => {
+    let times = 1;
+    deps.kernel.before = (line) => {
+      if (!line.includes('default via') || times-- === 0) return;
+      const { ipv4 } = deps.kernel;
+      ipv4.routes = ipv4.routes.filter(({ table, dst }) => table !== 254 || dst !== 'default');
+    };
+    await applyRoutes(deps, plan, signal);
+    expect(deps.log.lines).toMatchObject([
+      { problems: ['main has lost "route replace default via 10.0.1.1 dev eth0 proto 3"'] },
+    ]);
+  });
+
   test('somebody who deletes it each time: everything that is wrong is said', async () => {
     deps.kernel.before = (line) => {
       if (/default via|rule add/.test(line)) deps.kernel.ipv4.rules.length = 0;

@@ -26,6 +26,7 @@ const get = (url: string, change: Partial<HttpRequest> = {}): HttpRequest => ({
   connectTimeoutMs: 1_000,
   timeoutMs: 1_000,
   maxBytes: 1_000,
+  localAddress: undefined,
   ...change,
 });
 
@@ -39,6 +40,13 @@ describe('createHttp', () => {
     const answer = await http.request(get(server.url, { method: 'PUT', headers }), signal);
     expect(answer).toMatchObject({ status: 404 });
     expect(answer.body.toString()).toBe('PUT yes');
+  });
+
+  test('comes from the address that it is told', async () => {
+    await using server = await serve((req, res) => res.end(req.socket.remoteAddress));
+    using http = createHttp(4);
+    const { body } = await http.request(get(server.url, { localAddress: '127.0.0.2' }), signal);
+    expect(body.toString()).toBe('127.0.0.2');
   });
 
   test('uses no proxy', async () => {
