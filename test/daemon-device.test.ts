@@ -1,34 +1,40 @@
-// The daemon in this process, on a fake kernel and a hasty clock: what happens to the device minutes after ready.
+// The daemon in this process, on a fake kernel and a hasty clock: what happens to the device minutes after the attach.
+import { existsSync } from 'node:fs';
 import { expect, test, vi } from 'vitest';
 import { runDaemon } from '../src/daemon.ts';
+import { systemClock } from '../src/system/clock.ts';
 import { createPorts, type Ports } from '../src/system/ports.ts';
 import { createHastyClock } from './fakes/hasty-clock.ts';
-import { createFakeRouteDeps } from './fakes/route-deps.ts';
+import { createFakeRouteDeps, type FakeRouteDeps } from './fakes/route-deps.ts';
 import { temporaryFolder } from './fixtures/temporary-folder.ts';
+import type { LabEni } from './lab/ec2-world.ts';
+import type { Lab } from './lab/lab.ts';
 import { createTestWorld, inPool, one, subnetA } from './lab/test-world.ts';
 
 /** Reconciliation is due each minute. */
 const factor = 60;
 
-test('udev renames the device after it was seen: served without a break from then on', async () => {
-  using folder = temporaryFolder();
-  await using world = await createTestWorld();
-  const { lab } = world;
+type Play = AsyncDisposable & {
+  readonly lab: Lab;
+  readonly fake: FakeRouteDeps;
+  readonly eni: LabEni;
+  readonly stateDir: string;
+  readonly end: AbortController;
+  /** Whatever the log said. */
+  readonly said: () => string;
+  readonly start: (change: (system: Ports) => Partial<Ports>) => Promise<void>;
+};
+
+async function createPlay(): Promise<Play> {
+  await using undo = new AsyncDisposableStack();
+  const folder = undo.use(temporaryFolder());
+  const { lab } = undo.use(await createTestWorld());
   const imds = await lab.imds.serverFor(one);
   vi.stubEnv('AWS_ENDPOINT_URL', lab.endpoint);
-  const { mac } = lab.ec2.addEni({ subnetId: subnetA, tags: inPool });
-
+  const eni = lab.ec2.addEni({ subnetId: subnetA, tags: inPool });
   const fake = createFakeRouteDeps();
-  const [, device] = fake.kernel.links;
-  Object.assign(device!, { mac });
-  const udev: Ports['udev'] = {
-    stateOf: () => {
-      const seen = device!.name === 'eth1';
-      device!.name = 'ens6';
-      return Promise.resolve(seen ? 'busy' : 'done');
-    },
-  };
-  using system = createPorts(fake.log);
+  const { exec, devices, sysctl, log } = fake;
+  const system = undo.use(createPorts(log));
   const files: Ports['files'] = {
     ...system.files,
     // Whoever runs the tests needs no right to set routes.
@@ -36,22 +42,46 @@ test('udev renames the device after it was seen: served without a break from the
       path === '/proc/self/status' ? Promise.resolve(undefined) : system.files.readText(path),
   };
   const clock = createHastyClock(factor);
-  const { exec, devices, sysctl, log } = fake;
-  const ports = { ...system, exec, devices, sysctl, log, udev, files, clock };
+  const stateDir = `${folder.path}/state`;
   const end = new AbortController();
-  const running = runDaemon(
-    ports,
-    {
-      version: 'test',
-      pid: process.pid,
-      configFlag: folder.file('berth.json', JSON.stringify({ pool: 'db' })),
-      stateDir: `${folder.path}/state`,
-      runtimeDir: `${folder.path}/run`,
-      environment: { AWS_EC2_METADATA_SERVICE_ENDPOINT: imds.endpoint },
+  const owned = undo.move();
+  return {
+    lab,
+    fake,
+    eni,
+    stateDir,
+    end,
+    said: () => log.lines.map((line) => line['msg']).join('\n'),
+    start: (change) =>
+      runDaemon(
+        { ...system, exec, devices, sysctl, log, files, clock, ...change(system) },
+        {
+          version: 'test',
+          pid: process.pid,
+          configFlag: folder.file('berth.json', JSON.stringify({ pool: 'db' })),
+          stateDir,
+          runtimeDir: `${folder.path}/run`,
+          environment: { AWS_EC2_METADATA_SERVICE_ENDPOINT: imds.endpoint },
+        },
+        end.signal,
+      ),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+test('udev renames the device after it was seen: served without a break from then on', async () => {
+  await using play = await createPlay();
+  const { lab, fake, eni, said, end } = play;
+  const device = fake.kernel.links[1]!;
+  device.mac = eni.mac;
+  const udev: Ports['udev'] = {
+    stateOf: () => {
+      const seen = device.name === 'eth1';
+      device.name = 'ens6';
+      return Promise.resolve(seen ? 'busy' : 'done');
     },
-    end.signal,
-  );
-  const said = (): string => log.lines.map((line) => line['msg']).join('\n');
+  };
+  const running = play.start(() => ({ udev }));
   const reconciled = (): number =>
     lab.front.calls.filter(({ action }) => action === 'DescribeNetworkInterfaces').length;
   await vi.waitFor(() => expect(said()).toContain('is served on ens6'), { timeout: 10_000 });
@@ -61,3 +91,60 @@ test('udev renames the device after it was seen: served without a break from the
   end.abort();
   await running;
 });
+
+test('the metadata service does not answer the address at first: ready all the same, and said until it does', async () => {
+  await using play = await createPlay();
+  const { fake, eni, said, end } = play;
+  fake.kernel.links[1]!.mac = eni.mac;
+  let refusals = 3;
+  const running = play.start(({ http }) => ({
+    udev: fake.udev,
+    http: {
+      request: (input, signal) => {
+        if (input.localAddress === undefined) return http.request(input, signal);
+        return refusals-- > 0
+          ? Promise.reject(new Error('no answer'))
+          : Promise.resolve({ status: 200, body: Buffer.alloc(0) });
+      },
+    },
+  }));
+  const ready = (): readonly unknown[] =>
+    fake.log.lines.filter((line) => line['phase'] === 'ready').map((line) => line['msg']);
+  const served = `${eni.ipv4[0]} of ${eni.eniId} is served on eth1`;
+  await vi.waitFor(() => expect(ready()).toHaveLength(3), { timeout: 10_000 });
+  expect(ready()).toEqual([
+    served,
+    expect.stringMatching(`^${served}; http://.* does not answer .* \\(no answer\\)`),
+    served,
+  ]);
+  expect(refusals).toBe(-1);
+  expect(said()).not.toContain('not ready any more');
+  end.abort();
+  await running;
+});
+
+test('the device never comes: after 3 minutes the ENI is given back, and the daemon ends', async () => {
+  await using play = await createPlay();
+  const { lab, fake, eni, said, stateDir } = play;
+  const hasty = createHastyClock(factor);
+  const clock: Ports['clock'] = {
+    ...hasty,
+    // Shorter ones are of calls that take real time.
+    deadline: (ms, parent) => systemClock.deadline(ms < 60_000 ? ms : ms / factor, parent),
+  };
+  const marker = `${stateDir}/claim/${eni.mac}`;
+  const running = play.start(() => ({ udev: fake.udev, clock }));
+  const ended = running.catch((error: unknown) => error);
+  await vi.waitFor(() => expect(said()).toContain('EC2 says attached'), { timeout: 10_000 });
+  const { eniId } = eni;
+  expect(lab.ec2.eni(eniId)!.attachment).toMatchObject({ instanceId: one });
+  expect(existsSync(marker)).toBe(true);
+  expect(await ended).toMatchObject({ code: 'device-missing' });
+  expect(said()).toContain(`after 180 s: EC2 attached ${eniId}, the kernel does not show it`);
+  const { attachment, tags } = lab.ec2.eni(eniId)!;
+  expect({ attachment, owner: tags['berth:owner'] }).toEqual({
+    attachment: undefined,
+    owner: undefined,
+  });
+  expect(existsSync(marker)).toBe(false);
+}, 30_000);
