@@ -286,7 +286,7 @@ test.skipIf(!hasMoto)(
       asked.map(({ probe, moto: known }) => `${probe}: ${known}`),
     );
   },
-  60_000,
+  120_000,
 );
 
 /** Of accounts, as somebody recorded them. */
