@@ -6,7 +6,7 @@ import { backoffMs, type Backoff } from '../system/retry.ts';
 import { repeat } from './calls.ts';
 import type { Step } from './decide.ts';
 import type { Fencing } from './ec2.ts';
-import { mayFence, stopPeer } from './fence.ts';
+import { stopPeer } from './fence.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { instanceArn, ownerOf, tagKeys } from './tags.ts';
 import { takeFrom } from './take-from.ts';
@@ -106,7 +106,6 @@ export function createGuard(deps: GuardDeps, input: GuardInput): Guard {
       if (!(error instanceof BerthError)) throw error;
       deps.log.error({ eni: watched.eniId, peer: watched.instanceId }, error.message);
       watched.news = error.message;
-      await deps.clock.sleep(1_000 * (1 + deps.random.next()), signal);
       return undefined;
     }
   }
@@ -126,22 +125,32 @@ export function createGuard(deps: GuardDeps, input: GuardInput): Guard {
   /** Asked twice, the delay between: the peer may have recovered, or have been taken over by then. */
   async function ask(watched: Peer, eni: Eni, signal: AbortSignal): Promise<Step | undefined> {
     const { instanceId, heartbeat } = watched;
-    const first = await judgePeer(watched, signal);
-    watched.news = first.why;
-    const target = { eni, holderId: instanceId, identity };
-    if (!first.hasFailed || !(await mayFence(deps, target, signal))) return undefined;
+    if (!(await hasFailed(watched, signal))) return undefined;
     deps.log.warn(
       { eni: eni.eniId, peer: instanceId },
-      `${instanceId} has failed: ${heartbeat.describe()}; ${first.why}`,
+      `${instanceId} has failed: ${heartbeat.describe()}; ${watched.news}`,
     );
     await deps.clock.sleep(standby.delayMs, signal);
     await heartbeat.beat(signal);
     if (!heartbeat.isLost()) return undefined;
-    const second = await judgePeer(watched, signal);
-    watched.news = second.why;
-    if (!second.hasFailed) return undefined;
+    const [isStill, seen] = await Promise.all([
+      hasFailed(watched, signal),
+      deps.ec2.describeEni(eni.eniId, signal),
+    ]);
+    // One that is leaving it by now is somebody else's business.
+    const isHeld =
+      seen?.attachment?.instanceId === instanceId &&
+      seen.attachment.status === eni.attachment!.status;
+    if (!isStill || !isHeld) return undefined;
+    const target = { eni, holderId: instanceId, identity };
     if (standby.fence === 'stop' && !(await stopPeer(deps, target, signal))) return undefined;
     return take(watched, eni, signal);
+  }
+
+  async function hasFailed(watched: Peer, signal: AbortSignal): Promise<boolean> {
+    const verdict = await judgePeer(watched, signal);
+    watched.news = verdict.why;
+    return verdict.hasFailed;
   }
 
   async function take(watched: Peer, eni: Eni, signal: AbortSignal): Promise<Step | undefined> {

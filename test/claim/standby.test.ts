@@ -1,8 +1,10 @@
 // The standby: what it waits for, what it does to a holder that failed, and what it never does.
 import { describe, expect, test } from 'vitest';
+import { mayFence } from '../../src/claim/fence.ts';
 import { tagKeys } from '../../src/claim/tags.ts';
-import { answers, type CallFault, type Ec2Call } from '../fakes/ec2.ts';
-import { killed } from '../fixtures/claim-world.ts';
+import { takeFrom } from '../../src/claim/take-from.ts';
+import { answers, type CallFault, type Ec2Call, type FakeEc2Dials } from '../fakes/ec2.ts';
+import { killed, poolOf } from '../fixtures/claim-world.ts';
 import {
   createStandbyWorld,
   eniId,
@@ -10,6 +12,7 @@ import {
   type Standby,
   type StandbyWorld,
 } from '../fixtures/standby-world.ts';
+import type { Ec2Dials } from '../lab/ec2-world.ts';
 
 const callsOf = ({ run }: Standby, method: string): number =>
   run.ec2.calls.filter((call) => call.method === method).length;
@@ -19,6 +22,8 @@ const messages = ({ log }: StandbyWorld): readonly string[] =>
   log.lines.map(({ msg }) => String(msg));
 const always = (method: Ec2Call['method'], fault: CallFault) => (call: Ec2Call) =>
   call.method === method ? fault : undefined;
+
+const isConfirmed = (): Promise<boolean> => Promise.resolve(true);
 
 /** Who holds the ENI, and whose name it carries. */
 const now = (world: StandbyWorld) => ({ holder: world.holder(), owner: world.owner(eniId) });
@@ -137,6 +142,20 @@ describe('before it is announced', () => {
     standby.run.kill();
   });
 
+  test('nor is the primary ENI of an instance, whatever tags it carries', async () => {
+    const world = await createStandbyWorld({ enis: 0, held: false });
+    const [primary] = world.model.enisOf('i-0');
+    world.model.createTags([primary!.eniId], { 'berth:pool': 'db', [tagKeys.haGroup]: haGroup });
+    const standby = world.standBy(1, { fence: 'stop' });
+    await world.pass(30_000);
+    world.model.setHealth('i-0', 'impaired');
+    world.manners.set('i-0', 'is silent');
+    await world.pass(300_000);
+    expect(standby.deeds()).toEqual([]);
+    expect(standby.status()).toMatch(/^waiting-for-eni: /);
+    standby.run.kill();
+  });
+
   test('what is attached to it already is kept', async () => {
     const world = await createStandbyWorld({ held: false });
     const first = world.standBy(1);
@@ -204,12 +223,40 @@ describe('an ENI that nobody holds', () => {
     await world.time.run(standby.claimed);
     expect(now(world)).toEqual(takenBy(standby));
   });
+
+  test('and whose claim changes: the time begins anew', async () => {
+    const world = await createStandbyWorld({ held: false, instances: 3 });
+    world.model.createTags([eniId], { [tagKeys.owner]: world.primary.arn });
+    const standby = world.standBy(1);
+    await world.pass(190_000);
+    world.model.createTags([eniId], { [tagKeys.owner]: world.instances[2]!.arn });
+    await world.pass(190_000);
+    expect(standby.deeds()).toEqual([]);
+    standby.run.kill();
+  });
+
+  test('and cannot be claimed: tried ever more rarely, also where a pool is waited for but briefly', async () => {
+    const world = await createStandbyWorld({ held: false });
+    const standby = world.standBy(1, {
+      pool: poolOf({ waitMs: 1 }),
+      dials: { fault: always('createClaim', answers.denied) },
+    });
+    await expect(world.time.run(standby.claimed)).rejects.toMatchObject({ code: 'aws-denied' });
+    expect(callsOf(standby, 'createClaim')).toBeLessThan(20);
+  });
 });
 
 describe('a holder that fails', () => {
   test('fence detach: its ENI is detached, claimed and attached here, with a higher epoch', async () => {
     const world = await createStandbyWorld();
-    const standby = world.standBy(1);
+    const recorded: (string | undefined)[] = [];
+    const standby = world.standBy(1, {
+      dials: {
+        arrives: ({ method }) => {
+          if (method === 'createClaim') recorded.push(world.instances[1]!.recorded.eniId);
+        },
+      },
+    });
     await world.pass(30_000);
     expect(epochOf(world)).toBe('1');
     world.manners.set('i-0', 'is silent');
@@ -219,6 +266,8 @@ describe('a holder that fails', () => {
     expect(device.mac).toBe(claimed.eni.mac);
     expect(epochOf(world)).toBe('2');
     expect(claimed.eni.tags[tagKeys.claim]).toMatch(/^2:/);
+    // Also for a stop in between, which gives back what the record names.
+    expect(recorded).toEqual([eniId]);
     expect(standby.instance.recorded.eniId).toBe(eniId);
     expect(now(world)).toEqual(takenBy(standby));
     expect(world.model.instance('i-0')!.state).toBe('running');
@@ -273,32 +322,41 @@ describe('a holder that fails', () => {
     world.model.terminate('i-0');
     await world.time.run(standby.claimed);
     expect(standby.deeds()).toEqual(['createClaim eni-0', 'attach eni-0']);
+    expect(world.time.monotonicMs()).toBeLessThan(165_000);
     expect(now(world)).toEqual(takenBy(standby));
   });
 
-  test('a former holder that lives on does not take it back, and comes back as one who waits', async () => {
-    for (let seed = 1; seed <= 20; seed++) {
-      const world = await createStandbyWorld({ seed });
-      const standby = world.standBy(1);
-      await world.pass(30_000);
-      // Its application is dead, its berth is not: it starts to claim again as soon as the device is gone.
-      world.manners.set('i-0', 'refuses');
-      world.model.on('change', ({ kind }) => {
-        const isLeaving = world.model.eni(eniId)!.attachment?.status === 'detaching';
-        if (kind === 'eni' && isLeaving) starts();
-      });
-      let former: ReturnType<typeof world.primary.start> | undefined;
-      const starts = (): void => {
-        former ??= world.primary.start();
-        void former.claim().catch(() => undefined);
-      };
-      await world.time.run(standby.claimed);
-      await world.pass(60_000);
-      expect(now(world)).toEqual(takenBy(standby));
-      expect(former!.progress.at(-1)![0]).toBe('waiting-for-eni');
-      former!.kill();
-    }
-  });
+  test.each<readonly [string, Partial<Ec2Dials>, Partial<FakeEc2Dials>]>([
+    ['a quick detach and reads that lag', { detachMs: 600 }, { readLagMs: () => 3_000 }],
+    [
+      'a lost reply',
+      { detachMs: 20_000 },
+      { fault: (call) => (call.method === 'detach' ? 'reply-lost' : undefined) },
+    ],
+  ])(
+    'and whose berth lives on does not get it back, after %s: it waits',
+    async (_name, ec2Dials, dials) => {
+      for (let seed = 1; seed <= 5; seed++) {
+        const world = await createStandbyWorld({ seed, dials: ec2Dials });
+        await world.pass(60_000);
+        const standby = world.standBy(1, { dials });
+        await world.pass(30_000);
+        world.manners.set('i-0', 'refuses');
+        const former = world.primary.start();
+        const stop = world.model.on('change', () => {
+          if (world.model.eni(eniId)!.attachment?.status !== 'detaching') return;
+          stop();
+          void former.claim().catch(() => undefined);
+        });
+        await world.time.run(standby.claimed);
+        await world.pass(60_000);
+        expect(now(world)).toEqual(takenBy(standby));
+        expect(former.ec2.calls.map(({ method }) => method)).not.toContain('attach');
+        expect(former.progress.at(-1)![0]).toBe('waiting-for-eni');
+        former.kill();
+      }
+    },
+  );
 });
 
 describe('the second vote', () => {
@@ -319,6 +377,17 @@ describe('the second vote', () => {
     await world.pass(5_000);
     expect(standby.status()).toMatch(/held by i-0: healthy$/);
     standby.run.kill();
+  });
+
+  test('is the second path, also where the status checks may not be asked for', async () => {
+    const world = await createStandbyWorld();
+    const standby = world.standBy(1, {
+      dials: { fault: always('describeHealth', answers.denied) },
+    });
+    await world.pass(30_000);
+    world.manners.set('i-0', 'is silent');
+    await world.time.run(standby.claimed);
+    expect(now(world)).toEqual(takenBy(standby));
   });
 
   test('is no path that never answered', async () => {
@@ -403,6 +472,67 @@ describe('before it fences', () => {
       expect(standby.status()).toMatch(/held by i-0: healthy$/);
       standby.run.kill();
     }
+  });
+
+  test('also one that EC2 still calls impaired', async () => {
+    const world = await createStandbyWorld();
+    const standby = world.standBy(1, { delayMs: 20_000 });
+    await world.pass(30_000);
+    world.model.setHealth('i-0', 'impaired');
+    world.manners.set('i-0', 'is silent');
+    await world.pass(15_000);
+    world.manners.set('i-0', 'answers');
+    await world.pass(300_000);
+    expect(doneBy(standby, world)).toEqual(nothing);
+    standby.run.kill();
+  });
+
+  test('also one that is silent on the address of the ENI alone by then', async () => {
+    const world = await createStandbyWorld();
+    const standby = world.standBy(1, { delayMs: 20_000 });
+    await world.pass(30_000);
+    world.manners.set('i-0', 'is silent');
+    await world.pass(15_000);
+    world.ownManners.set('i-0', 'answers');
+    await world.pass(300_000);
+    expect(doneBy(standby, world)).toEqual(nothing);
+    standby.run.kill();
+  });
+
+  test('a holder that has given the ENI up by then is left alone', async () => {
+    for (const fence of ['detach', 'stop'] as const) {
+      const world = await createStandbyWorld({ instances: 3 });
+      const standby = world.standBy(1, { fence, delayMs: 20_000 });
+      await world.pass(30_000);
+      world.manners.set('i-0', 'is silent');
+      await world.pass(8_000);
+      world.model.detach(world.model.eni(eniId)!.attachment!.attachmentId);
+      await world.pass(3_000);
+      world.model.attach({ eniId, instanceId: 'i-2', deviceIndex: 1, networkCardIndex: 0 });
+      await world.pass(300_000);
+      expect(standby.deeds()).toEqual([]);
+      expect(world.holder()).toBe('i-2');
+      expect(world.model.instance('i-0')!.state).toBe('running');
+      expect(standby.status()).toMatch(/held by i-2: healthy$/);
+      standby.run.kill();
+    }
+  });
+
+  test('it never fences itself, nor touches what is leaving a third', async () => {
+    const world = await createStandbyWorld({ instances: 3 });
+    const { deps, ec2, signal } = world.instances[1]!.start();
+    const { identity } = world.instances[1]!;
+    const eni = (await world.time.run(ec2.describeEni(eniId, signal)))!;
+    const self = { eni, holderId: 'i-1', identity };
+    expect(await mayFence(deps, self, signal)).toBe(false);
+    expect(ec2.calls).toHaveLength(1);
+    const another = { eni, holderId: 'i-2', identity };
+    expect(await world.time.run(mayFence(deps, another, signal))).toBe(false);
+    world.model.dials.detachStuck = 1;
+    world.model.detach(eni.attachment!.attachmentId);
+    const target = { eni, holderId: 'i-2', identity, isConfirmed };
+    expect(await world.time.run(takeFrom(deps, target, signal))).toBeUndefined();
+    expect(ec2.calls.filter(({ method }) => !method.startsWith('describe'))).toEqual([]);
   });
 
   test('EC2 must answer', async () => {
@@ -510,6 +640,46 @@ describe('a detach that is stuck', () => {
     expect(forcedAtMs - detachedAtMs).toBeGreaterThan(9_000);
     expect(forcedAtMs - detachedAtMs).toBeLessThan(20_000);
     expect(now(world)).toEqual(takenBy(standby));
+  });
+
+  test("is somebody else's business for a minute", async () => {
+    const world = await createStandbyWorld({ dials: { detachMs: 50_000 } });
+    const standby = world.standBy(1);
+    await world.pass(30_000);
+    world.model.detach(world.model.eni(eniId)!.attachment!.attachmentId);
+    world.manners.set('i-0', 'is silent');
+    world.model.setHealth('i-0', 'impaired');
+    await world.pass(45_000);
+    expect(standby.deeds()).toEqual([]);
+    expect(standby.status()).toContain('which is leaving i-0');
+    standby.run.kill();
+  });
+
+  test('is gone on with after a restart: our claim stays, and force is used when it may be', async () => {
+    const world = await createStandbyWorld({ dials: { detachStuck: 1 } });
+    const standby = world.standBy(1);
+    await world.pass(30_000);
+    world.manners.set('i-0', 'is silent');
+    await world.pass(30_000);
+    expect(world.owner(eniId)).toBe(standby.instance.arn);
+    standby.run.kill();
+    let isDenied = true;
+    const again = world.standBy(1, {
+      dials: {
+        fault: ({ method }) => (method === 'forceDetach' && isDenied ? answers.denied : undefined),
+      },
+    });
+    await world.pass(120_000);
+    expect(again.status()).toContain('cannot take eni-0 over yet: it does not leave i-0');
+    expect(again.deeds()).toEqual([]);
+    world.model.setHealth('i-0', 'impaired');
+    await world.pass(300_000);
+    expect(callsOf(again, 'forceDetach')).toBeLessThan(40);
+    expect(callsOf(again, 'describePool')).toBeLessThan(60);
+    isDenied = false;
+    await world.time.run(again.claimed);
+    expect(callsOf(again, 'deleteClaim')).toBe(0);
+    expect(now(world)).toEqual(takenBy(again));
   });
 
   test('by force too: it is tried again and again', async () => {
