@@ -11,7 +11,7 @@ import {
   ownArn,
   type DaemonCloud,
 } from './fixtures/daemon-cloud.ts';
-import { rolePolicies, rolePoliciesWithout } from './fixtures/role.ts';
+import { memberPolicies, rolePolicies, rolePoliciesWithout } from './fixtures/role.ts';
 import type { DaemonProcess } from './lab/daemon-process.ts';
 import { inNamespaces, needsNamespaces, scratch } from './lab/environment.ts';
 import type { LabEni } from './lab/ec2-world.ts';
@@ -74,6 +74,41 @@ describe.skipIf(!inNamespaces)(`claim${needsNamespaces}`, () => {
         expect(outcome(daemon)).toEqual(oneHeld());
       },
     );
+  });
+
+  test('role standby: says whom it watches, and takes the place of one that EC2 stopped', async () => {
+    const { ec2 } = cloud.lab;
+    const holder = instances['inst-b'].instanceId;
+    const { eniId } = poolEni;
+    const members = [instanceId, holder, eniId];
+    ec2.createTags(members, { 'berth:ha-group': 'db-a' });
+    ec2.createTags([eniId], { 'berth:owner': ec2.arnOf(holder), 'berth:claim': '4:x' });
+    cloud.lab.setPolicies(instanceId, memberPolicies());
+    ec2.attach({ eniId, instanceId: holder, deviceIndex: 1, networkCardIndex: 0 });
+    await ec2.settled();
+    try {
+      const probe = { port, intervalSeconds: 0.2, timeoutSeconds: 0.2 };
+      const daemon = cloud.start({ config: { pool: 'db', role: 'standby', standby: { probe } } });
+      const { phase, ready } = await cloud.status(
+        'whom',
+        ({ message }) =>
+          message.startsWith(`standby for ${eniId} (10.0.1.50) held by ${holder}: no answer`) &&
+          message.includes('EC2 says running'),
+      );
+      expect({ phase, ready, attached: attached() }).toEqual({
+        phase: 'standby',
+        ready: false,
+        attached: [],
+      });
+      ec2.stop(holder);
+      await daemon.line('ready', isReady);
+      expect(outcome(daemon)).toEqual(oneHeld());
+      const { pools } = await cloud.status('ready', (status) => status.ready);
+      expect(pools[0]!.eni!.epoch).toBe(5);
+    } finally {
+      ec2.start(holder);
+      ec2.deleteTags(members, [{ key: 'berth:ha-group', value: undefined }]);
+    }
   });
 
   describe('the pool', () => {

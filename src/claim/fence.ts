@@ -1,5 +1,4 @@
 // Makes sure that a failed holder does no more harm, before its ENI is touched: stops it, where that is asked for.
-import { hasCode, messageOf } from '../errors.ts';
 import type { Eni, Identity } from '../model.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import type { AcquireDeps } from './acquire.ts';
@@ -37,7 +36,7 @@ export async function mayFence(
 
 /**
  * Resolves with true once EC2 says that the peer is stopped or terminated, however long that takes; with false when it
- * must not be fenced any more. Throws `aws-denied` (ec2:StopInstances), and what mayFence throws.
+ * must not be fenced any more. Throws what StopInstances and mayFence throw: calling again goes on from there.
  */
 export async function stopPeer(
   deps: AcquireDeps,
@@ -55,7 +54,7 @@ export async function stopPeer(
     if (state !== 'stopping' && state !== 'shutting-down') {
       if (!(await mayFence(deps, target, signal))) return false;
       // A Describe may show a stop of long ago; what the call answers is so now.
-      if ((await stopOnce(deps, holderId, signal)) === 'stopped') return true;
+      if ((await deps.ec2.stop(holderId, signal)) === 'stopped') return true;
     }
     if (!told && deps.clock.monotonicMs() - startMs > alarmAfterMs) {
       told = true;
@@ -64,21 +63,5 @@ export async function stopPeer(
       deps.progress('standby', why);
     }
     await deps.clock.sleep(backoffMs(stopBackoff, attempt, deps.random), signal);
-  }
-}
-
-/** Its state, or undefined where the call has to be made again. */
-async function stopOnce(
-  deps: CallDeps,
-  instanceId: string,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  try {
-    return await deps.ec2.stop(instanceId, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (hasCode(error, 'aws-denied', 'aws-invalid')) throw error;
-    deps.log.warn({ peer: instanceId }, `${messageOf(error)}; trying again`);
-    return undefined;
   }
 }

@@ -28,12 +28,12 @@ export function createUnheld(
     next: async (eni, signal) => {
       const owner = ownerOf(eni);
       const nowMs = deps.clock.monotonicMs();
-      const what = `${eni.eniId} ${eni.status} ${owner} ${eni.tags[tagKeys.claim]}`;
+      const what = `${eni.eniId} ${owner} ${eni.tags[tagKeys.claim]}`;
       if (seen.what !== what) seen = { what, sinceMs: nowMs };
       const ageMs = nowMs - seen.sinceMs;
       const about = `standby for ${eni.eniId} (${eni.ipv4[0]})`;
 
-      if (ageMs < freeForMs || eni.status !== 'available') {
+      if (ageMs < freeForMs) {
         deps.progress('standby', `${about}, which is free: its primary goes first`);
       } else if (owner === undefined) {
         return { do: 'try', candidates: [eni], stale: [] };

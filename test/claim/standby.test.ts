@@ -1,14 +1,17 @@
 // The standby: what it waits for, what it does to a holder that failed, and what it never does.
 import { describe, expect, test } from 'vitest';
 import { mayFence } from '../../src/claim/fence.ts';
+import { createHeartbeat } from '../../src/claim/heartbeat.ts';
 import { tagKeys } from '../../src/claim/tags.ts';
 import { takeFrom } from '../../src/claim/take-from.ts';
+import { judge } from '../../src/claim/verdict.ts';
 import { answers, type CallFault, type Ec2Call, type FakeEc2Dials } from '../fakes/ec2.ts';
 import { killed, poolOf } from '../fixtures/claim-world.ts';
 import {
   createStandbyWorld,
   eniId,
   haGroup,
+  standbyDefaults,
   type Standby,
   type StandbyWorld,
 } from '../fixtures/standby-world.ts';
@@ -176,6 +179,15 @@ describe('an ENI that nobody holds', () => {
     expect(tookMs).toBeGreaterThan(10_000);
     expect(tookMs).toBeLessThan(20_000);
     expect(now(world)).toEqual(takenBy(standby));
+  });
+
+  test('is taken, though another of the pool is held by somebody who is well', async () => {
+    const world = await createStandbyWorld({ enis: 2 });
+    const standby = world.standBy(1);
+    await world.time.run(standby.claimed);
+    const holders = world.eniIds.map((id) => world.model.eni(id)!.attachment?.instanceId);
+    expect(new Set(holders)).toEqual(new Set(['i-0', 'i-1']));
+    expect(standby.deeds().map((deed) => deed.split(' ')[0])).toEqual(['createClaim', 'attach']);
   });
 
   test('goes to a primary that boots at the same time', async () => {
@@ -376,7 +388,24 @@ describe('the second vote', () => {
     world.manners.set('i-0', 'answers');
     await world.pass(5_000);
     expect(standby.status()).toMatch(/held by i-0: healthy$/);
-    standby.run.kill();
+    // And its next failure is asked for at once.
+    world.model.stop('i-0');
+    const startMs = world.time.monotonicMs();
+    await world.time.run(standby.claimed);
+    expect(world.time.monotonicMs() - startMs).toBeLessThan(15_000);
+  });
+
+  test('is not cast by EC2 that does not know the holder', async () => {
+    const world = await createStandbyWorld();
+    const { deps } = world.instances[1]!.start();
+    const ec2 = { ...deps.ec2, describeInstance: () => Promise.resolve(undefined) };
+    const heartbeat = createHeartbeat(
+      { probe: () => Promise.resolve('ECONNREFUSED') },
+      { eniAddress: '10.0.0.20', ownAddress: undefined, config: standbyDefaults.probe },
+    );
+    const suspect = { instanceId: 'i-9', haGroup, heartbeat };
+    const verdict = await judge({ ...deps, ec2 }, suspect, new AbortController().signal);
+    expect(verdict).toMatchObject({ hasFailed: false, isConfirmed: false });
   });
 
   test('is the second path, also where the status checks may not be asked for', async () => {
@@ -642,16 +671,24 @@ describe('a detach that is stuck', () => {
     expect(now(world)).toEqual(takenBy(standby));
   });
 
-  test("is somebody else's business for a minute", async () => {
+  test("is somebody else's business for a minute, each time", async () => {
     const world = await createStandbyWorld({ dials: { detachMs: 50_000 } });
     const standby = world.standBy(1);
     await world.pass(30_000);
-    world.model.detach(world.model.eni(eniId)!.attachment!.attachmentId);
-    world.manners.set('i-0', 'is silent');
-    world.model.setHealth('i-0', 'impaired');
-    await world.pass(45_000);
-    expect(standby.deeds()).toEqual([]);
-    expect(standby.status()).toContain('which is leaving i-0');
+    for (let times = 0; times < 2; times++) {
+      world.model.detach(world.model.eni(eniId)!.attachment!.attachmentId);
+      world.manners.set('i-0', 'is silent');
+      world.model.setHealth('i-0', 'impaired');
+      await world.pass(49_000);
+      expect(standby.deeds()).toEqual([]);
+      expect(standby.status()).toContain('which is leaving i-0');
+      await world.pass(2_000);
+      world.manners.set('i-0', 'answers');
+      world.model.setHealth('i-0', 'ok');
+      world.model.attach({ eniId, instanceId: 'i-0', deviceIndex: 1, networkCardIndex: 0 });
+      await world.pass(90_000);
+      expect(standby.status()).toMatch(/held by i-0: healthy$/);
+    }
     standby.run.kill();
   });
 
