@@ -31,6 +31,7 @@ async function play(seed: number): Promise<unknown> {
       stopMs: draw(60_000),
       detachMs: draw(5_000),
       attachMs: draw(5_000),
+      detachStuck: isLucky(0.3) ? 0.5 : 0,
       authorizationLagMs: isLucky(0.5) ? 0 : draw(20_000),
     },
   });

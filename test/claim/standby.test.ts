@@ -182,7 +182,10 @@ describe('an ENI that nobody holds', () => {
   });
 
   test('is taken, though another of the pool is held by somebody who is well', async () => {
-    const world = await createStandbyWorld({ enis: 2 });
+    const world = await createStandbyWorld({ enis: 2, held: false });
+    world.model.attach({ eniId, instanceId: 'i-0', deviceIndex: 1, networkCardIndex: 0 });
+    world.model.createTags([eniId], { [tagKeys.owner]: world.primary.arn });
+    await world.pass(10_000);
     const standby = world.standBy(1);
     await world.time.run(standby.claimed);
     const holders = world.eniIds.map((id) => world.model.eni(id)!.attachment?.instanceId);
