@@ -40,6 +40,8 @@ type Holding = { readonly claimed: Claimed; readonly plan: RoutePlan };
 
 /** Local reads only, about 10 ms. */
 const verifyEveryMs = 20_000;
+/** One request to the metadata service. */
+const concernsEveryMs = 60_000;
 
 export function createServing(deps: ServeDeps, input: ServeInput): Serving {
   const { routing, board, announce, record } = deps;
@@ -92,10 +94,15 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
     const { identity, otherPools } = input;
     const everyMs = reconcileEveryMs(held!.claimed.peers) * (0.75 + deps.random.next() / 2);
     // EC2 may take its time to answer: routes that are broken meanwhile are not its business.
-    const question = createQuestion(deps, everyMs, watcher.wake, () =>
+    const question = createQuestion(deps, { firstMs: everyMs, everyMs }, watcher.wake, () =>
       reconcile(claimDeps, { eni: held!.claimed.claimed.eni, identity, otherPools }, signal),
     );
-    let concerns = await hearConcerns(signal);
+    // Nor does it wait for the metadata service, which may not answer the address at all.
+    const often = { firstMs: 0, everyMs: concernsEveryMs };
+    const worry = createQuestion(deps, often, watcher.wake, () =>
+      routing.concerns(held!.plan, signal),
+    );
+    worry.ask();
     for (;;) {
       await watcher.next(verifyEveryMs * (0.75 + deps.random.next() / 2));
       const answer = question.ask();
@@ -114,15 +121,9 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
         board.withdraw('routing', `putting the routing right: ${problems.join('; ')}`);
         await bringUp(signal);
       }
-      if (problems.length > 0 || concerns.length > 0) concerns = await hearConcerns(signal);
+      const concerns = worry.ask();
+      if (concerns !== undefined) board.progress('ready', servedMessage(held!, concerns));
     }
-  }
-
-  /** After ready, which waits for none of them. */
-  async function hearConcerns(signal: AbortSignal): Promise<readonly string[]> {
-    const concerns = await routing.concerns(held!.plan, signal);
-    board.progress('ready', servedMessage(held!, concerns));
-    return concerns;
   }
 
   /** An exit would only make systemd start us again, for the same. */

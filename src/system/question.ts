@@ -6,14 +6,14 @@ export type Question<T> = {
   ask(): T | undefined;
 };
 
-/** The first question comes after `everyMs`. A question that fails has no answer. `onAnswer`: somebody may call `ask`. */
+/** `firstMs`, `everyMs`: so long after now, and after the last one. A question that fails has no answer. `onAnswer`: somebody may call `ask`. */
 export function createQuestion<T>(
   { clock }: { readonly clock: Clock },
-  everyMs: number,
+  { firstMs, everyMs }: { readonly firstMs: number; readonly everyMs: number },
   onAnswer: () => void,
   question: () => Promise<T>,
 ): Question<T> {
-  let atMs = clock.monotonicMs() + everyMs;
+  let atMs = clock.monotonicMs() + firstMs;
   let isUnderWay = false;
   let answer: T | undefined;
 

@@ -10,7 +10,7 @@ test('the answer comes with a later call, once, and somebody is told', async () 
   let told = 0;
   const question = createQuestion(
     { clock },
-    1_000,
+    { firstMs: 1_000, everyMs: 1_000 },
     () => told++,
     async () => 'yes',
   );
@@ -28,7 +28,7 @@ test('a slow question is not asked again meanwhile', async () => {
   const answers: ((answer: string) => void)[] = [];
   const question = createQuestion(
     { clock },
-    1_000,
+    { firstMs: 1_000, everyMs: 1_000 },
     () => undefined,
     () => new Promise<string>((resolve) => answers.push(resolve)),
   );
@@ -49,7 +49,7 @@ test('one that fails has no answer, and is asked again in its time', async () =>
   let times = 0;
   const question = createQuestion(
     { clock },
-    1_000,
+    { firstMs: 1_000, everyMs: 1_000 },
     () => undefined,
     async () => {
       if (++times === 1) throw new Error('no');
@@ -64,4 +64,17 @@ test('one that fails has no answer, and is asked again in its time', async () =>
   question.ask();
   await soon();
   expect(question.ask()).toBe(2);
+});
+
+test('the first one may come at once', () => {
+  let asked = 0;
+  const question = createQuestion(
+    { clock: createFakeClock() },
+    { firstMs: 0, everyMs: 1_000 },
+    () => undefined,
+    async () => asked++,
+  );
+  question.ask();
+  question.ask();
+  expect(asked).toBe(1);
 });
