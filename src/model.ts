@@ -173,7 +173,7 @@ export type Device = { readonly name: string; readonly index: number; readonly m
 export type Claimed = {
   readonly claimed: ClaimedEni;
   readonly device: Device;
-  /** ENIs of the pool that were in use then: so many instances ask EC2 as this one does. */
+  /** ENIs of the pool: so many instances may ask EC2 as this one does. */
   readonly peers: number;
 };
 

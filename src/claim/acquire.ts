@@ -10,6 +10,7 @@ import {
   type CallDeps,
   type HoldDeps,
 } from './calls.ts';
+import { throttledMs, type Pace } from './pace.ts';
 import { freeDeviceIndex } from './device-index.ts';
 import type { Instance } from './ec2.ts';
 import { whoHolds, type Holder } from './holder.ts';
@@ -17,6 +18,7 @@ import { putClaim, type Refused } from './put-claim.ts';
 import { instanceArn, ownerOf } from './tags.ts';
 
 export type AcquireDeps = HoldDeps & {
+  readonly pace: Pace;
   /** For the status: what is in the way. */
   readonly progress: (phase: Phase, message: string) => void;
 };
@@ -69,12 +71,14 @@ async function attach(
   signal: AbortSignal,
 ): Promise<Acquired> {
   const { eni, identity } = input;
-  const startMs = deps.clock.monotonicMs();
+  let startMs = deps.clock.monotonicMs();
   const spentMs = (): number => deps.clock.monotonicMs() - startMs;
   const refusedIndexes = new Set<number>();
   let look: Instance | undefined;
   let inDoubt = input.resumed;
   let deniedAtMs: number | undefined;
+  // Whoever was throttled before it came here has others before it.
+  if (!inDoubt) await deps.clock.sleep(deps.pace.turnMs(), signal);
 
   for (let attempt = 1; ; attempt++) {
     const deviceIndex = freeDeviceIndex(look, input.deviceIndex, refusedIndexes);
@@ -111,6 +115,11 @@ async function attach(
         if (refused !== undefined) return refused;
         break;
       }
+      case 'aws-throttled':
+        // EC2 is busy, and the ENI is not to blame.
+        startMs = deps.clock.monotonicMs();
+        deps.pace.note();
+        break;
       default:
     }
     if (spentMs() > attachDeadlineMs) {
@@ -118,7 +127,10 @@ async function attach(
       return giveBack(deps, input, { outcome: 'failed', error: late(eni, error) }, signal);
     }
     deps.progress('claiming', `${error.message}; trying ${eni.eniId} again`);
-    await deps.clock.sleep(backoffMs(stepBackoff, attempt, deps.random), signal);
+    const delayMs = hasCode(error, 'aws-throttled')
+      ? throttledMs(deps.pace, stepBackoff, attempt, deps.random)
+      : backoffMs(stepBackoff, attempt, deps.random);
+    await deps.clock.sleep(delayMs, signal);
     // One read that names us is enough; any other proves nothing yet.
     if (inDoubt && (await ask(deps, input, false, signal)) === 'me') return found(input);
   }
@@ -172,7 +184,7 @@ async function lookAtSelf(
 
 /** After a denied attach: undefined while the claim is ours, or ours again. */
 async function claimStillOurs(
-  deps: HoldDeps,
+  deps: AcquireDeps,
   input: AcquireInput,
   signal: AbortSignal,
 ): Promise<Acquired | undefined> {

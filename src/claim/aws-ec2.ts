@@ -1,5 +1,5 @@
 // The port to EC2 over the AWS SDK, loaded when the first call is made.
-import type { DescribeNetworkInterfacesCommandOutput, EC2Client } from '@aws-sdk/client-ec2';
+import type { EC2Client, Filter } from '@aws-sdk/client-ec2';
 import type * as Sdk from './ec2-sdk.ts';
 import type { Eni } from '../model.ts';
 import { awsClientConfig, awsCodeOf, type AwsAccess } from '../system/aws.ts';
@@ -7,6 +7,7 @@ import type { Clock } from '../system/clock.ts';
 import type { Log } from '../log.ts';
 import { classifyEc2Error } from './ec2-errors.ts';
 import type { Ec2 } from './ec2.ts';
+import { pageSize } from './look.ts';
 import { parseEni, parseTags } from './parse-eni.ts';
 import { createPeerCalls } from './peer-calls.ts';
 import { refuseHtml } from './refuse-html.ts';
@@ -14,9 +15,6 @@ import { tagKeys } from './tags.ts';
 import { BerthError } from '../errors.ts';
 
 export type AwsEc2Deps = { readonly clock: Clock; readonly log: Log };
-
-/** The largest page of DescribeNetworkInterfaces (EC2 API reference). */
-const pageSize = 1000;
 
 export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposable {
   let loading: Promise<{ sdk: typeof Sdk; client: EC2Client }> | undefined;
@@ -71,6 +69,30 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
     }
   }
 
+  async function describePage(
+    filters: readonly Filter[],
+    nextToken: string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly enis: readonly Eni[]; readonly nextToken: string | undefined }> {
+    const page = await call(
+      'DescribeNetworkInterfaces',
+      (sdk, client) =>
+        client.send(
+          new sdk.DescribeNetworkInterfacesCommand({
+            Filters: [...filters],
+            MaxResults: pageSize,
+            ...(nextToken === undefined ? {} : { NextToken: nextToken }),
+          }),
+          { abortSignal: signal },
+        ),
+      signal,
+    );
+    return {
+      enis: (page.NetworkInterfaces ?? []).map(parseEni),
+      nextToken: page.NextToken || undefined,
+    };
+  }
+
   async function describeTagged(
     key: string,
     value: string,
@@ -79,27 +101,27 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
     const enis: Eni[] = [];
     let nextToken: string | undefined;
     do {
-      const page: DescribeNetworkInterfacesCommandOutput = await call(
-        'DescribeNetworkInterfaces',
-        (sdk, client) =>
-          client.send(
-            new sdk.DescribeNetworkInterfacesCommand({
-              Filters: [{ Name: `tag:${key}`, Values: [value] }],
-              MaxResults: pageSize,
-              ...(nextToken === undefined ? {} : { NextToken: nextToken }),
-            }),
-            { abortSignal: signal },
-          ),
-        signal,
-      );
-      enis.push(...(page.NetworkInterfaces ?? []).map(parseEni));
-      nextToken = page.NextToken || undefined;
+      const page = await describePage([{ Name: `tag:${key}`, Values: [value] }], nextToken, signal);
+      enis.push(...page.enis);
+      ({ nextToken } = page);
     } while (nextToken !== undefined);
     return enis;
   }
 
   return {
     describePool: (pool, signal) => describeTagged(tagKeys.pool, pool, signal),
+    describePart: async (pool, { idEnd, available }, signal) => {
+      const page = await describePage(
+        [
+          { Name: `tag:${tagKeys.pool}`, Values: [pool] },
+          ...(idEnd === undefined ? [] : [{ Name: 'network-interface-id', Values: [`*${idEnd}`] }]),
+          ...(available ? [{ Name: 'status', Values: ['available'] }] : []),
+        ],
+        undefined,
+        signal,
+      );
+      return page.enis;
+    },
     describeClaimed: (owner, signal) => describeTagged(tagKeys.owner, owner, signal),
 
     describeEni: async (eniId, signal) => {
@@ -143,6 +165,7 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
           })),
           privateIpv4: instance.PrivateIpAddress || undefined,
           tags: parseTags(instance.Tags),
+          profileArn: instance.IamInstanceProfile?.Arn || undefined,
         };
       } catch (error) {
         if (
@@ -153,6 +176,28 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
         }
         throw error;
       }
+    },
+
+    countInstances: async ({ profileArn, availabilityZone, idEnd, most }, signal) => {
+      const answer = await call(
+        'DescribeInstances',
+        (sdk, client) =>
+          client.send(
+            new sdk.DescribeInstancesCommand({
+              Filters: [
+                { Name: 'iam-instance-profile.arn', Values: [profileArn] },
+                { Name: 'instance-state-name', Values: ['running'] },
+                { Name: 'availability-zone', Values: [availabilityZone] },
+                { Name: 'instance-id', Values: [`*${idEnd}`] },
+              ],
+              MaxResults: most,
+            }),
+            { abortSignal: signal },
+          ),
+        signal,
+      );
+      const found = (answer.Reservations ?? []).flatMap(({ Instances }) => Instances ?? []);
+      return { count: found.length, isCut: Boolean(answer.NextToken) };
     },
 
     describeLimits: async (instanceType, signal) => {

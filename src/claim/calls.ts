@@ -84,16 +84,19 @@ export function repeat<T>(
         deps.log.warn({ attempt }, `${messageOf(error)}; trying again`);
         onTrouble(messageOf(error));
       },
-      isRetryable: (error) =>
-        hasCode(
-          error,
-          'aws-throttled',
-          'aws-unavailable',
-          'aws-unknown-outcome',
-          'aws-credentials',
-        ),
+      isRetryable: isTransient,
     },
     call,
     signal,
+  );
+}
+
+export function isTransient(error: unknown): boolean {
+  return hasCode(
+    error,
+    'aws-throttled',
+    'aws-unavailable',
+    'aws-unknown-outcome',
+    'aws-credentials',
   );
 }

@@ -2,14 +2,17 @@
 import { BerthError, hasCode, messageOf } from '../errors.ts';
 import type { Claimed, Eni, Identity, Phase, PoolConfig } from '../model.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
-import { dropClaim, lagMs, repeat } from './calls.ts';
+import { describe, dropClaim, lagMs } from './calls.ts';
 import { nextStep, type Step } from './decide.ts';
 import { letGo } from './let-go.ts';
 import { checkEniLimit, createFit } from './limits.ts';
+import { look, pageSize, type View } from './look.ts';
+import { createPace, type Pace } from './pace.ts';
 import { settle, type SettleDeps, type SettleInput } from './settle.ts';
 import { createStaleClaims } from './stale.ts';
 import { instanceArn, ownerOf } from './tags.ts';
 import { tryInOrder, type Attempt, type Refusals, type TryDeps } from './try-in-order.ts';
+import { createWaiting } from './waiting.ts';
 
 export type ClaimDeps = SettleDeps & TryDeps;
 
@@ -29,6 +32,8 @@ export type Role = {
   readonly phase: Phase;
   /** A claim of ours on what leaves another instance: is it one that came to nothing? */
   readonly keepsClaims: boolean;
+  /** Does a part of the pool do where any free ENI will? */
+  readonly looksAtParts: boolean;
   /** What to do instead of `step`, as soon as there is something to do. undefined: look again. */
   readonly choose: (
     step: Step,
@@ -40,6 +45,7 @@ export type Role = {
 const primary: Role = {
   phase: 'claiming',
   keepsClaims: false,
+  looksAtParts: true,
   choose: (step) => Promise.resolve(step),
 };
 
@@ -49,10 +55,14 @@ type Memory = {
   readonly refused: Refusals;
   orphaned: ReadonlySet<string>;
   doubted: string | undefined;
+  /** What all of the pool was like when it was last seen. */
+  peers: number;
+  held: number;
+  whyNone: string | undefined;
 };
 
-/** While there is none to take: quick at first (a fail-over), then within the shared Describe budget (claim.md section 4). */
-const waitBackoff: Backoff = { firstMs: 1_000, factor: 1.3, capMs: 30_000 };
+/** Between two passes: quick at first, then within the shared Describe budget (claim.md section 4). */
+const passBackoff: Backoff = { firstMs: 1_000, factor: 1.3, capMs: 30_000 };
 /**
  * So long and so often may the guard refuse an ENI that nobody owns, before we say that the policy is wrong:
  * authorization may see the tag of a former owner for 30 s.
@@ -88,14 +98,42 @@ export async function claimAs(
     refused: new Map(),
     orphaned: new Set(),
     doubted: undefined,
+    peers: 0,
+    held: 0,
+    whyNone: undefined,
   };
+  const pace = createPace(deps);
+  const waiting = createWaiting(deps, { identity, pace });
+  let wanted: View['of'] = 'all';
   for (let pause = 1; ;) {
-    const enis = await look(deps, input, signal);
-    for (const eni of enis) if (ownerOf(eni) !== undefined) memory.refused.delete(eni.eniId);
-    const peers = enis.filter(({ status }) => status === 'in-use').length;
-    for (const eniId of await tooLarge(enis, signal)) memory.unsuitable.add(eniId);
     const recordedEniId = await deps.record.load();
+    // What may be ours has to be seen: a pin, what the record names, and what the host shows beside its primary.
+    const mayLookAtPart =
+      role.looksAtParts &&
+      pool.pin === undefined &&
+      recordedEniId === undefined &&
+      identity.macCount === 1;
+    const view = await look(
+      deps,
+      {
+        pool: pool.name,
+        pace,
+        maySample: mayLookAtPart,
+        wanted: mayLookAtPart ? wanted : 'all',
+        onTrouble: (trouble) => deps.progress(role.phase, `${trouble}; trying again`),
+      },
+      signal,
+    );
+    const { enis } = view;
+    for (const eni of enis) if (ownerOf(eni) !== undefined) memory.refused.delete(eni.eniId);
+    for (const eniId of await tooLarge(enis, signal)) memory.unsuitable.add(eniId);
     const next = nextStep({ identity, pool, enis, recordedEniId, ...memory });
+    if (view.of !== 'unheld') {
+      memory.peers = enis.length * view.share;
+      memory.held = enis.filter((eni) => isHeldHere(eni, identity)).length * view.share;
+      if (next.do === 'wait') memory.whyNone = next.why;
+    }
+    const { peers } = memory;
     if (await isDoubtful(deps, { step: next, recordedEniId, memory }, signal)) continue;
     for (const { eniId, mac, attachment } of next.stale) {
       if (role.keepsClaims && attachment?.status === 'detaching') continue;
@@ -106,6 +144,8 @@ export async function claimAs(
 
     const step = await role.choose(next, enis, signal);
     if (step === undefined) continue;
+    let pauseMs: number | undefined;
+    wanted = memory.peers > pageSize ? 'sample' : 'all';
     switch (step.do) {
       case 'adopt': {
         const { eni } = step;
@@ -124,33 +164,28 @@ export async function claimAs(
         break;
       case 'resume':
       case 'try': {
-        const claimed = await take(deps, { ...input, step, memory }, signal);
+        const claimed = await take(deps, { ...input, step, memory, pace }, signal);
         if (claimed !== undefined) return { ...claimed, peers };
         break;
       }
       case 'wait':
-        if (deps.clock.monotonicMs() >= untilMs) throw empty(pool, step.why);
-        deps.progress('waiting-for-eni', `${step.why}; waiting for one`);
-        if (!input.takeOverStale) break;
-        memory.orphaned = await staleClaims.find(enis, signal);
-        if (memory.orphaned.size > 0) continue;
+        memory.whyNone ??= `no free ENI seen in pool ${pool.name}`;
+        if (deps.clock.monotonicMs() >= untilMs) throw empty(pool, memory.whyNone);
+        deps.progress('waiting-for-eni', `${memory.whyNone}; waiting for one`);
+        if (input.takeOverStale) {
+          memory.orphaned = await staleClaims.find(enis, signal);
+          if (memory.orphaned.size > 0) continue;
+        }
+        if (view.of === 'sample') wanted = 'unheld';
+        else {
+          pauseMs = await waiting.pauseMs(memory.held, signal);
+          wanted = waiting.wanted();
+        }
     }
+    pauseMs ??= Math.max(backoffMs(passBackoff, pause++, deps.random), pace.turnMs());
     const leftMs = Math.max(0, untilMs - deps.clock.monotonicMs());
-    await deps.clock.sleep(Math.min(leftMs, backoffMs(waitBackoff, pause++, deps.random)), signal);
+    await deps.clock.sleep(Math.min(leftMs, pauseMs), signal);
   }
-}
-
-function look(
-  deps: ClaimDeps,
-  { pool, role }: { readonly pool: PoolConfig; readonly role: Role },
-  signal: AbortSignal,
-): Promise<readonly Eni[]> {
-  return repeat(
-    deps,
-    () => deps.ec2.describePool(pool.name, signal),
-    signal,
-    (trouble) => deps.progress(role.phase, `${trouble}; trying again`),
-  );
 }
 
 /**
@@ -184,15 +219,16 @@ async function take(
   input: ClaimInput & {
     readonly step: Extract<Step, { readonly do: 'resume' | 'try' }>;
     readonly memory: Memory;
+    readonly pace: Pace;
   },
   signal: AbortSignal,
 ): Promise<Omit<Claimed, 'peers'> | undefined> {
-  const { identity, pool, otherPools, deviceIndex, step, memory } = input;
+  const { identity, pool, otherPools, deviceIndex, step, memory, pace } = input;
   await checkEniLimit(deps, { identity, pools: otherPools.length + 1 }, signal);
   const isResumed = step.do === 'resume';
   const candidates = step.do === 'resume' ? [step.eni] : step.candidates;
   const { refused } = memory;
-  const pass = { identity, candidates, isResumed, refused, deviceIndex };
+  const pass = { identity, candidates, isResumed, refused, deviceIndex, pace };
   const { taken, attempts } = await tryInOrder(deps, pass, signal);
   memory.orphaned = new Set();
   const claimed =
@@ -204,11 +240,14 @@ async function take(
   }
   const denied = denialIn(attempts);
   if (denied === undefined) return undefined;
-  deps.progress('claiming', `${denied.message}, for ENIs that nobody owns; trying again`);
+  deps.progress('claiming', `${denied.message}; looking whether another instance was faster`);
   const nowMs = deps.clock.monotonicMs();
-  for (const { sinceMs, times } of refused.values()) {
-    if (nowMs - sinceMs > deniedAtLeast.ms && times >= deniedAtLeast.times)
+  for (const [eniId, { sinceMs, times }] of refused) {
+    if (nowMs - sinceMs <= deniedAtLeast.ms || times < deniedAtLeast.times) continue;
+    const now = await describe(deps, eniId, signal);
+    if (now?.status === 'available' && ownerOf(now) === undefined)
       throw policyError(pool.name, denied);
+    refused.delete(eniId);
   }
   return undefined;
 }
@@ -268,4 +307,8 @@ function empty({ name, waitMs }: PoolConfig, why: string): BerthError {
     'pool-empty',
     `cannot claim an ENI of pool ${name} within ${(waitMs ?? 0) / 1000} s: ${why}`,
   );
+}
+
+function isHeldHere({ status, availabilityZone }: Eni, identity: Identity): boolean {
+  return status !== 'available' && availabilityZone === identity.availabilityZone;
 }

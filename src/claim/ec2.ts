@@ -11,10 +11,27 @@ export type Instance = {
   /** Of its primary ENI. */
   readonly privateIpv4: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
+  readonly profileArn: string | undefined;
 };
 
 /** What EC2's status checks say; `unknown` too while there is no result yet, and for what does not run. */
 export type Health = 'ok' | 'impaired' | 'unknown';
+
+export type PoolPart = {
+  /** Only ids that end so. */
+  readonly idEnd: string | undefined;
+  /** Only what is not attached, whoever claims it. */
+  readonly available: boolean;
+};
+
+export type InstancesOf = {
+  readonly profileArn: string;
+  readonly availabilityZone: string;
+  /** Only ids that end so. */
+  readonly idEnd: string;
+  /** Counted up to this, 5 to 1000. */
+  readonly most: number;
+};
 
 /** What a standby may have to do to a peer. */
 export type Fencing =
@@ -43,12 +60,19 @@ export type AttachInput = {
 export type Ec2 = {
   /** All ENIs tagged `berth:pool` = `pool`, whatever their state and Availability Zone. */
   describePool(pool: string, signal: AbortSignal): Promise<readonly Eni[]>;
+  /** One page of them, in one call. */
+  describePart(pool: string, part: PoolPart, signal: AbortSignal): Promise<readonly Eni[]>;
   /** All ENIs tagged `berth:owner` = `owner`. */
   describeClaimed(owner: string, signal: AbortSignal): Promise<readonly Eni[]>;
   /** undefined: EC2 knows no such ENI (or not yet). */
   describeEni(eniId: string, signal: AbortSignal): Promise<Eni | undefined>;
   /** undefined: EC2 does not know this instance (yet, or any more). */
   describeInstance(instanceId: string, signal: AbortSignal): Promise<Instance | undefined>;
+  /** How many run, in one call. */
+  countInstances(
+    of: InstancesOf,
+    signal: AbortSignal,
+  ): Promise<{ readonly count: number; readonly isCut: boolean }>;
   describeHealth(instanceId: string, signal: AbortSignal): Promise<Health>;
   describeLimits(instanceType: string, signal: AbortSignal): Promise<Limits>;
   describeSubnet(subnetId: string, signal: AbortSignal): Promise<Subnet>;

@@ -1,7 +1,7 @@
 // Makes sure that a failed holder does no more harm, before its ENI is touched: stops it, where that is asked for.
 import type { Eni, Identity } from '../model.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
-import type { AcquireDeps } from './acquire.ts';
+import type { TryDeps } from './try-in-order.ts';
 import { repeat, type CallDeps } from './calls.ts';
 
 export type Target = {
@@ -39,7 +39,7 @@ export async function mayFence(
  * must not be fenced any more. Throws what StopInstances and mayFence throw: calling again goes on from there.
  */
 export async function stopPeer(
-  deps: AcquireDeps,
+  deps: TryDeps,
   target: Target,
   signal: AbortSignal,
 ): Promise<boolean> {

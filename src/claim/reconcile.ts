@@ -18,11 +18,11 @@ export type ReconcileInput = {
 };
 
 /**
- * One EC2 call a minute and instance, as a rule (claim.md section 4). `peers` instances that do the same take no more
- * than 4 of the 20 calls a second that the account has for all its Describes.
+ * One EC2 call a minute and instance, as a rule (claim.md section 4). A pool of `peers` ENIs, all held, takes no
+ * more than 2.5 of the 20 calls a second that the account has for all its Describes.
  */
 export function reconcileEveryMs(peers: number): number {
-  return Math.max(60_000, peers * 250);
+  return Math.max(60_000, peers * 400);
 }
 
 /**

@@ -46,7 +46,7 @@ export async function standBy(
     }
     return eni.attachment === undefined ? unheld.next(eni, signal) : ready.guard.next(eni, signal);
   };
-  const role: Role = { phase: 'standby', keepsClaims: true, choose };
+  const role: Role = { phase: 'standby', keepsClaims: true, looksAtParts: false, choose };
   return claimAs(deps, { ...input, pool, role, takeOverStale: false }, signal);
 }
 

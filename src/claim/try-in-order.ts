@@ -3,6 +3,7 @@ import { BerthError } from '../errors.ts';
 import type { Eni, Identity, Phase } from '../model.ts';
 import { acquire, type Acquired } from './acquire.ts';
 import type { HoldDeps } from './calls.ts';
+import type { Pace } from './pace.ts';
 import type { ClaimRecord } from './record.ts';
 
 export type TryDeps = HoldDeps & {
@@ -16,10 +17,11 @@ export type Attempt = { readonly eni: Eni; readonly result: Acquired };
 /** See `Acquired`. */
 export type Taken = { readonly eni: Eni; readonly accepted: boolean };
 
-/** By ENI: since when, and how often running, its claim was denied though nobody owns it. */
+/** By ENI: since when, and how often running, its claim was denied while no look showed an owner. */
 export type Refusals = Map<string, { readonly sinceMs: number; readonly times: number }>;
 
 export type Pass = {
+  readonly pace: Pace;
   readonly identity: Identity;
   readonly candidates: readonly Eni[];
   readonly isResumed: boolean;
@@ -34,7 +36,7 @@ const maxDenied = 4;
 /** The record names the ENI before anything is changed, and until it is certain that we do not hold it. */
 export async function tryInOrder(
   deps: TryDeps,
-  { identity, candidates, isResumed, refused, deviceIndex }: Pass,
+  { identity, candidates, isResumed, refused, deviceIndex, pace }: Pass,
   signal: AbortSignal,
 ): Promise<{ taken: Taken | undefined; attempts: readonly Attempt[] }> {
   const attempts: Attempt[] = [];
@@ -49,7 +51,11 @@ export async function tryInOrder(
     await deps.record.save(eniId);
     let result: Acquired;
     try {
-      result = await acquire(deps, { eni, identity, resumed: isResumed, deviceIndex }, signal);
+      result = await acquire(
+        { ...deps, pace },
+        { eni, identity, resumed: isResumed, deviceIndex },
+        signal,
+      );
     } catch (error) {
       // `eni-limit`, `aws-denied`: given back.
       if (error instanceof BerthError) await deps.record.clear();
@@ -57,9 +63,9 @@ export async function tryInOrder(
     }
     if (result.outcome === 'attached') return { taken: result, attempts };
     await deps.record.clear();
-    const why = 'error' in result ? `: ${result.error.message}` : ': another instance was faster';
-    deps.log.info({ eni: eniId, outcome: result.outcome }, `${eniId} is not ours${why}`);
+    deps.log.info({ eni: eniId, outcome: result.outcome }, `${eniId} is not ours: ${why(result)}`);
     attempts.push({ eni, result });
+    if (result.outcome === 'busy') break;
     if (result.outcome === 'denied') {
       denied++;
       const before = refused.get(eniId) ?? { sinceMs: deps.clock.monotonicMs(), times: 0 };
@@ -67,4 +73,9 @@ export async function tryInOrder(
     } else refused.delete(eniId);
   }
   return { taken: undefined, attempts };
+}
+
+function why(result: Exclude<Acquired, { readonly outcome: 'attached' }>): string {
+  if ('error' in result) return result.error.message;
+  return result.outcome === 'busy' ? 'EC2 is busy' : 'another instance was faster';
 }

@@ -1,6 +1,7 @@
 // Taking one ENI, against every answer that EC2 may give or lose.
 import { describe, expect, test } from 'vitest';
 import { acquire, type Acquired } from '../../src/claim/acquire.ts';
+import { createPace } from '../../src/claim/pace.ts';
 import type { BerthError } from '../../src/errors.ts';
 import { answers, script, type CallFault, type FakeEc2Dials } from '../fakes/ec2.ts';
 import { createClaimWorld, killed, type ClaimWorld } from '../fixtures/claim-world.ts';
@@ -29,7 +30,7 @@ async function attempt(
   const resumed = options.resumed ?? false;
   const input = { eni: eni!, identity, resumed, deviceIndex: 1 };
   const result = await world.time.run(
-    acquire(run.deps, input, run.signal).then(
+    acquire({ ...run.deps, pace: createPace(run.deps) }, input, run.signal).then(
       (acquired: Acquired): Result => ({
         outcome: acquired.outcome,
         error: 'error' in acquired ? acquired.error : undefined,
@@ -133,14 +134,51 @@ describe('the guarded tag', () => {
     expect(endOf(attempted)).toEqual(held);
   });
 
-  test.each<readonly [string, (world: ClaimWorld) => void]>([
-    ['claimed by another', take],
-    ['gone', ({ model }) => model.deleteEni('eni-0')],
-  ])('%s: lost, without an attach', async (_name, prepare) => {
+  test.each<readonly [string, string, (world: ClaimWorld) => void]>([
+    ['claimed by another', 'denied', take],
+    ['gone', 'lost', ({ model }) => model.deleteEni('eni-0')],
+  ])('%s: %s, in one call', async (_name, outcome, prepare) => {
     const attempted = await attempt({}, prepare);
-    expect(attempted.outcome).toBe('lost');
-    expect(count(attempted.calls, 'attach')).toBe(0);
+    expect(attempted.outcome).toBe(outcome);
+    expect(attempted.calls).toEqual(['createClaim eni-0']);
     expect(remainsOf(attempted)).toEqual(nothing);
+  });
+
+  test('claimed by another after our request was lost: read again, and lost', async () => {
+    const attempted = await attempt({ fault: script({ createClaim: ['request-lost'] }) }, take);
+    expect(attempted.outcome).toBe('lost');
+    expect(attempted.calls).toEqual([
+      'createClaim eni-0',
+      'createClaim eni-0',
+      'describeEni eni-0',
+    ]);
+    expect(remainsOf(attempted)).toEqual(nothing);
+  });
+
+  test('throttled for longer than the look is good for: busy, and nothing is left', async () => {
+    const attempted = await attempt({
+      fault: ({ method }) => (method === 'createClaim' ? answers.throttled : undefined),
+    });
+    expect(attempted.outcome).toBe('busy');
+    expect(attempted.ms).toBeLessThan(15_000);
+    expect(remainsOf(attempted)).toEqual(nothing);
+  });
+
+  test('throttled after a lost reply: the same ENI until EC2 answers', async () => {
+    const throttles = Array.from({ length: 12 }, () => answers.throttled);
+    const attempted = await attempt({
+      fault: script({ createClaim: ['reply-lost', ...throttles] }),
+    });
+    expect(endOf(attempted)).toEqual(held);
+    expect(count(attempted.calls, 'createClaim')).toBe(14);
+  });
+
+  test('an attach that is throttled for minutes is no fault of the ENI', async () => {
+    const throttles = Array.from({ length: 60 }, () => answers.throttled);
+    const attempted = await attempt({ fault: script({ attach: throttles }) });
+    expect(attempted.ms).toBeGreaterThan(300_000);
+    expect(endOf(attempted)).toEqual(held);
+    expect(count(attempted.calls, 'createClaim')).toBe(1);
   });
 
   test('denied though nobody owns it is said to be so', async () => {
@@ -475,7 +513,9 @@ test('stops at once, at every call, when told to', async () => {
     const { identity } = world.instances[0]!;
     const input = { eni: eni!, identity, resumed: false, deviceIndex: 1 };
     const startMs = world.time.monotonicMs();
-    await expect(world.time.run(acquire(run.deps, input, run.signal))).rejects.toBe(killed);
+    await expect(
+      world.time.run(acquire({ ...run.deps, pace: createPace(run.deps) }, input, run.signal)),
+    ).rejects.toBe(killed);
     expect(run.ec2.calls.length).toBe(at + 1);
     expect(world.time.monotonicMs() - startMs).toBeLessThan(500);
   }

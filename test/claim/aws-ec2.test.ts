@@ -72,6 +72,9 @@ const errorOf = (work: Promise<unknown>): Promise<BerthError> =>
     (error: unknown) => error as BerthError,
   );
 
+const part = async (idEnd: string | undefined, available: boolean) =>
+  (await ec2.describePart('db', { idEnd, available }, signal)).map((found) => found.eniId);
+
 test('a large account answers all that berth reads', async () => {
   world.lab.ec2.dials.pagedAbove = 1;
   expect(await ec2.describePool('db', signal)).toHaveLength(1);
@@ -172,6 +175,47 @@ describe('reading', () => {
     const all = await ec2.describePool('db', signal);
     expect(new Set(all.map(({ eniId }) => eniId)).size).toBe(1_001);
     expect(world.lab.front.calls).toHaveLength(2);
+  });
+
+  test('describePart: by the end of the id, by the state, one page', async () => {
+    const last = eniId.at(-1)!;
+    const others = ['0', '1'].map((digit) =>
+      world.lab.ec2.addEni({
+        subnetId: subnetA,
+        eniId: `eni-0000000000000000${digit === last ? '2' : digit}`,
+        tags: inPool,
+      }),
+    );
+    world.lab.ec2.addEni({ subnetId: subnetA, eniId: `eni-1000000000000000${last}` });
+    expect(await part(last, false)).toEqual([eniId]);
+    expect((await part(undefined, true)).length).toBe(1 + others.length);
+    ownIt();
+    await attachIt();
+    expect(await part(last, true)).toEqual([]);
+    expect((await part(undefined, true)).toSorted()).toEqual(
+      others.map((other) => other.eniId).toSorted(),
+    );
+    expect(await part(last, false)).toEqual([eniId]);
+  });
+
+  test('countInstances: those that run with our profile in our zone, by the end of the id', async () => {
+    const { profileArn } = (await ec2.describeInstance(one, signal))!;
+    const { availabilityZone } = world.lab.ec2.instance(one)!;
+    const of = { profileArn: profileArn!, availabilityZone, idEnd: '', most: 5 };
+    const running = world.lab.ec2
+      .instances()
+      .filter((instance) => instance.availabilityZone === availabilityZone);
+    expect(await ec2.countInstances(of, signal)).toEqual({ count: running.length, isCut: false });
+    for (let n = 0; n < 5; n++)
+      world.lab.ec2.launch({ instanceId: `i-0000000000000a00${n}`, subnetId: subnetA });
+    expect(await ec2.countInstances(of, signal)).toEqual({ count: 5, isCut: true });
+    const ends = await ec2.countInstances({ ...of, idEnd: 'a004' }, signal);
+    expect(ends).toEqual({ count: 1, isCut: false });
+    world.lab.ec2.stop('i-0000000000000a004');
+    const none = { count: 0, isCut: false };
+    expect(await ec2.countInstances({ ...of, idEnd: 'a004' }, signal)).toEqual(none);
+    expect(await ec2.countInstances({ ...of, availabilityZone: 'x' }, signal)).toEqual(none);
+    expect(await ec2.countInstances({ ...of, profileArn: 'arn:x' }, signal)).toEqual(none);
   });
 
   test('describeEni: with its attachment; undefined where there is none', async () => {

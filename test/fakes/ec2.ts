@@ -4,6 +4,7 @@ import { classifyEc2Error } from '../../src/claim/ec2-errors.ts';
 import type { Ec2 } from '../../src/claim/ec2.ts';
 import { tagKeys } from '../../src/claim/tags.ts';
 import type { Clock } from '../../src/system/clock.ts';
+import { profileArn as labProfileArn } from '../lab/ec2-lookup.ts';
 import { instanceTypeOf } from '../lab/ec2-instance-types.ts';
 import type { Ec2Model, Seen } from '../lab/ec2-model.ts';
 import type { LabEni, Tags } from '../lab/ec2-world.ts';
@@ -168,6 +169,16 @@ export function createFakeEc2(options: FakeEc2Options): FakeEc2 {
         () => seenTagged(tagKeys.pool, pool),
         signal,
       ),
+    describePart: (pool, { idEnd = '', available }, signal) =>
+      send(
+        'DescribeNetworkInterfaces',
+        { method: 'describePart', target: pool },
+        () =>
+          seenTagged(tagKeys.pool, pool).filter(
+            ({ eniId, status }) => eniId.endsWith(idEnd) && (!available || status === 'available'),
+          ),
+        signal,
+      ),
     describeClaimed: (owner, signal) =>
       send(
         'DescribeNetworkInterfaces',
@@ -200,7 +211,24 @@ export function createFakeEc2(options: FakeEc2Options): FakeEc2 {
             ),
             privateIpv4: instance.privateIpv4,
             tags: instance.tags,
+            profileArn: labProfileArn(model.world),
           };
+        },
+        signal,
+      ),
+    countInstances: ({ profileArn, availabilityZone, idEnd, most }, signal) =>
+      send(
+        'DescribeInstances',
+        { method: 'countInstances', target: profileArn },
+        () => {
+          const found = snapshot().instances.filter(
+            (instance) =>
+              instance.state === 'running' &&
+              profileArn === labProfileArn(model.world) &&
+              instance.availabilityZone === availabilityZone &&
+              instance.instanceId.endsWith(idEnd),
+          );
+          return { count: Math.min(most, found.length), isCut: found.length > most };
         },
         signal,
       ),

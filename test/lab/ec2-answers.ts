@@ -2,6 +2,7 @@
 import { maxInterfaces, type InstanceType } from './ec2-instance-types.ts';
 import { rangeOf } from './ec2-addresses.ts';
 import { elasticOf } from './ec2-elastic.ts';
+import { profileArn } from './ec2-lookup.ts';
 import type { Ec2Model, Seen } from './ec2-model.ts';
 import type {
   InstanceState,
@@ -90,6 +91,7 @@ export function instanceShape(
           vpcId: instance.vpcId,
           privateIpAddress: instance.privateIpv4,
           sourceDestCheck: true,
+          iamInstanceProfile: { arn: profileArn(model.world), id: 'AIPALAB00000000000000' },
           ...(elastic === undefined
             ? {}
             : { ipAddress: elastic.publicIp, dnsName: publicDnsName(model, elastic.publicIp) }),

@@ -12,7 +12,7 @@ import { faults } from './ec2-faults.ts';
 import { filterItems, pageOf, type FilterFields } from './ec2-filters.ts';
 import type { Ec2Input } from './ec2-input.ts';
 import { instanceTypes, type InstanceType } from './ec2-instance-types.ts';
-import { enisOf, findEni, findInstance, findSubnet } from './ec2-lookup.ts';
+import { enisOf, findEni, findInstance, findSubnet, profileArn } from './ec2-lookup.ts';
 import type { Ec2Model } from './ec2-model.ts';
 import type { LabAddress, LabEni, LabInstance, LabSubnet } from './ec2-world.ts';
 
@@ -227,6 +227,7 @@ function instanceFields(model: Ec2Model): FilterFields<LabInstance> {
     'instance-id': (instance) => [instance.instanceId],
     'instance-state-name': (instance) => [instance.state],
     'instance-type': (instance) => [instance.instanceType],
+    'iam-instance-profile.arn': () => [profileArn(model.world)],
     'subnet-id': (instance) => [instance.subnetId],
     'vpc-id': (instance) => [instance.vpcId],
     'availability-zone': (instance) => [instance.availabilityZone],

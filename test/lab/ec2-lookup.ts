@@ -59,6 +59,11 @@ export function arnOf(world: Ec2World, id: string): string {
   return `arn:${partition}:ec2:${region}:${accountId}:${kind}/${id}`;
 }
 
+/** Of every instance: IMDS says the same (test/lab/lab-imds.ts). */
+export function profileArn({ options }: Ec2World): string {
+  return `arn:${options.partition}:iam::${options.accountId}:instance-profile/berth`;
+}
+
 /** An id that a test made up itself need not look like one of AWS, as long as it names something. */
 function refuse(
   id: string,
