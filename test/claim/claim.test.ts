@@ -164,15 +164,15 @@ describe('a free ENI', () => {
   });
 });
 
-describe('EC2 that throttles the look', () => {
-  const throttled = (): Partial<FakeEc2Dials> => ({
-    fault: script({ describePool: [answers.throttled, answers.throttled] }),
-  });
-  const parts = async (world: ClaimWorld, run: Run, change?: Partial<ClaimInput>) => {
-    const { claimed } = await world.time.run(run.claim(change));
-    return [claimed.eni.eniId, callsOf(run, 'describePart').length] as const;
-  };
+const throttled = (): Partial<FakeEc2Dials> => ({
+  fault: script({ describePool: [answers.throttled, answers.throttled] }),
+});
+const parts = async (world: ClaimWorld, run: Run, change?: Partial<ClaimInput>) => {
+  const { claimed } = await world.time.run(run.claim(change));
+  return [claimed.eni.eniId, callsOf(run, 'describePart').length] as const;
+};
 
+describe('EC2 that throttles the look', () => {
   test('a part of the pool will do where any ENI will', async () => {
     const world = createClaimWorld({ enis: 160 });
     const [, looks] = await parts(world, world.instances[0]!.start(throttled()));
