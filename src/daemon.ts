@@ -7,7 +7,7 @@ import type { Ec2 } from './claim/ec2.ts';
 import { leaveOtherPools } from './claim/leave-other-pools.ts';
 import { createClaimRecords } from './claim/record.ts';
 import { shareClaims } from './claim/share-claims.ts';
-import { messageOf } from './errors.ts';
+import { BerthError, messageOf } from './errors.ts';
 import { createUnmanaged } from './route/unmanaged.ts';
 import { createRouting } from './route/routing.ts';
 import { createServing, type Serving } from './serve.ts';
@@ -15,6 +15,7 @@ import { startShipping, type Shipping } from './ship/ship.ts';
 import type { Ports } from './system/ports.ts';
 import { within } from './system/within.ts';
 import { createAnnounce } from './tell/announce.ts';
+import { serveControl } from './tell/control-socket.ts';
 import { createStatusBoard, type StatusBoard } from './tell/status-board.ts';
 import { keepTrying } from './tell/keep-trying.ts';
 import { readyOrLate } from './tell/ready-or-late.ts';
@@ -35,6 +36,8 @@ export type DaemonInput = {
 const shipAfterMs = 1_000;
 /** Deadlines of the phases of a stop; the unit's TimeoutStopSec is 20 s. */
 const releaseWithinMs = 12_000;
+/** Somebody waits for it, and may ask again. */
+const releaseOnRequestMs = 120_000;
 const flushWithinMs = 8_000;
 
 type Service = {
@@ -65,6 +68,9 @@ export async function runDaemon(
   board.onChange(({ message }) => systemd.status(message));
   using resources = new DisposableStack();
   await using _server = await serveStatus(ports.sockets, input.runtimeDir, board);
+  await using _control = await serveControl(ports.sockets, input.runtimeDir, {
+    release: (pool) => release(ports, servings, pool, signal),
+  });
   systemd.processUp();
   void systemd.watchdog(signal);
 
@@ -159,6 +165,28 @@ async function servePools(
     end.abort();
     await Promise.allSettled(runs);
   }
+}
+
+/** `berth release`. Throws `usage`, `timeout`, and what a detach throws. */
+async function release(
+  { clock }: Ports,
+  servings: readonly Serving[],
+  pool: string | undefined,
+  signal: AbortSignal,
+): Promise<string> {
+  const fitting = servings.filter((serving) => pool === undefined || serving.pool === pool);
+  const [serving] = fitting;
+  if (serving === undefined || fitting.length > 1) {
+    const names = servings.map((one) => one.pool).join(', ');
+    throw new BerthError(
+      'usage',
+      servings.length === 0
+        ? 'cannot release anything: berth has not got as far as claiming'
+        : `cannot release ${pool === undefined ? 'several pools at once' : `pool ${pool}`}: name one of ${names} with --pool`,
+    );
+  }
+  using deadline = clock.deadline(releaseOnRequestMs, signal);
+  return serving.release(deadline.signal);
 }
 
 async function giveBack(ports: Ports, serving: Serving): Promise<void> {

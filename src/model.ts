@@ -156,6 +156,8 @@ export type EniAttachment = {
   readonly networkCardIndex: number;
   readonly status: 'attaching' | 'attached' | 'detaching' | 'detached' | 'unknown';
   readonly deleteOnTermination: boolean;
+  /** ISO 8601. undefined: EC2 was not asked yet. */
+  readonly attachedAt: string | undefined;
 };
 
 /** The ENI that this instance holds: what routing needs. */
@@ -216,7 +218,9 @@ export type Phase =
   | 'stopping'
   | 'failed'
   /** The pool stayed empty for as long as it was to be waited for. */
-  | 'gave-up';
+  | 'gave-up'
+  /** By `berth release`: nothing is claimed before the next start. */
+  | 'released';
 
 /** What `berth status --json` prints. Times are ISO 8601 in UTC. */
 export type Status = {

@@ -27,11 +27,14 @@ export type ServeInput = ClaimInput & {
 };
 
 export type Serving = {
+  readonly pool: string;
   /**
    * Serves until the signal aborts, and throws its reason; or `device-missing`, for good: this instance is sick, and its
    * ENI was given back.
    */
   run(signal: AbortSignal): Promise<never>;
+  /** Stops serving, gives back, and claims no more; `run` goes on doing nothing. Safe to call again. */
+  release(signal: AbortSignal): Promise<string>;
   /** After `run` has ended: routes away, detached, claim dropped. Throws what a detach throws. */
   giveBack(signal: AbortSignal): Promise<void>;
 };
@@ -47,6 +50,8 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
   const { routing, board, announce, record } = deps;
   const claimDeps: StandbyDeps = { ...deps, progress: board.progress };
   let held: Holding | undefined;
+  const stop = new AbortController();
+  const ended = Promise.withResolvers<void>();
   const again = <T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> =>
     keepTrying(deps, board, work, signal);
 
@@ -145,28 +150,53 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
     await announce.hook('onLost', statusOf(holding), signal);
   }
 
+  async function serveForEver(signal: AbortSignal): Promise<never> {
+    for (;;) {
+      const why = await serveOrGiveUp(signal);
+      board.serves(undefined);
+      board.withdraw('lost', `${why}; claiming again`);
+      if (held === undefined) continue;
+      const lost = held;
+      await takeDown(lost, signal);
+      await again(() => routing.remove(lost.plan, signal), signal);
+      await deps.unmanaged.unmark(lost.plan.mac);
+    }
+  }
+
+  async function giveBack(signal: AbortSignal): Promise<void> {
+    if (held !== undefined) {
+      await takeDown(held, signal);
+      await routing.remove(held.plan, signal);
+    }
+    await releaseRecorded({ ...claimDeps, record }, input.identity, signal);
+    if (held !== undefined) await announce.hook('onReleased', statusOf(held), signal);
+    held = undefined;
+  }
+
   return {
+    pool: input.pool.name,
     run: async (signal) => {
-      for (;;) {
-        const why = await serveOrGiveUp(signal);
-        board.serves(undefined);
-        board.withdraw('lost', `${why}; claiming again`);
-        if (held === undefined) continue;
-        const lost = held;
-        await takeDown(lost, signal);
-        await again(() => routing.remove(lost.plan, signal), signal);
-        await deps.unmanaged.unmark(lost.plan.mac);
+      try {
+        return await serveForEver(AbortSignal.any([signal, stop.signal]));
+      } catch (error) {
+        if (signal.aborted || !stop.signal.aborted) throw error;
+      } finally {
+        ended.resolve();
       }
+      if (!signal.aborted) await once(signal, 'abort');
+      throw signal.reason;
     },
-    giveBack: async (signal) => {
-      if (held !== undefined) {
-        await takeDown(held, signal);
-        await routing.remove(held.plan, signal);
-      }
-      await releaseRecorded({ ...claimDeps, record }, input.identity, signal);
-      if (held !== undefined) await announce.hook('onReleased', statusOf(held), signal);
-      held = undefined;
+    release: async (signal) => {
+      stop.abort(new Error('released'));
+      await ended.promise;
+      const what = held?.claimed.claimed.eni.eniId ?? `what was claimed of pool ${input.pool.name}`;
+      board.serves(undefined);
+      board.withdraw('released', `giving ${what} back, as berth release asked`);
+      await giveBack(signal);
+      board.withdraw('released', `${what} was given back; restart berth to claim again`);
+      return `${what} was given back; berth claims none of pool ${input.pool.name} before its next start`;
     },
+    giveBack,
   };
 }
 

@@ -1,5 +1,6 @@
 // The command line as a user meets it: the real program in a process of its own.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { globSync, readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { createServer } from 'node:net';
@@ -8,6 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import packageJson from '../package.json' with { type: 'json' };
 import { commands } from '../src/commands/commands.ts';
+import { mainFile } from './lab/daemon-process.ts';
 import type { LabCall } from './lab/service.ts';
 import { createTestWorld, one, subnetA, subnetB, type TestWorld } from './lab/test-world.ts';
 import { berth, type Ran } from './fixtures/berth-command.ts';
@@ -293,6 +295,29 @@ describe('berth plan', () => {
         },
       ],
     });
+  });
+
+  test('berth pool shows every ENI of the pool, and watches until it is stopped', async () => {
+    using folder = temporaryFolder();
+    const pool = (...args: readonly string[]): Promise<Ran> =>
+      berth(['pool', '--state-dir', folder.path, ...args], { env });
+    const shown = await pool();
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    expect(shown.stdout).toMatch(
+      /^pool db: 1 ENIs, 1 free\nENI .*\neni-0123456789abcdef0 +eu-west-1a +10\.0\.1\.50 \+1 +02:db:00:00:00:aa +free +- +- +0\n$/,
+    );
+    const far = await pool('--pool', 'far', '--json');
+    expect(JSON.parse(far.stdout)).toMatchObject({ far: [{ state: 'free', epoch: 0 }] });
+    const watching = spawn(
+      process.execPath,
+      [mainFile, 'pool', '--watch', '--state-dir', folder.path],
+      { env: { ...env, NODE_NO_WARNINGS: '1' }, stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const [first] = (await once(watching.stdout, 'data')) as [Buffer];
+    expect(first.toString()).toContain('pool db: 1 ENIs');
+    watching.kill('SIGINT');
+    const [code] = (await once(watching, 'close')) as [number];
+    expect(code).toBe(0);
   });
 
   test('says why there is nothing to claim', async () => {

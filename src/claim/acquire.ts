@@ -160,6 +160,7 @@ async function attachOnce(
       networkCardIndex,
       status: 'attaching' as const,
       deleteOnTermination: false,
+      attachedAt: undefined,
     };
     return { outcome: 'attached', eni: { ...eni, attachment }, accepted: true };
   } catch (error) {

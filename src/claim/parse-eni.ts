@@ -50,6 +50,7 @@ function parseAttachment(attachment: NetworkInterface['Attachment']): EniAttachm
     networkCardIndex: attachment.NetworkCardIndex ?? 0,
     status: known(attachmentStates, attachment.Status) as EniAttachment['status'],
     deleteOnTermination: attachment.DeleteOnTermination ?? false,
+    attachedAt: attachment.AttachTime?.toISOString(),
   };
 }
 

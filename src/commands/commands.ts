@@ -47,6 +47,24 @@ export const commands = {
     example: 'berth wait --timeout 120 && systemctl start my-service',
     load: async () => (await import('./wait.ts')).run,
   },
+  pool: {
+    summary: 'show every ENI of the pool: who holds it, and what its claim says',
+    flags: [
+      ['--pool NAME', 'which (default: the configured ones)'],
+      ['--watch', 'again every 5 s, until it is stopped'],
+      jsonFlag,
+      configFlag,
+      stateFlag,
+    ],
+    example: 'berth pool --watch',
+    load: async () => (await import('./pool.ts')).run,
+  },
+  release: {
+    summary: 'give the ENI of a pool back; nothing is claimed before the next start of berth',
+    flags: [['--pool NAME', 'which, where there are several'], configFlag, stateFlag, runtimeFlag],
+    example: 'berth release --pool db',
+    load: async () => (await import('./release.ts')).run,
+  },
   'check-config': {
     summary: 'check a configuration file, here or in CI; "-" reads standard input',
     flags: [jsonFlag],

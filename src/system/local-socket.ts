@@ -15,8 +15,10 @@ export type LineServer = AsyncDisposable & {
 export type ServeInput = {
   readonly path: string;
   readonly mode: number;
-  /** The first line for somebody who connects. */
-  readonly greeting: () => string;
+  /** The first line for somebody who connects; undefined: none. */
+  readonly greeting: (() => string) | undefined;
+  /** The answer to a line of somebody who is connected; undefined: nobody is heard. Must not reject. */
+  readonly answer: ((line: string) => Promise<string>) | undefined;
 };
 
 export type LocalSockets = {
@@ -27,20 +29,23 @@ export type LocalSockets = {
    * Throws `daemon-absent` where nobody listens, `not-permitted` where we may not connect.
    */
   follow(path: string, onLine: (line: string) => boolean, signal: AbortSignal): Promise<void>;
+  /** Sends a line and returns the answer; undefined: the other side ended without one. Throws like `follow`. */
+  ask(path: string, line: string, signal: AbortSignal): Promise<string | undefined>;
 };
 
 /** Who lets so much pile up does not read, and is cut off. */
 const maxUnreadBytes = 65_536;
 
 export const systemLocalSockets: LocalSockets = {
-  serve: async ({ path, mode, greeting }) => {
+  serve: async ({ path, mode, greeting, answer }) => {
     const clients = new Set<Socket>();
     const server = createServer((socket) => {
       clients.add(socket);
       socket.on('error', () => undefined);
       socket.on('close', () => clients.delete(socket));
-      socket.resume();
-      socket.write(`${greeting()}\n`);
+      if (greeting !== undefined) socket.write(`${greeting()}\n`);
+      if (answer === undefined) socket.resume();
+      else listen(socket, answer);
     });
     const aside = `${path}.${randomUUID().slice(0, 8)}`;
     try {
@@ -75,28 +80,58 @@ export const systemLocalSockets: LocalSockets = {
     };
   },
 
-  follow: (path, onLine, signal) =>
-    new Promise((resolve, reject) => {
-      signal.throwIfAborted();
-      const socket = connect(path);
-      const abort = (): void => {
-        socket.destroy();
-        reject(signal.reason);
-      };
-      signal.addEventListener('abort', abort, { once: true });
-      socket.on('error', (error) => reject(connectError(path, error)));
-      socket.on('close', () => {
-        signal.removeEventListener('abort', abort);
-        resolve();
-      });
-      createInterface({ input: socket })
-        // The socket's own handler reports it.
-        .on('error', () => undefined)
-        .on('line', (line) => {
-          if (onLine(line)) socket.destroy();
-        });
-    }),
+  follow: (path, onLine, signal) => talk(path, undefined, onLine, signal),
+
+  ask: async (path, line, signal) => {
+    let answer: string | undefined;
+    const onLine = (heard: string): boolean => {
+      answer = heard;
+      return true;
+    };
+    await talk(path, line, onLine, signal);
+    return answer;
+  },
 };
+
+function listen(socket: Socket, answer: (line: string) => Promise<string>): void {
+  createInterface({ input: socket })
+    // The socket's own handler reports it.
+    .on('error', () => undefined)
+    .on('line', (line) => {
+      void answer(line).then((text) => {
+        if (!socket.destroyed) socket.write(`${text}\n`);
+      });
+    });
+}
+
+function talk(
+  path: string,
+  first: string | undefined,
+  onLine: (line: string) => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const socket = connect(path);
+    if (first !== undefined) socket.write(`${first}\n`);
+    const abort = (): void => {
+      socket.destroy();
+      reject(signal.reason);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    socket.on('error', (error) => reject(connectError(path, error)));
+    socket.on('close', () => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    });
+    createInterface({ input: socket })
+      // The socket's own handler reports it.
+      .on('error', () => undefined)
+      .on('line', (line) => {
+        if (onLine(line)) socket.destroy();
+      });
+  });
+}
 
 /** A link fails where there is one already: of two that start at once, one is refused. Throws `already-running`. */
 async function putInPlace(aside: string, path: string): Promise<void> {

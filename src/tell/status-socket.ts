@@ -25,6 +25,7 @@ export async function serveStatus(
     path: statusSocketPath(runtimeDir),
     mode: socketMode,
     greeting: () => JSON.stringify(board.current()),
+    answer: undefined,
   });
   board.onChange((status) => server.broadcast(JSON.stringify(status)));
   return server;
@@ -52,7 +53,7 @@ export async function readStatus(
 
 /**
  * Resolves when the claimed address is served; also waits for a daemon that is not there yet. Throws `pool-empty` when a
- * pool was given up.
+ * pool was given up, or its ENI released.
  */
 export async function waitUntilReady(
   deps: { readonly sockets: LocalSockets; readonly clock: Clock },
@@ -70,7 +71,7 @@ export async function waitUntilReady(
           const status = JSON.parse(line) as Status;
           onStatus(status);
           if (status.ready) ready = status;
-          lost = status.pools.find(({ phase }) => phase === 'gave-up');
+          lost = status.pools.find(({ phase }) => phase === 'gave-up' || phase === 'released');
           return status.ready || lost !== undefined;
         },
         signal,

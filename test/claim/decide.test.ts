@@ -24,6 +24,7 @@ const attachedTo = (instanceId: string | undefined, change: Partial<EniAttachmen
     networkCardIndex: 0,
     status: 'attached' as const,
     deleteOnTermination: false,
+    attachedAt: undefined,
     ...change,
   },
 });

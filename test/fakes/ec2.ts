@@ -358,5 +358,6 @@ function asSdkError(error: unknown): unknown {
 }
 
 function toEni(eni: LabEni): Eni {
-  return { ...eni, outpostArn: undefined, ipv6Prefixes: [] };
+  const attachment = eni.attachment && { ...eni.attachment, attachedAt: undefined };
+  return { ...eni, attachment, outpostArn: undefined, ipv6Prefixes: [] };
 }

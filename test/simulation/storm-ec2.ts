@@ -259,6 +259,7 @@ export function createStormEc2(options: StormEc2Options): StormEc2 {
         networkCardIndex: 0,
         status: 'attached',
         deleteOnTermination: false,
+        attachedAt: undefined,
       },
     });
     held.set(instanceId, { eniId, atMs: clock.monotonicMs() });
