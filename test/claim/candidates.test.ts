@@ -6,7 +6,8 @@ import {
   refusalOf,
   type Wish,
 } from '../../src/claim/candidates.ts';
-import type { Eni } from '../../src/model.ts';
+import { nextClaim } from '../../src/claim/tags.ts';
+import type { Eni, Identity, Pin } from '../../src/model.ts';
 import { eniOf, poolOf } from '../fixtures/claim-world.ts';
 import { identityOf } from '../fixtures/identity.ts';
 
@@ -60,7 +61,56 @@ describe('refusalOf', () => {
   });
 });
 
+describe('a pin', () => {
+  const pinned = eniOf({
+    eniId: 'eni-7',
+    mac: '02:00:00:00:00:07',
+    ipv4: ['10.0.0.20', '10.0.0.22'],
+    tags: { 'berth:pool': 'db', ordinal: '3' },
+  });
+  const other = eniOf({ eniId: 'eni-8', mac: '02:00:00:00:00:08', ipv4: ['10.0.0.9'] });
+
+  test.each<readonly [Pin, string]>([
+    [{ by: 'eni', eniId: 'eni-7' }, 'eni-7'],
+    [{ by: 'ip', ipv4: '10.0.0.22' }, 'the address 10.0.0.22'],
+    [{ by: 'mac', mac: '02:00:00:00:00:07' }, 'the MAC 02:00:00:00:00:07'],
+    [{ by: 'tag', key: 'ordinal', value: '3' }, 'the tag ordinal=3'],
+  ])('%j lets that one through, and no other', (pin, text) => {
+    const wish = wishOf({ pool: poolOf({ pin }) });
+    expect(refusalOf(pinned, wish)).toBeUndefined();
+    expect(refusalOf(other, wish)).toBe('not-pinned');
+    expect(explainNone([other], wish)).toBe(
+      `no ENI of pool db has ${text}, which the configuration asks for: of 1, none matches`,
+    );
+    expect(explainNone([other, { ...pinned, status: 'in-use' }], wish)).toBe(
+      `no free ENI with ${text} in pool db: of 1, 1 attached to other instances`,
+    );
+  });
+
+  test('by a tag of unknown value fits nothing', () => {
+    const pin: Pin = { by: 'tag', key: 'missing', value: undefined };
+    expect(refusalOf(pinned, wishOf({ pool: poolOf({ pin }) }))).toBe('not-pinned');
+  });
+});
+
+const held = (eniId: string, by: Identity): Eni =>
+  eniOf({ eniId, tags: { 'berth:claim': nextClaim(eniOf(), by, 'u') } });
+
 describe('inOrderOfPreference', () => {
+  test('mine first, then what my group held, then the others', () => {
+    const group = { 'aws:autoscaling:groupName': 'web' };
+    const own = identityOf({ instanceId: 'i-1', tags: group });
+    const enis = [
+      eniOf({ eniId: 'eni-1' }),
+      held('eni-2', identityOf({ instanceId: 'i-2', tags: group })),
+      held('eni-3', own),
+      held('eni-4', identityOf({ instanceId: 'i-4' })),
+    ];
+    const order = inOrderOfPreference(enis, own).map(({ eniId }) => eniId);
+    expect(order.slice(0, 2)).toEqual(['eni-3', 'eni-2']);
+    expect(order.slice(2).toSorted()).toEqual(['eni-1', 'eni-4']);
+  });
+
   const enis = Array.from({ length: 8 }, (_, n) => eniOf({ eniId: `eni-${n}` }));
 
   test('is the same for the same instance, in whatever order EC2 lists them', () => {

@@ -55,6 +55,8 @@ export type FakeEc2Dials = {
   guardGapMs: () => number;
   /** Does a request on its way arrive, though its sender died? */
   arrivesAfterDeath: () => boolean;
+  /** Does the role have takeover.json? */
+  mayTakeOver: boolean;
 };
 
 export type FakeEc2 = Ec2 & { readonly calls: readonly Ec2Call[]; readonly dials: FakeEc2Dials };
@@ -80,6 +82,7 @@ export function createFakeEc2(options: FakeEc2Options): FakeEc2 {
     readLagMs: () => 0,
     guardGapMs: () => 0,
     arrivesAfterDeath: () => false,
+    mayTakeOver: false,
     ...options.dials,
   };
 
@@ -254,7 +257,8 @@ export function createFakeEc2(options: FakeEc2Options): FakeEc2 {
         'CreateTags',
         { method: 'createClaim', target: eniId },
         async () => {
-          if (!isOfMyGroup(authorized(eniId)?.tags)) authorize(eniId, undefined, me);
+          const isOpen = dials.mayTakeOver || isOfMyGroup(authorized(eniId)?.tags);
+          if (!isOpen) authorize(eniId, undefined, me);
           const gapMs = dials.guardGapMs();
           if (gapMs > 0) await clock.sleep(gapMs, new AbortController().signal);
           model.createTags([eniId], { [tagKeys.owner]: owner, [tagKeys.claim]: claim });
