@@ -330,6 +330,23 @@ describe('a policy that is wrong', () => {
     run.kill();
   });
 
+  test('nor are denials where others own the ENI between our looks', async () => {
+    const world = createClaimWorld({ enis: 1 });
+    const run = world.instances[0]!.start({
+      fault: ({ method }) => (method === 'createClaim' ? answers.denied : undefined),
+      arrives: ({ method }) => {
+        if (method === 'describeEni') tag(world, 'eni-0', 'arn:aws:ec2:r:1:instance/i-other');
+        else world.model.deleteTags(['eni-0'], [{ key: 'berth:owner', value: undefined }]);
+      },
+    });
+    const ended = vi.fn<() => void>();
+    void run.claim().then(ended, ended);
+    await pass(world, 300_000);
+    expect(callsOf(run, 'describeEni').length).toBeGreaterThan(0);
+    expect(ended).not.toHaveBeenCalled();
+    run.kill();
+  });
+
   test('the limit of the instance type: thrown, nothing claimed, nothing recorded', async () => {
     const world = createClaimWorld({ enis: 2 });
     const run = world.instances[0]!.start({

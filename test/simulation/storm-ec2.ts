@@ -36,6 +36,8 @@ export type StormEc2 = {
   /** The same for a program without IAM's guard: it attaches what it likes. */
   readonly unguardedPortOf: (instanceId: string) => Ec2;
   readonly enis: () => readonly Eni[];
+  /** One page of the pool, for those who page for themselves; empty: that was all. */
+  readonly page: (from: number, signal: AbortSignal) => Promise<readonly Eni[]>;
   /** Resolves when the kernel shows the device of an ENI that is attached to this instance. */
   readonly device: (instanceId: string, mac: string, signal: AbortSignal) => Promise<void>;
   /** As after a release: detached, and nobody's. */
@@ -56,7 +58,7 @@ export type StormEc2Options = {
 /** A good day of AWS, as in test/lab/bench-boot.ts; each call takes three quarters to five quarters of it. */
 const callMs = { describe: 150, tag: 250, attach: 600, throttled: 40 };
 const attachedMs = 1_000;
-const pageSize = 1_000;
+export const pageSize = 1_000;
 
 const codes = {
   throttled: ['RequestLimitExceeded', 503],
@@ -272,6 +274,7 @@ export function createStormEc2(options: StormEc2Options): StormEc2 {
     portOf: (instanceId) => createPort(instanceId, true),
     unguardedPortOf: (instanceId) => createPort(instanceId, false),
     enis: () => enis,
+    page: (from, signal) => describe(() => enis.slice(from, from + pageSize), signal),
     device: async (instanceId, mac, signal) => {
       for (;;) {
         const now = held.get(instanceId);

@@ -5,7 +5,7 @@ import { hasCode } from '../../src/errors.ts';
 import type { Eni } from '../../src/model.ts';
 import type { Clock } from '../../src/system/clock.ts';
 import type { Random } from '../../src/system/random.ts';
-import { stormPool } from './storm-ec2.ts';
+import { pageSize } from './storm-ec2.ts';
 import type { Policy, Ship } from './storm.ts';
 
 /** AWS SDKs send a throttled call again by themselves: so often, after so long at most (botocore, legacy mode). */
@@ -63,15 +63,25 @@ async function pass(
   { choose, walksOn }: Pick<Peer, 'choose' | 'walksOn'>,
   signal: AbortSignal,
 ): Promise<Eni | undefined> {
-  const { ec2, random } = ship;
-  const listed = await sdkRetry(ship, () => ec2.describePool(stormPool, signal), signal);
-  let free = (listed ?? []).filter(({ status }) => status === 'available');
+  const { random } = ship;
+  let free = (await list(ship, signal)).filter(({ status }) => status === 'available');
   for (;;) {
     const eni = choose(free, random);
     if (eni === undefined) return undefined;
     if (await attach(ship, eni, signal)) return eni;
     if (!walksOn) return undefined;
     free = free.filter(({ eniId }) => eniId !== eni.eniId);
+  }
+}
+
+/** Each page is asked for again by itself. Empty: throttled for too often. */
+async function list(ship: Ship, signal: AbortSignal): Promise<readonly Eni[]> {
+  const enis: Eni[] = [];
+  for (;;) {
+    const page = await sdkRetry(ship, () => ship.page(enis.length, signal), signal);
+    if (page === undefined) return [];
+    enis.push(...page);
+    if (page.length < pageSize || enis.length === ship.poolSize) return enis;
   }
 }
 

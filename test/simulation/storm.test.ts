@@ -1,10 +1,12 @@
 // Thousand instances at once, from one seed: the aims that `npm run bench:storm` shows at full size.
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { firstFree, fixedRetry, shuffle } from './storm-peers.ts';
 import { berth, floorMs, startStorm, type Policy } from './storm.ts';
 import { runWaiting } from './storm-waiting.ts';
 
 const bootWithinMs = 60_000;
+/** Seconds, on a machine that does nothing else. */
+vi.setConfig({ testTimeout: 180_000 });
 
 async function ride(policy: Policy, change: { instances?: number; bucketScale?: number } = {}) {
   const { instances = 1_000, bucketScale = 1 } = change;

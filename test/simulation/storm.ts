@@ -26,6 +26,10 @@ export type Ship = {
   readonly ec2: Ec2;
   /** The ENI that a configuration would give to this instance alone. */
   readonly assigned: Eni;
+  /** So many ENIs. */
+  readonly poolSize: number;
+  /** See StormEc2. */
+  readonly page: StormEc2['page'];
   readonly clock: Clock;
   readonly random: Random;
   readonly device: (mac: string, signal: AbortSignal) => Promise<void>;
@@ -75,6 +79,8 @@ export function startStorm(options: StormOptions): Storm {
       instanceId,
       ec2: port,
       assigned: ec2.enis()[n % options.enis]!,
+      poolSize: options.enis,
+      page: ec2.page,
       clock: time,
       random,
       device: (mac, signal) => ec2.device(instanceId, mac, signal),
