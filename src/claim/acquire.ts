@@ -92,7 +92,10 @@ async function attach(
         const holder = await ask(deps, input, inDoubt, signal);
         if (holder === 'me') return found(input);
         inDoubt = false;
-        if (holder !== 'nobody') return giveBack(deps, input, { outcome: 'lost' }, signal);
+        // What is in use is not gone: that read was a bad one.
+        const isSure = holder !== 'gone' || !hasCode(error, 'eni-in-use');
+        if (holder !== 'nobody' && isSure)
+          return giveBack(deps, input, { outcome: 'lost' }, signal);
       }
     }
 
@@ -183,13 +186,15 @@ async function lookAtSelf(
   }
 }
 
-/** After a denied attach: undefined while the claim is ours, or ours again. */
+/** After a denied attach, which may be the second copy of one that was not: undefined while the claim is ours, or ours again. */
 async function claimStillOurs(
   deps: AcquireDeps,
   input: AcquireInput,
   signal: AbortSignal,
 ): Promise<Acquired | undefined> {
   const now = await describe(deps, input.eni.eniId, signal);
+  // Another wrote its name over ours after we had attached it: the attachment beats the tag.
+  if (now?.attachment?.instanceId === input.identity.instanceId) return found(input);
   const owner = now === undefined ? undefined : ownerOf(now);
   if (owner === instanceArn(input.identity)) return undefined;
   // The read may be older than our tag, so that a claim of ours may have to go in either case.

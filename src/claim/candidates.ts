@@ -1,7 +1,7 @@
 // Which ENIs of a pool this instance may take, and in which order it tries them. Pure.
 import { createHash } from 'node:crypto';
 import type { Eni, Identity, Pin, PoolConfig } from '../model.ts';
-import { lastHolder, ownerOf, tagKeys } from './tags.ts';
+import { claimIn, lastHolder, ownerOf, tagKeys } from './tags.ts';
 
 /** Why an ENI cannot be taken now; `undefined` where it can. */
 export type Refusal =
@@ -21,7 +21,7 @@ export type Wish = {
   readonly pool: PoolConfig;
   /** Ids of ENIs that EC2 refused to attach to this instance, or that it cannot hold. */
   readonly unsuitable: ReadonlySet<string>;
-  /** Ids of ENIs whose owner is dead and may be replaced. */
+  /** Claims (`claimIn`) whose owner is dead and may be replaced. */
   readonly orphaned: ReadonlySet<string>;
 };
 
@@ -37,7 +37,7 @@ export function refusalOf(
   if (eni.outpostArn !== undefined) return 'outpost';
   if (eni.ipv4.length === 0) return 'no-ipv4';
   if (eni.status !== 'available') return 'attached';
-  if (ownerOf(eni) !== undefined && !orphaned.has(eni.eniId)) return 'claimed';
+  if (ownerOf(eni) !== undefined && !orphaned.has(claimIn(eni))) return 'claimed';
   return undefined;
 }
 

@@ -3,6 +3,7 @@ import { BerthError, hasCode, messageOf } from '../errors.ts';
 import type { Claimed, Eni, Identity, Phase, PoolConfig } from '../model.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import { describe, dropClaim, lagMs } from './calls.ts';
+import { refusalOf } from './candidates.ts';
 import { nextStep, type Step } from './decide.ts';
 import { letGo } from './let-go.ts';
 import { checkEniLimit, createFit } from './limits.ts';
@@ -173,7 +174,10 @@ export async function claimAs(
         if (deps.clock.monotonicMs() >= untilMs) throw empty(pool, memory.whyNone);
         deps.progress('waiting-for-eni', `${memory.whyNone}; waiting for one`);
         if (input.takeOverStale) {
-          memory.orphaned = await staleClaims.find(enis, signal);
+          memory.orphaned = await staleClaims.find(
+            enis.filter((eni) => isOnlyClaimed(eni, input, memory)),
+            signal,
+          );
           if (memory.orphaned.size > 0) continue;
         }
         if (view.of === 'sample') wanted = 'unheld';
@@ -186,6 +190,16 @@ export async function claimAs(
     const leftMs = Math.max(0, untilMs - deps.clock.monotonicMs());
     await deps.clock.sleep(Math.min(leftMs, pauseMs), signal);
   }
+}
+
+/** Could we take it if nobody claimed it? */
+function isOnlyClaimed(
+  eni: Eni,
+  { identity, pool }: Pick<ClaimInput, 'identity' | 'pool'>,
+  { unsuitable }: Memory,
+): boolean {
+  const refusal = refusalOf(eni, { identity, pool, orphaned: new Set() });
+  return refusal === 'claimed' && !unsuitable.has(eni.eniId);
 }
 
 /**

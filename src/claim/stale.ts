@@ -1,7 +1,7 @@
 // Which claims were left behind by an owner that is gone for good (claim.md section 5, stale claims).
 import type { Eni } from '../model.ts';
 import { repeat, type CallDeps } from './calls.ts';
-import { ownerOf, tagKeys } from './tags.ts';
+import { claimIn, ownerOf } from './tags.ts';
 
 /** A claim must not have changed for so long, on our own clock: VPC CNI's figure for a leaked ENI. */
 export const staleAfterMs = 300_000;
@@ -10,7 +10,8 @@ const notFoundTwiceMs = 120_000;
 
 export type StaleClaims = {
   /**
-   * Ids of ENIs whose claim is stale. Call it at every look at the pool; it asks EC2 for one owner at a time.
+   * The stale ones among the claims (`claimIn`) on `enis`. Call it at every look at the pool; it asks EC2 for one owner
+   * at a time.
    * A stopped owner is not dead: it keeps its ENIs and returns.
    */
   find(enis: readonly Eni[], signal: AbortSignal): Promise<ReadonlySet<string>>;
@@ -28,7 +29,7 @@ export function createStaleClaims(deps: CallDeps, me: string): StaleClaims {
         if (!left.some((eni) => eni.eniId === eniId)) suspects.delete(eniId);
       }
       for (const eni of left) {
-        const claim = `${ownerOf(eni)} ${eni.tags[tagKeys.claim]}`;
+        const claim = claimIn(eni);
         if (suspects.get(eni.eniId)?.claim !== claim) {
           suspects.set(eni.eniId, { claim, sinceMs: nowMs });
         }
@@ -39,7 +40,7 @@ export function createStaleClaims(deps: CallDeps, me: string): StaleClaims {
       const dead = await isDead(deps, { eni: ripe, suspect }, signal);
       // The next one first: this one may be asked for again in five minutes.
       if (!dead && suspect.missingSinceMs === undefined) suspects.delete(ripe.eniId);
-      return new Set(dead ? [ripe.eniId] : []);
+      return new Set(dead ? [suspect.claim] : []);
     },
   };
 }

@@ -45,6 +45,11 @@ export function nextClaim(eni: Eni, identity: Identity, uuid: string): string {
   return parts.join(':');
 }
 
+/** Names one claim on one ENI: another one as soon as anybody has claimed it since. */
+export function claimIn(eni: Eni): string {
+  return `${eni.eniId} ${ownerOf(eni)} ${eni.tags[tagKeys.claim]}`;
+}
+
 /** Did this instance, or else its Auto Scaling group, claim `eni` last? */
 export function lastHolder(eni: Eni, identity: Identity): 'me' | 'my-group' | 'another' {
   const [, , instanceId, group] = eni.tags[tagKeys.claim]?.split(':') ?? [];

@@ -42,7 +42,10 @@ export async function takeFrom(
     if (now === undefined) return undefined;
     if (attachment !== undefined && attachment.instanceId !== holderId) return undefined;
     const isLeaving = attachment === undefined || attachment.status === 'detaching';
-    if (isLeaving && ownerOf(now) !== me && claimed === undefined) {
+    const owner = ownerOf(now);
+    // Another standby is as far as we are.
+    if (owner !== undefined && owner !== me && owner !== ownerOf(eni)) return undefined;
+    if (isLeaving && owner !== me && claimed === undefined) {
       claimed = await writeClaim(deps, { ...target, eni: now }, signal);
     }
     if (attachment === undefined) return { ...(claimed ?? now), status: 'available', attachment };
