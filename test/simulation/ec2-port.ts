@@ -441,7 +441,8 @@ const converted = new WeakMap<LabEni, Eni>();
 export function toEni(eni: LabEni): Eni {
   const known = converted.get(eni);
   if (known !== undefined) return known;
-  const fresh: Eni = { ...eni, outpostArn: undefined, ipv6Prefixes: [] };
+  const attachment = eni.attachment && { ...eni.attachment, attachedAt: undefined };
+  const fresh: Eni = { ...eni, attachment, outpostArn: undefined, ipv6Prefixes: [] };
   converted.set(eni, fresh);
   return fresh;
 }

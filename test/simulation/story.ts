@@ -1,6 +1,7 @@
 // Tells what happened in a seed, line by line: time, instance, what it asked, what EC2 said, and the truth.
 import { tagKeys } from '../../src/claim/tags.ts';
 import type { Eni } from '../../src/model.ts';
+import type { LabEni } from '../lab/ec2-world.ts';
 import type { Call, Fact, Observer } from './facts.ts';
 import type { Host } from './host.ts';
 import type { World } from './world.ts';
@@ -68,7 +69,7 @@ function askOf({ id, method, target, change }: Call): string {
   return `#${id} ${method} ${target}${index}`;
 }
 
-function eniText(eni: Pick<Eni, 'eniId' | 'status' | 'tags' | 'attachment'>): string {
+function eniText(eni: Eni | LabEni): string {
   const { eniId, status, tags, attachment } = eni;
   const owner = tags[tagKeys.owner] ?? 'nobody';
   const at = attachment === undefined ? '' : ` at ${attachment.instanceId} ${attachment.status}`;
