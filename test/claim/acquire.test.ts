@@ -307,6 +307,34 @@ describe('attach: answers', () => {
     expect(remainsOf(attempted)).toEqual(nothing);
   });
 
+  test('InUse for our own attach beside a read that shows nothing: read again', async () => {
+    const world = createClaimWorld({ enis: 2 });
+    const { identity } = world.instances[0]!;
+    const { deps, ec2, signal } = world.instances[0]!.start({
+      arrives: ({ method }) => {
+        const place = { deviceIndex: 1, networkCardIndex: 0 };
+        if (method === 'attach' && world.model.eni('eni-0')!.attachment === undefined)
+          world.model.attach({ eniId: 'eni-0', instanceId: 'i-0', ...place });
+      },
+    });
+    const [eni] = await world.time.run(ec2.describePool('db', signal));
+    let isFirst = true;
+    const blinking = {
+      ...ec2,
+      describeEni: async (eniId: string, signal: AbortSignal) => {
+        const eni = await ec2.describeEni(eniId, signal);
+        const shown = isFirst ? undefined : eni;
+        isFirst = false;
+        return shown;
+      },
+    };
+    const blinkingDeps = { ...deps, ec2: blinking, pace: createPace(deps) };
+    const input = { eni: eni!, identity, resumed: false, deviceIndex: 1 };
+    const acquired = await world.time.run(acquire(blinkingDeps, input, signal));
+    expect(acquired.outcome).toBe('attached');
+    expect(world.owner('eni-0')).toBe(world.instances[0]!.arn);
+  });
+
   test('an index that is taken is not tried again, though the reads show it free', async () => {
     const attempted = await attempt(
       { readLagMs: () => 60_000 },
@@ -393,6 +421,19 @@ describe('attach: denied', () => {
     const attempted = await attempt({ arrives }, undefined, { world });
     expect(attempted.outcome).toBe('lost');
     expect(world.owner('eni-0')).toBe(world.instances[1]!.arn);
+  });
+
+  test('another overwrote our claim after the attach, which was sent twice: ours all the same', async () => {
+    const world = createClaimWorld({ enis: 2, instances: 2 });
+    const arrives: FakeEc2Dials['arrives'] = ({ method }) => {
+      if (method !== 'attach') return;
+      const place = { deviceIndex: 1, networkCardIndex: 0 };
+      world.model.attach({ eniId: 'eni-0', instanceId: 'i-0', ...place });
+      take(world);
+    };
+    const attempted = await attempt({ arrives }, undefined, { world });
+    expect(attempted.outcome).toBe('attached');
+    expect(count(attempted.calls, 'deleteClaim')).toBe(0);
   });
 
   test('a stale read that shows a former owner: lost, and our claim goes', async () => {

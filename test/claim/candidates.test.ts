@@ -7,6 +7,7 @@ import {
   type Wish,
 } from '../../src/claim/candidates.ts';
 import { nextClaim } from '../../src/claim/tags.ts';
+import { claimIn } from '../../src/claim/tags.ts';
 import type { Eni, Identity, Pin } from '../../src/model.ts';
 import { eniOf, poolOf } from '../fixtures/claim-world.ts';
 import { identityOf } from '../fixtures/identity.ts';
@@ -48,6 +49,14 @@ describe('refusalOf', () => {
     ['claimed', claimedBy('i-other')],
   ])('%s: %j', (refusal, change) => {
     expect(refusalOf(eniOf(change), wishOf())).toBe(refusal);
+  });
+
+  test('a claim that is stale may be replaced, and none that was written since', () => {
+    const tags = { 'berth:owner': 'i-dead', 'berth:claim': '7:x:i-dead' };
+    const orphaned = new Set([claimIn(eniOf({ tags }))]);
+    expect(refusalOf(eniOf({ tags }), { ...wishOf(), orphaned })).toBeUndefined();
+    const since = { 'berth:owner': 'i-living', 'berth:claim': '8:y:i-living' };
+    expect(refusalOf(eniOf({ tags: since }), { ...wishOf(), orphaned })).toBe('claimed');
   });
 
   test('the id of the zone decides, since names differ between accounts', () => {

@@ -1,7 +1,7 @@
 // Claims that a dead owner left: when they count as left, and that nobody else's is ever taken.
 import { describe, expect, test } from 'vitest';
 import { staleAfterMs } from '../../src/claim/stale.ts';
-import { createClaimWorld, type ClaimWorld } from '../fixtures/claim-world.ts';
+import { createClaimWorld, subnetId, type ClaimWorld } from '../fixtures/claim-world.ts';
 
 const never = new AbortController().signal;
 const minutes = (n: number): number => n * 60_000;
@@ -65,6 +65,23 @@ describe('a stale claim', () => {
     const { takenMs, held } = await waitBeside(unknown);
     expect(held).toEqual(['eni-0']);
     expect(takenMs).toBeGreaterThan(staleAfterMs + minutes(2));
+  });
+
+  test('on an ENI of another zone is left, and asked about no more often than any other', async () => {
+    const { held, run } = await waitBeside((world) => {
+      const { model } = world;
+      const subnet = { ...model.subnet(subnetId)!, subnetId: 'subnet-b', ipv4Cidr: '10.0.9.0/24' };
+      model.addSubnet({
+        ...subnet,
+        availabilityZone: 'eu-central-1b',
+        availabilityZoneId: 'euc1-az3',
+      });
+      model.deleteEni('eni-0');
+      model.addEni({ subnetId: 'subnet-b', eniId: 'eni-0', tags: { 'berth:pool': 'db' } });
+      return dead(world);
+    });
+    expect(held).toEqual([]);
+    expect(run.ec2.calls.length).toBeLessThan(minutes(20) / 1_000);
   });
 
   test('that changes meanwhile is watched anew', async () => {

@@ -567,6 +567,19 @@ describe('before it fences', () => {
     expect(ec2.calls.filter(({ method }) => !method.startsWith('describe'))).toEqual([]);
   });
 
+  test('it gives way to another that has fenced the holder before it', async () => {
+    const world = await createStandbyWorld({ instances: 3 });
+    const { deps, ec2, signal } = world.instances[1]!.start();
+    const { identity } = world.instances[1]!;
+    const eni = (await world.time.run(ec2.describeEni(eniId, signal)))!;
+    world.model.dials.detachStuck = 1;
+    world.model.detach(eni.attachment!.attachmentId);
+    world.model.createTags([eniId], { 'berth:owner': world.instances[2]!.arn });
+    const target = { eni, holderId: 'i-0', identity, isConfirmed };
+    expect(await world.time.run(takeFrom(deps, target, signal))).toBeUndefined();
+    expect(ec2.calls.filter(({ method }) => !method.startsWith('describe'))).toEqual([]);
+  });
+
   test('EC2 must answer', async () => {
     for (const fault of ['request-lost', answers.unavailable, answers.throttled] as const) {
       const world = await createStandbyWorld();

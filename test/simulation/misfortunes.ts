@@ -178,7 +178,11 @@ export function calm(world: World): void {
   world.tell({ what: 'calm' });
   for (const { eniId, attachment, tags } of model.enis()) {
     // IAM lets its holder neither use nor return it.
-    const isStrange = hosts.every(({ arn, isGone }) => isGone || arn !== tags[tagKeys.owner]);
+    const holder = hosts.find(({ instanceId }) => instanceId === attachment?.instanceId);
+    // Who lives takes its name off by itself, unless it gives up before that.
+    const isStrange =
+      hosts.every(({ arn, isGone }) => isGone || arn !== tags[tagKeys.owner]) ||
+      (world.plan.waitMs !== undefined && holder?.arn !== tags[tagKeys.owner]);
     if (attachment !== undefined && isStrange) {
       model.deleteTags([eniId], [{ key: tagKeys.owner, value: undefined }]);
     }
