@@ -199,7 +199,7 @@ async function claimStillOurs(
   if (owner === instanceArn(input.identity)) return undefined;
   // The read may be older than our tag, so that a claim of ours may have to go in either case.
   const refused =
-    now === undefined || owner !== undefined
+    now === undefined || owner !== undefined || now.attachment !== undefined
       ? ({ outcome: 'lost' } as const)
       : await putClaim(deps, { ...input, eni: now }, signal);
   return refused.outcome === 'ours' ? undefined : giveBack(deps, input, refused, signal);

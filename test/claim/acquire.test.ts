@@ -436,6 +436,18 @@ describe('attach: denied', () => {
     expect(count(attempted.calls, 'deleteClaim')).toBe(0);
   });
 
+  test('another attached it and carries nobody’s name yet: lost, and not claimed again', async () => {
+    const world = createClaimWorld({ enis: 2, instances: 2 });
+    const arrives: FakeEc2Dials['arrives'] = ({ method }) => {
+      if (method !== 'attach') return;
+      attachElsewhere(world);
+      world.model.deleteTags(['eni-0'], [{ key: 'berth:owner', value: undefined }]);
+    };
+    const attempted = await attempt({ arrives }, undefined, { world });
+    expect(attempted.outcome).toBe('lost');
+    expect(count(attempted.calls, 'createClaim')).toBe(1);
+  });
+
   test('a stale read that shows a former owner: lost, and our claim goes', async () => {
     const world = await agedWorld();
     take(world);
