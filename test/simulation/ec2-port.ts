@@ -79,6 +79,7 @@ export function createSimEc2(process: Process): Ec2 {
             host,
             life: process.life,
             sentAtMs: time.nowMs(),
+            isReleasing: process.isReleasing,
           };
           const fault = drawFault();
           world.tell({ what: 'call', call, fault });

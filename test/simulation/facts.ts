@@ -13,6 +13,8 @@ export type Call = {
   /** Which life of the process: 1, 2, ... */
   readonly life: number;
   readonly sentAtMs: number;
+  /** While its process gave its ENI back. */
+  readonly isReleasing: boolean;
   /** The first argument that names something: an ENI, a pool, an attachment, an instance. */
   readonly target: string;
   readonly change?: Change;

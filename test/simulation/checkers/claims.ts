@@ -45,8 +45,11 @@ export function checkClaims({ world, fail, reads }: CheckerDeps): Checker {
     }
   }
 
-  /** A standby's right to take over is S9's. */
-  function seeOverwrite({ host }: Call, eniId: string): void {
+  /** A standby's right to take over is S9's. A repeat was decided with the first try. */
+  const sent = new Set<string>();
+  function seeOverwrite({ host }: Call, eniId: string, claim: string): void {
+    if (sent.has(claim)) return;
+    sent.add(claim);
     // Several pools read side by side: nobody can tell which of them knows what.
     if (host.config.standby !== undefined || plan.pools > 1 || reads.isDeceived(host)) return;
     const eni = reads.read(host, eniId);
@@ -79,7 +82,7 @@ export function checkClaims({ world, fail, reads }: CheckerDeps): Checker {
         if (claim !== undefined && !claims.has(claim)) claims.set(claim, time.nowMs());
       }
       if (fact.what === 'call' && fact.call.change?.do === 'create-tags')
-        seeOverwrite(fact.call, fact.call.change.eniId);
+        seeOverwrite(fact.call, fact.call.change.eniId, fact.call.change.tags[tagKeys.claim] ?? '');
       if (fact.what === 'arrival' && fact.call.change !== undefined && isFirst(fact.call)) {
         seeKeys(fact.call, fact.call.change);
         if (fact.call.change.do === 'create-tags')

@@ -50,15 +50,15 @@ export function checkHolding({ world, fail, reads }: CheckerDeps): Checker {
   function seeDetach(call: Call, { attachmentId }: Extract<Change, { do: 'detach' }>): void {
     const { host } = call;
     const eni = heldBy(world, host).find((eni) => eni.attachment.attachmentId === attachmentId);
-    if (eni === undefined || mayLetGo(host, eni)) return;
+    if (eni === undefined || mayLetGo(call, eni)) return;
     fail('S4', `${host.instanceId} detaches ${eni.eniId}, which it holds and can use`);
     if (stillThere(host).some(({ eniId }) => eniId === eni.eniId) && !isReady(host))
       fail('S10', `${host.instanceId} detaches ${eni.eniId} after a restart`);
   }
 
   /** It is asked to, it has one too many, or the ENI was never usable for minutes. */
-  function mayLetGo(host: Host, eni: AttachedEni): boolean {
-    if (host.process?.isReleasing === true || reads.isDeceived(host)) return true;
+  function mayLetGo({ host, isReleasing }: Call, eni: AttachedEni): boolean {
+    if (isReleasing || reads.isDeceived(host)) return true;
     if (world.meddled.has(eni.eniId) || world.byPerson.has(eni.attachment.attachmentId))
       return true;
     if (heldBy(world, host, eni.tags[tagKeys.pool]).length > 1) return true;
@@ -94,7 +94,7 @@ export function checkHolding({ world, fail, reads }: CheckerDeps): Checker {
         if (change?.do === 'detach') seeDetach(call, change);
         if (change?.do === 'delete-tags') {
           const eni = heldBy(world, host).find(({ eniId }) => eniId === change.eniId);
-          if (eni !== undefined && !mayLetGo(host, eni))
+          if (eni !== undefined && !mayLetGo(call, eni))
             fail('S4', `${host.instanceId} gives its claim on ${eni.eniId} back, which it holds`);
         }
       }
