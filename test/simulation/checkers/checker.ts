@@ -75,7 +75,9 @@ export function isFull(world: World, host: Host): boolean {
   let foreign = 0;
   for (const eni of world.model.world.enis.ago(0).values()) {
     const isAttached = eni.attachment?.instanceId === host.instanceId;
-    if (isAttached && eni.tags[tagKeys.pool] === undefined) foreign++;
+    // A person may have attached one of a pool: it bears nobody's name, and berth leaves it alone.
+    const isOurs = eni.tags[tagKeys.pool] !== undefined && eni.tags[tagKeys.owner] === host.arn;
+    if (isAttached && !isOurs) foreign++;
   }
   return foreign >= most;
 }
