@@ -69,17 +69,16 @@ export function hostOfArn(world: World, arn: string | undefined): Host | undefin
   return world.hosts.find((host) => host.arn === arn);
 }
 
-/** Is there no place for one of berth's, whether it has one or not? */
+/**
+ * Is there no place for one more ENI? Its own pools may fill an instance beside what a person attached; that a pool
+ * takes more than its one is the business of S1.
+ */
 export function isFull(world: World, host: Host): boolean {
   const most = instanceTypeOf(world.plan.instanceType).networkCards[0]!;
-  let foreign = 0;
-  for (const eni of world.model.world.enis.ago(0).values()) {
-    const isAttached = eni.attachment?.instanceId === host.instanceId;
-    // A person may have attached one of a pool: it bears nobody's name, and berth leaves it alone.
-    const isOurs = eni.tags[tagKeys.pool] !== undefined && eni.tags[tagKeys.owner] === host.arn;
-    if (isAttached && !isOurs) foreign++;
-  }
-  return foreign >= most;
+  const attached = [...world.model.world.enis.ago(0).values()].filter(
+    (eni) => eni.attachment?.instanceId === host.instanceId,
+  );
+  return attached.length >= most;
 }
 
 /** What a process knows of ENIs: what the last Describe of each told it. */
