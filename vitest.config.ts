@@ -22,7 +22,14 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'whole', include: ofProcesses, sequence: { groupOrder: 2 } },
+        test: {
+          name: 'whole',
+          include: ofProcesses,
+          sequence: { groupOrder: 2 },
+          // The VPC belongs to one file at a time, and the kill -9 test has it for minutes.
+          testTimeout: 400_000,
+          hookTimeout: 400_000,
+        },
       },
     ],
   },

@@ -19,7 +19,7 @@ import type { LabFaultRule } from './lab/service.ts';
 import { instances, poolEni, subnets } from './lab/small-cloud.ts';
 
 /** Other files may have the VPC for a while. */
-const vpcWithinMs = 180_000;
+const vpcWithinMs = 400_000;
 const port = 7000;
 
 let cloud: DaemonCloud;

@@ -8,7 +8,7 @@ import { inNamespaces, needsNamespaces, scratch } from './lab/environment.ts';
 import { subnets } from './lab/small-cloud.ts';
 
 /** Other files may have the VPC for a while. */
-const vpcWithinMs = 180_000;
+const vpcWithinMs = 400_000;
 const preload = `--import=${join(import.meta.dirname, 'lab', 'kill-at.ts')}`;
 const countFile = join(scratch, 'kill-count');
 

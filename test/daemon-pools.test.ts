@@ -15,7 +15,7 @@ import {
 import { rolePolicies } from './fixtures/role.ts';
 
 /** Other files may have the VPC for a while. */
-const vpcWithinMs = 180_000;
+const vpcWithinMs = 400_000;
 const port = 7000;
 
 let cloud: DaemonCloud;

@@ -6,7 +6,7 @@ import { poolEni } from './lab/small-cloud.ts';
 import { createDaemonCloud, instance, type DaemonCloud } from './fixtures/daemon-cloud.ts';
 
 /** Other files may have the VPC for a while. */
-const vpcWithinMs = 180_000;
+const vpcWithinMs = 400_000;
 
 let cloud: DaemonCloud;
 

@@ -17,7 +17,7 @@ const epochOf = ({ lab }: SmallCloud): number =>
 describe.skipIf(!inNamespaces)(`standby${needsNamespaces}`, () => {
   test(
     'a healthy holder is left alone; one that hangs is detached',
-    { timeout: 120_000 },
+    { timeout: 400_000 },
     async () => {
       await using cloud = await createSmallCloud({ latency: {}, dials: {} });
       await using pair = await startPair(cloud, 'detach');
@@ -34,7 +34,7 @@ describe.skipIf(!inNamespaces)(`standby${needsNamespaces}`, () => {
 
   test(
     'with fence stop the holder is stopped before its ENI is taken',
-    { timeout: 120_000 },
+    { timeout: 400_000 },
     async () => {
       await using cloud = await createSmallCloud({ latency: {}, dials: { stopMs: 2_000 } });
       await using pair = await startPair(cloud, 'stop');
@@ -56,7 +56,7 @@ describe.skipIf(!inNamespaces)(`standby${needsNamespaces}`, () => {
 
   test(
     'the old holder comes back: it does not take the ENI again',
-    { timeout: 120_000 },
+    { timeout: 400_000 },
     async () => {
       await using cloud = await createSmallCloud({ latency: {}, dials: {} });
       await using pair = await startPair(cloud, 'detach');

@@ -14,7 +14,7 @@ import {
 } from './fixtures/daemon-cloud.ts';
 
 /** Other files may have the VPC for a while. */
-const vpcWithinMs = 180_000;
+const vpcWithinMs = 400_000;
 /** What the unit allows is 20 s; with nothing to give back and nothing to send it is far less. */
 const stopWithinMs = 3_000;
 const port = 7000;
