@@ -95,6 +95,16 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
 
   /** Returns why the ENI is lost; until then puts right what others break. Throws `device-missing`. */
   async function tend(signal: AbortSignal): Promise<string> {
+    // A reconcile under way must not go on beside the next claim.
+    const over = new AbortController();
+    try {
+      return await tendUntilLost(AbortSignal.any([signal, over.signal]));
+    } finally {
+      over.abort();
+    }
+  }
+
+  async function tendUntilLost(signal: AbortSignal): Promise<string> {
     using watcher = routing.watch(signal);
     const { identity, otherPools } = input;
     const everyMs = reconcileEveryMs(held!.claimed.peers) * (0.75 + deps.random.next() / 2);

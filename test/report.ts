@@ -1,4 +1,4 @@
-// Names every skipped test after a run, says how the API models judged its calls, and closes it with one line that
+// Names every skipped and every failed test after a run, says how the API models judged its calls, and closes it with one line that
 // counts.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,6 +24,7 @@ export default class CountingReporter implements Reporter {
         if (state === 'pending') continue;
         count[state]++;
         if (state === 'skipped') console.log(`skipped: ${test.fullName}`);
+        if (state === 'failed') console.log(`failed: ${module.relativeModuleId}: ${test.fullName}`);
       }
     }
     this.#tellOfJudge(count);

@@ -4,7 +4,7 @@ import type { Eni, Identity } from '../model.ts';
 import { backoffMs } from '../system/retry.ts';
 import { describe, isTransient, stepBackoff, type CallDeps } from './calls.ts';
 import type { Pace } from './pace.ts';
-import { instanceArn, nextClaim, ownerOf, withClaim } from './tags.ts';
+import { claimIn, instanceArn, nextClaim, ownerOf, withClaim } from './tags.ts';
 
 export type Refused =
   /** The ENI is gone, or another instance owns it. */
@@ -16,6 +16,8 @@ export type Refused =
 
 /** Ten claims a second are written meanwhile (claim.md section 4). */
 const staleAfterMs = 5_000;
+/** So long one repeats after a lost reply; a single one costs no call more. */
+const unseenMs = 10_000;
 
 /**
  * `ours`: the ENI with our claim. Nothing is waited for after it: the attachment is the lock, and of two instances that
@@ -28,7 +30,7 @@ export async function putClaim(
 ): Promise<{ readonly outcome: 'ours'; readonly eni: Eni } | Refused> {
   const me = instanceArn(identity);
   const claim = nextClaim(eni, identity, deps.random.uuid());
-  const startMs = deps.clock.monotonicMs();
+  let startMs = deps.clock.monotonicMs();
   /** An earlier try may have been written. */
   let inDoubt = false;
   for (let attempt = 1; ; attempt++) {
@@ -48,6 +50,13 @@ export async function putClaim(
       } else inDoubt = true;
       deps.log.warn({ attempt }, `${messageOf(error)}; trying again`);
       await deps.clock.sleep(backoffMs(stepBackoff, attempt, deps.random), signal);
+      if (!inDoubt || deps.clock.monotonicMs() - startMs <= unseenMs) continue;
+      // A role that may take over has no guard: what was free so long ago must be so still.
+      const now = await describe(deps, eni.eniId, signal);
+      if (now !== undefined && ownerOf(now) === me) return { outcome: 'ours', eni: now };
+      if (now === undefined || claimIn(now) !== claimIn(eni) || now.attachment !== undefined)
+        return { outcome: 'lost' };
+      startMs = deps.clock.monotonicMs();
     }
   }
 }

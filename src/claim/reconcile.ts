@@ -95,7 +95,6 @@ async function tend(
   signal: AbortSignal,
 ): Promise<void> {
   const { eniId, attachment } = eni;
-  if (attachment?.deleteOnTermination === true) await keep(deps, eniId, attachment, signal);
   const owner = ownerOf(eni);
   if (owner === undefined) await reclaim(deps, { eni, identity }, signal);
   else if (owner !== instanceArn(identity)) {
@@ -104,6 +103,7 @@ async function tend(
       `${eniId} is attached to this instance and carries the name of ${owner}; waiting until that is taken back`,
     );
   }
+  if (attachment?.deleteOnTermination === true) await keep(deps, eniId, attachment, signal);
 }
 
 /** Else the address would go with the instance. */

@@ -2,7 +2,7 @@
 import { BerthError } from '../errors.ts';
 import type { Eni, Identity, Phase } from '../model.ts';
 import { acquire, type Acquired } from './acquire.ts';
-import type { HoldDeps } from './calls.ts';
+import { lagMs, type HoldDeps } from './calls.ts';
 import type { Pace } from './pace.ts';
 import type { ClaimRecord } from './record.ts';
 
@@ -41,11 +41,14 @@ export async function tryInOrder(
 ): Promise<{ taken: Taken | undefined; attempts: readonly Attempt[] }> {
   const attempts: Attempt[] = [];
   let denied = 0;
+  const startMs = deps.clock.monotonicMs();
   const inOrder = candidates.toSorted(
     (a, b) => Number(refused.has(a.eniId)) - Number(refused.has(b.eniId)),
   );
   for (const eni of inOrder) {
-    if (denied === maxDenied) break;
+    // A role that may take over has no guard: it goes by what it has seen, which must not be old.
+    const isOld = deps.clock.monotonicMs() - startMs > lagMs;
+    if (denied === maxDenied || isOld) break;
     const { eniId } = eni;
     deps.progress('claiming', `claiming ${eniId}`);
     await deps.record.save(eniId);

@@ -1,5 +1,6 @@
 // Giving an ENI back: the tag goes last, and only what is ours goes.
 import { describe, expect, test } from 'vitest';
+import { releaseRecorded } from '../../src/claim/release-recorded.ts';
 import { detachAndDrop } from '../../src/claim/release.ts';
 import type { BerthError } from '../../src/errors.ts';
 import { answers, script, type FakeEc2Dials } from '../fakes/ec2.ts';
@@ -186,5 +187,30 @@ describe('detachAndDrop', () => {
     expect(world.log.lines.at(-1)!['msg']).toBe('eni-0 is detaching');
     expect(world.owner('eni-0')).toBe(world.instances[0]!.arn);
     expect(run.ec2.calls.length).toBeLessThan(15);
+  });
+});
+
+/** Before there was an ENI. */
+const longAgoMs = 1e9;
+const forget = (world: ClaimWorld, run: Run): Promise<void> =>
+  world.time.run(releaseRecorded(run.deps, world.instances[0]!.identity, run.signal));
+
+describe('releaseRecorded', () => {
+  test('one read that does not show the ENI costs neither the ENI nor its record', async () => {
+    const { world, start } = await serving();
+    let reads = 0;
+    await forget(world, start({ readLagMs: () => (++reads === 1 ? longAgoMs : 0) }));
+    expect(reads).toBeGreaterThan(2);
+    expect(stateOf(world)).toEqual(free);
+    expect(world.instances[0]!.recorded.eniId).toBeUndefined();
+  });
+
+  test('what is gone for good is forgotten', async () => {
+    const { world, start } = await serving();
+    world.model.detach(world.model.eni('eni-0')!.attachment!.attachmentId);
+    await pass(world, 10_000);
+    world.model.deleteEni('eni-0');
+    await forget(world, start());
+    expect(world.instances[0]!.recorded.eniId).toBeUndefined();
   });
 });

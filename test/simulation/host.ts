@@ -93,16 +93,18 @@ export function start(host: Host): void {
     !world.isCalm && fate.chance(plan.killAtCall)
       ? { call: 1 + Math.floor(60 * fate.next() ** 2), isAfter: fate.chance(0.5) }
       : undefined;
+  const life = ++host.lives;
+  const isFirst = life === 1 && host === world.hosts[0];
   const process: Process = {
     host,
-    life: ++host.lives,
+    life,
     isDead: false,
     startedAtMs: time.nowMs(),
     wallClock: host.wallClock,
     stopping: new AbortController(),
     isReleasing: false,
     calls: 0,
-    killAt,
+    killAt: (isFirst ? plan.firstKill : undefined) ?? killAt,
     kill: (why) => kill(host, why),
   };
   host.process = process;

@@ -43,7 +43,11 @@ export type Plan = {
   readonly misfortuneEveryMs: number;
   /** A life of a process ends at one of its first calls. */
   readonly killAtCall: number;
+  /** The first life of the first instance ends at this very call. */
+  readonly firstKill: KillAt | undefined;
 };
+
+export type KillAt = { readonly call: number; readonly isAfter: boolean };
 
 export type CallRates = {
   readonly latencyMs: number;
@@ -172,6 +176,7 @@ export function drawPlan(seed: number): Plan {
     >,
     misfortuneEveryMs: draws.between(20_000, 120_000),
     killAtCall: sometimes(0.9),
+    firstKill: undefined,
   };
 }
 

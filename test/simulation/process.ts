@@ -1,5 +1,6 @@
 // One life of berth's process on a host. It may be killed at any call of a port: before it, or after it took effect.
 import type { Host } from './host.ts';
+import type { KillAt } from './plan.ts';
 import type { Sleeper } from './time.ts';
 
 export type Process = Sleeper & {
@@ -13,7 +14,7 @@ export type Process = Sleeper & {
   isReleasing: boolean;
   /** So many calls of ports it has made. */
   calls: number;
-  readonly killAt: { readonly call: number; readonly isAfter: boolean } | undefined;
+  readonly killAt: KillAt | undefined;
   readonly kill: (why: string) => void;
 };
 
@@ -27,7 +28,7 @@ export async function gate<T>(process: Process, work: () => T | Promise<T>): Pro
   if (process.isDead) return never();
   const { killAt } = process;
   const { isCalm } = process.host.world;
-  const isLast = killAt !== undefined && !isCalm && ++process.calls === killAt.call;
+  const isLast = !isCalm && ++process.calls === killAt?.call;
   if (isLast && !killAt.isAfter) {
     process.kill('killed before a call');
     return never();

@@ -3,10 +3,13 @@
 import { describe, expect, test } from 'vitest';
 import { mutants } from './mutants.ts';
 import { runSeed, type Choice } from './run-seed.ts';
+import type { KillAt } from './plan.ts';
 import { regressions } from './regressions.ts';
 import { simulate } from './simulate.ts';
 
 const berth: Choice = { protocol: 'berth', mutant: undefined };
+/** One pool or two, alone and not, with standbys. */
+const crashed = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 const range = (first: number, count: number): readonly number[] =>
   Array.from({ length: count }, (_, i) => first + i);
 
@@ -29,6 +32,35 @@ test(
       const { violations } = await runSeed(berth, seed);
       expect({ seed, violations }).toEqual({ seed, violations: [] });
     }
+  },
+);
+
+/** Was there such a call in the first life of the first instance? */
+async function crashAt(seed: number, firstKill: KillAt): Promise<boolean> {
+  let crashed = false;
+  const { violations } = await simulate(seed, {
+    // No other end of that life comes before it.
+    changePlan: (plan) => ({ ...plan, misfortuneEveryMs: 1e9, killAtCall: 0, firstKill }),
+    observe: (world) => (fact) => {
+      crashed ||= fact.what === 'end' && fact.host === world.hosts[0] && fact.by === 'killed';
+    },
+  });
+  expect({ seed, firstKill, violations }).toEqual({ seed, firstKill, violations: [] });
+  return crashed;
+}
+
+test(
+  'a crash at each of the first calls of a life, before it and after it, and a restart',
+  { timeout: 120_000 },
+  async () => {
+    let crashes = 0;
+    for (const seed of crashed) {
+      for (let call = 1; call <= 60; call++) {
+        if (!(await crashAt(seed, { call, isAfter: false }))) break;
+        if (await crashAt(seed, { call, isAfter: true })) crashes++;
+      }
+    }
+    expect(crashes).toBeGreaterThan(300);
   },
 );
 

@@ -94,14 +94,20 @@ export function checkClaims({ world, fail, reads }: CheckerDeps): Checker {
       }
     },
     judge: (fail) => {
-      for (const { eniId, attachment, tags } of model.enis()) {
+      for (const { eniId, mac, attachment, tags } of model.enis()) {
         const owner = tags[tagKeys.owner];
         const host = hostOfArn(world, owner);
         const holder = hostOf(world, attachment?.instanceId);
-        if (host === undefined || host.isGone || host === holder) continue;
+        if (host === undefined || host.isGone) continue;
         const phases = [...host.news.values()].map(({ phase }) => phase);
         // Only a restart helps it, and a person wrote its name.
         if (phases.includes('gave-up')) continue;
+        if (host === holder) {
+          const isReady = phases.length > 0 && phases.every((phase) => phase === 'ready');
+          if (isReady && !host.routes.has(mac) && tags[tagKeys.pool] !== undefined)
+            fail('S2', `${eniId} carries the name of ${host.instanceId}, which serves another`);
+          continue;
+        }
         if (holder !== undefined && !holder.isGone)
           fail(
             'L4',

@@ -2,15 +2,16 @@
 import { tagKeys } from '../../../src/claim/tags.ts';
 import type { LabEni } from '../../lab/ec2-world.ts';
 import type { Host } from '../host.ts';
-import { hostOfArn, isFull, type Checker, type CheckerDeps, type Fail } from './checker.ts';
+import { heldBy, hostOfArn, isFull, type Checker, type CheckerDeps, type Fail } from './checker.ts';
 
 const waitingPhases: readonly string[] = ['waiting-for-eni', 'gave-up', 'standby'];
 
 /**
  * An ENI without a device is given back after 180 s, and no sooner than another's name has gone from it: who waits looks
- * at what is attached every ten minutes (src/claim/waiting.ts).
+ * at what is attached every ten minutes, or every thirtieth time where many wait (src/claim/waiting.ts).
  */
 const sickForMs = 1_200_000;
+const sickPerInstanceMs = 40_000;
 
 export function checkProgress({ world, fail }: CheckerDeps): Checker {
   const { model, time, subnet } = world;
@@ -27,11 +28,13 @@ export function checkProgress({ world, fail }: CheckerDeps): Checker {
     const news = host.news.get(pool);
     if (news?.ready === true || news?.phase === 'gave-up') return;
     const { instanceId } = host;
+    const says = `${instanceId} is not ready (${news?.phase}: ${news?.message})`;
+    // It will see that and adopt it, or give back what has no device.
+    for (const { eniId } of heldBy(world, host, pool)) fail('L1', `${says}, and holds ${eniId}`);
     const mayWait = isFull(world, host);
     for (const eni of model.enis().filter((eni) => isFree(eni, pool))) {
       if (mayWait) break;
       const owner = eni.tags[tagKeys.owner];
-      const says = `${instanceId} is not ready (${news?.phase}: ${news?.message})`;
       if (owner === undefined) fail('L1', `${says}, and ${eni.eniId} is free`);
       else if (isDead(owner) && (host.config.takeOverStale || host.config.standby !== undefined))
         fail('L3', `${says}, and the owner of ${eni.eniId} is dead`);
@@ -46,7 +49,8 @@ export function checkProgress({ world, fail }: CheckerDeps): Checker {
       if (fact.what === 'end' && world.isCalm && fact.by === 'failed') {
         // What was attached while there were faults may show no device ever.
         const sinceMs = time.nowMs() - world.calmAtMs;
-        const wasSick = fact.code === 'device-missing' && sinceMs < sickForMs;
+        const mostMs = sickForMs + sickPerInstanceMs * world.hosts.length;
+        const wasSick = fact.code === 'device-missing' && sinceMs < mostMs;
         if (!wasSick)
           fail('L5', `berth on ${fact.host.instanceId} has to be started again: ${fact.why}`);
       }
