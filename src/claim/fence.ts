@@ -3,6 +3,7 @@ import type { Eni, Identity } from '../model.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import type { TryDeps } from './try-in-order.ts';
 import { repeat, type CallDeps } from './calls.ts';
+import { instanceArn, ownerOf } from './tags.ts';
 
 export type Target = {
   readonly eni: Eni;
@@ -15,7 +16,8 @@ const stopBackoff: Backoff = { firstMs: 1_000, factor: 1.3, capMs: 5_000 };
 export const alarmAfterMs = 60_000;
 
 /**
- * Right before anything is done to a peer: am I running, as EC2 sees it, and does it hold the ENI still? Of two that
+ * Right before anything is done to a peer: am I running, as EC2 sees it, and does it hold the ENI still, under the name that we
+ * know? Of two that
  * fence each other one is `stopping` then. Throws what a Describe throws: nothing is fenced without EC2.
  */
 export async function mayFence(
@@ -31,7 +33,10 @@ export async function mayFence(
   ]);
   if (me?.state !== 'running')
     deps.log.warn(`EC2 says that this instance is ${me?.state ?? 'unknown'}: it fences nobody`);
-  return me?.state === 'running' && now?.attachment?.instanceId === holderId;
+  const owner = now === undefined ? undefined : ownerOf(now);
+  // Another standby is ahead of us.
+  const isTaken = owner !== undefined && owner !== ownerOf(eni) && owner !== instanceArn(identity);
+  return me?.state === 'running' && now?.attachment?.instanceId === holderId && !isTaken;
 }
 
 /**

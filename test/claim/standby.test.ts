@@ -567,6 +567,17 @@ describe('before it fences', () => {
     expect(ec2.calls.filter(({ method }) => !method.startsWith('describe'))).toEqual([]);
   });
 
+  test('nor what another standby has put its name on since', async () => {
+    const world = await createStandbyWorld({ instances: 3 });
+    const { deps, ec2, signal } = world.instances[1]!.start();
+    const { identity } = world.instances[1]!;
+    const eni = (await world.time.run(ec2.describeEni(eniId, signal)))!;
+    const target = { eni, holderId: 'i-0', identity };
+    expect(await world.time.run(mayFence(deps, target, signal))).toBe(true);
+    world.model.createTags([eniId], { 'berth:owner': world.instances[2]!.arn });
+    expect(await world.time.run(mayFence(deps, target, signal))).toBe(false);
+  });
+
   test('it gives way to another that has fenced the holder before it', async () => {
     const world = await createStandbyWorld({ instances: 3 });
     const { deps, ec2, signal } = world.instances[1]!.start();

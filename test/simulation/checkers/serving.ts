@@ -15,8 +15,12 @@ export function checkServing({ world, fail, reads }: CheckerDeps): Checker {
   const served = new Map<string, { readonly mac: string; readonly attachmentId: string }>();
   const byMac = (mac: string): LabEni | undefined => model.enis().find((eni) => eni.mac === mac);
 
+  /** By host and pool; the kernel may have those of an earlier life too. */
+  const routed = new Map<string, string>();
+
   function seeReady(host: Host, pool: string): void {
-    const eni = [...host.routes].map(byMac).find((eni) => eni?.tags[tagKeys.pool] === pool);
+    const mac = routed.get(keyOf(host, pool)) ?? '';
+    const eni = host.routes.has(mac) ? byMac(mac) : undefined;
     const who = `${host.instanceId} says ready`;
     if (eni === undefined) fail('S3', `${who} and no route of pool ${pool} is set`);
     else if (eni.attachment?.instanceId !== host.instanceId)
@@ -35,6 +39,10 @@ export function checkServing({ world, fail, reads }: CheckerDeps): Checker {
 
   return {
     see: (fact) => {
+      if (fact.what === 'routes' && fact.areSet) {
+        const pool = byMac(fact.mac)?.tags[tagKeys.pool];
+        if (pool !== undefined) routed.set(keyOf(fact.host, pool), fact.mac);
+      }
       if (fact.what === 'news' && fact.ready) seeReady(fact.host, fact.pool);
       if (fact.what === 'news' && fact.phase === 'lost')
         seeLost(fact.host, fact.pool, fact.message);
