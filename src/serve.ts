@@ -107,7 +107,7 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
   async function tendUntilLost(signal: AbortSignal): Promise<string> {
     using watcher = routing.watch(signal);
     const { identity, otherPools } = input;
-    const everyMs = reconcileEveryMs(held!.claimed.peers) * (0.75 + deps.random.next() / 2);
+    const everyMs = reconcileEveryMs(held!.claimed.peers) * (1 + deps.random.next() / 2);
     // EC2 may take its time to answer: routes that are broken meanwhile are not its business.
     const question = createQuestion(deps, { firstMs: everyMs, everyMs }, watcher.wake, () =>
       reconcile(claimDeps, { eni: held!.claimed.claimed.eni, identity, otherPools }, signal),

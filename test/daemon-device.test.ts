@@ -1,73 +1,11 @@
 // The daemon in this process, on a fake kernel and a hasty clock: what happens to the device minutes after the attach.
 import { existsSync } from 'node:fs';
 import { expect, test, vi } from 'vitest';
-import { runDaemon } from '../src/daemon.ts';
 import { systemClock } from '../src/system/clock.ts';
-import { createPorts, type Ports } from '../src/system/ports.ts';
+import type { Ports } from '../src/system/ports.ts';
 import { createHastyClock } from './fakes/hasty-clock.ts';
-import { createFakeRouteDeps, type FakeRouteDeps } from './fakes/route-deps.ts';
-import { temporaryFolder } from './fixtures/temporary-folder.ts';
-import type { LabEni } from './lab/ec2-world.ts';
-import type { Lab } from './lab/lab.ts';
-import { createTestWorld, inPool, one, subnetA } from './lab/test-world.ts';
-
-/** Reconciliation is due each minute. */
-const factor = 60;
-
-type Play = AsyncDisposable & {
-  readonly lab: Lab;
-  readonly fake: FakeRouteDeps;
-  readonly eni: LabEni;
-  readonly stateDir: string;
-  readonly end: AbortController;
-  /** Whatever the log said. */
-  readonly said: () => string;
-  readonly start: (change: (system: Ports) => Partial<Ports>) => Promise<void>;
-};
-
-async function createPlay(): Promise<Play> {
-  await using undo = new AsyncDisposableStack();
-  const folder = undo.use(temporaryFolder());
-  const { lab } = undo.use(await createTestWorld());
-  const imds = await lab.imds.serverFor(one);
-  vi.stubEnv('AWS_ENDPOINT_URL', lab.endpoint);
-  const eni = lab.ec2.addEni({ subnetId: subnetA, tags: inPool });
-  const fake = createFakeRouteDeps();
-  const { exec, devices, sysctl, log } = fake;
-  const system = undo.use(createPorts(log));
-  const files: Ports['files'] = {
-    ...system.files,
-    // Whoever runs the tests needs no right to set routes.
-    readText: (path) =>
-      path === '/proc/self/status' ? Promise.resolve(undefined) : system.files.readText(path),
-  };
-  const clock = createHastyClock(factor);
-  const stateDir = `${folder.path}/state`;
-  const end = new AbortController();
-  const owned = undo.move();
-  return {
-    lab,
-    fake,
-    eni,
-    stateDir,
-    end,
-    said: () => log.lines.map((line) => line['msg']).join('\n'),
-    start: (change) =>
-      runDaemon(
-        { ...system, exec, devices, sysctl, log, files, clock, ...change(system) },
-        {
-          version: 'test',
-          pid: process.pid,
-          configFlag: folder.file('berth.json', JSON.stringify({ pool: 'db' })),
-          stateDir,
-          runtimeDir: `${folder.path}/run`,
-          environment: { AWS_EC2_METADATA_SERVICE_ENDPOINT: imds.endpoint },
-        },
-        end.signal,
-      ),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
+import { createPlay, factor } from './fixtures/daemon-play.ts';
+import { one } from './lab/test-world.ts';
 
 test('udev renames the device after it was seen: served without a break from then on', async () => {
   await using play = await createPlay();

@@ -18,7 +18,7 @@ export type ReconcileInput = {
 };
 
 /**
- * One EC2 call a minute and instance, as a rule (claim.md section 4). A pool of `peers` ENIs, all held, takes no
+ * At most one EC2 call a minute and instance, as a rule (claim.md section 4). A pool of `peers` ENIs, all held, takes no
  * more than 2.5 of the 20 calls a second that the account has for all its Describes.
  */
 export function reconcileEveryMs(peers: number): number {

@@ -1,8 +1,8 @@
 // Takes an ENI from a fenced peer: detaches it there, and writes our claim over the peer's as soon as EC2 accepted that.
-import { hasCode } from '../errors.ts';
+import { hasCode, messageOf } from '../errors.ts';
 import type { Eni } from '../model.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
-import { describe, lagMs, repeat } from './calls.ts';
+import { describe, isTransient, lagMs } from './calls.ts';
 import { alarmAfterMs, mayFence, type Target } from './fence.ts';
 import { instanceArn, nextClaim, ownerOf, withClaim } from './tags.ts';
 import type { TryDeps } from './try-in-order.ts';
@@ -76,17 +76,26 @@ export async function takeFrom(
   }
 }
 
-/** The peer is fenced: IAM lets a member of its group write over its claim. Repeating is harmless. */
+/**
+ * The peer is fenced: IAM lets a member of its group write over its claim. No guard holds this write, so that it is made
+ * once for each look. undefined: no answer; look again.
+ */
 export async function writeClaim(
   deps: TryDeps,
   { eni, identity }: Pick<Target, 'eni' | 'identity'>,
   signal: AbortSignal,
-): Promise<Eni> {
+): Promise<Eni | undefined> {
   const me = instanceArn(identity);
   const claim = nextClaim(eni, identity, deps.random.uuid());
   await deps.record.save(eni.eniId);
-  await repeat(deps, () => deps.ec2.createClaim(eni.eniId, me, claim, signal), signal);
-  return withClaim(eni, me, claim);
+  try {
+    await deps.ec2.createClaim(eni.eniId, me, claim, signal);
+    return withClaim(eni, me, claim);
+  } catch (error) {
+    if (!isTransient(error)) throw error;
+    deps.log.warn({ eni: eni.eniId }, `${messageOf(error)}; looking again`);
+    return undefined;
+  }
 }
 
 /** False: the answer was lost, or says "not now"; the next look shows what came of it. */

@@ -14,7 +14,7 @@ export type Unheld = {
 
 /** A primary that boots at the same time claims within seconds of its start, and one that restarts looks every second. */
 const freeForMs = 10_000;
-/** Who lives gives a claim back that it could not attach for 180 s (src/claim/acquire.ts). */
+/** Who lives gives a claim back that it could not attach for 180 s since EC2 last throttled it (src/claim/acquire.ts). */
 const claimedForMs = 200_000;
 const waitMs = { least: 2_000, most: 30_000 } as const;
 
@@ -41,12 +41,10 @@ export function createUnheld(
         const ownerId = owner.split('/').at(-1)!;
         const state = (await repeat(deps, () => deps.ec2.describeInstance(ownerId, signal), signal))
           ?.state;
-        if (mayReplace(state, fence, ageMs))
-          return {
-            do: 'resume',
-            eni: await writeClaim(deps, { eni, identity }, signal),
-            stale: [],
-          };
+        if (mayReplace(state, fence, ageMs)) {
+          const claimed = await writeClaim(deps, { eni, identity }, signal);
+          if (claimed !== undefined) return { do: 'resume', eni: claimed, stale: [] };
+        }
         const until = fence === 'stop' ? '; stop that instance, or start berth there' : '';
         deps.progress(
           'standby',

@@ -32,6 +32,8 @@ const { values: flags } = parseArgs({
 
 /** Seeds that a thread gets at a time. */
 const chunk = 20;
+/** A killed process leaves its abort signals behind, which Node keeps as long as somebody listens: a new thread then. */
+const seedsPerThread = 4_000;
 /** So many failures are printed in full. */
 const mostShown = 10;
 
@@ -85,10 +87,12 @@ async function runMany(
     totals.lives += report.lives;
     totals.virtualMs += report.virtualMs;
   };
+  const isOver = (): boolean => next > last || isLate();
   const drive = (worker: Worker): Promise<void> =>
     new Promise((resolve, reject) => {
+      let given = 0;
       const feed = (): void => {
-        if (next > last || isLate()) {
+        if (isOver() || given >= seedsPerThread) {
           // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
           worker.postMessage(undefined);
           return;
@@ -97,6 +101,7 @@ async function runMany(
         // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
         worker.postMessage({ choice, first: next, count });
         next += count;
+        given += count;
       };
       worker.on('message', (reports: readonly SeedReport[]) => {
         reports.forEach(take);
@@ -111,12 +116,11 @@ async function runMany(
     console.log(`... ${totals.passed} passed, ${totals.failed} failed, ${rate.toFixed(0)} seeds/s`);
   }, 10_000);
   const jobs = number('jobs') ?? availableParallelism();
-  const workers = Array.from(
-    { length: jobs },
-    () => new Worker(new URL('worker.ts', import.meta.url)),
-  );
+  const work = async (): Promise<void> => {
+    while (!isOver()) await drive(new Worker(new URL('worker.ts', import.meta.url)));
+  };
   try {
-    await Promise.all(workers.map(drive));
+    await Promise.all(Array.from({ length: jobs }, work));
   } finally {
     clearInterval(progress);
   }

@@ -44,7 +44,8 @@ export function checkFencing({ world, fail, reads }: CheckerDeps): Checker {
           `${host.instanceId} takes the claim of ${owner.instanceId} before that is stopped`,
         );
       // Its own detach may have been accepted since.
-      const isTaken = model.eni(change.eniId)?.attachment?.status !== 'attached';
+      const now = model.eni(change.eniId)?.attachment;
+      const isTaken = now?.status !== 'attached' || now.instanceId !== attachment?.instanceId;
       if (holder !== undefined && holder !== host && attachment?.status === 'attached' && !isTaken)
         fail(
           'S9',
