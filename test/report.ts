@@ -24,6 +24,8 @@ export default class CountingReporter implements Reporter {
         if (state === 'pending') continue;
         count[state]++;
         if (state === 'skipped') console.log(`skipped: ${test.fullName}`);
+        // It passed at the second try, which only .ci/run asks for.
+        if (test.diagnostic()?.flaky === true) console.log(`flaky: ${test.fullName}`);
         if (state === 'failed') console.log(`failed: ${module.relativeModuleId}: ${test.fullName}`);
       }
     }

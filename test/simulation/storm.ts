@@ -150,7 +150,7 @@ export const berth: Policy = {
     for (;;) {
       const { claimed, peers } = await claimEni(deps, input, signal);
       ready();
-      const everyMs = reconcileEveryMs(peers) * (0.75 + random.next() / 2);
+      const everyMs = reconcileEveryMs(peers) * (1 + random.next() / 2);
       let isHeld = true;
       while (isHeld) {
         await clock.sleep(everyMs, signal);
