@@ -191,6 +191,8 @@ export type RoutePlan = {
   readonly mtu: number;
   readonly ipv4: AddressFamilyPlan;
   readonly ipv6: AddressFamilyPlan;
+  /** Addresses of the ENI that this kernel cannot hold, since its IPv6 is off. */
+  readonly unserved: readonly string[];
 };
 
 export type AddressFamilyPlan = {

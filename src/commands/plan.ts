@@ -12,6 +12,7 @@ import { createLog } from '../log.ts';
 import type { ClaimedEni, Eni, Identity, PoolConfig } from '../model.ts';
 import { describePlan } from '../route/describe.ts';
 import { planRoutes } from '../route/plan.ts';
+import { isIpv6On } from '../route/sysctls.ts';
 import { primaryMtu } from '../route/primary-mtu.ts';
 import { systemClock } from '../system/clock.ts';
 import { createPorts, type Ports } from '../system/ports.ts';
@@ -119,7 +120,8 @@ async function planClaim(
     ports.devices.find(eni.mac, signal),
     primaryMtu(ports, { primaryMac: identity.primaryMac, otherwise: undefined }, signal),
   ]);
-  const plan = planRoutes({ claimed, device, mtu });
+  const hasIpv6 = await isIpv6On(ports, device?.name ?? 'default');
+  const plan = planRoutes({ claimed, device, mtu, hasIpv6 });
   return { ...said, eni, commands: describePlan(plan) };
 }
 

@@ -29,7 +29,14 @@ export async function routeConcerns(
     askFromAddress(deps, { plan, imdsEndpoint }, signal),
     askNetworkd(deps, plan.ifname),
   ];
-  return (await Promise.all(concerns)).flat();
+  return [...sayUnserved(plan), ...(await Promise.all(concerns)).flat()];
+}
+
+function sayUnserved({ unserved, ifname }: RoutePlan): readonly string[] {
+  if (unserved.length === 0) return [];
+  return [
+    `${unserved.join(', ')} cannot be served, since IPv6 is off here: set net.ipv6.conf.${ifname}.disable_ipv6=0, or boot without ipv6.disable=1`,
+  ];
 }
 
 /** Does anything at all come back to the address? Any status says so. */

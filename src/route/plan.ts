@@ -21,10 +21,13 @@ export type PlanInput = {
   readonly device: Device | undefined;
   /** Of the primary's device. */
   readonly mtu: number;
+  /** Does the kernel take addresses of IPv6 on this device? */
+  readonly hasIpv6: boolean;
 };
 
 /** Throws `eni-unsuitable` where EC2's own answers do not fit together. */
-export function planRoutes({ claimed, device, mtu }: PlanInput): RoutePlan {
+export function planRoutes({ claimed, device, mtu, hasIpv6 }: PlanInput): RoutePlan {
+  const ipv6 = planIpv6(claimed);
   return {
     eniId: claimed.eni.eniId,
     mac: claimed.eni.mac,
@@ -33,7 +36,8 @@ export function planRoutes({ claimed, device, mtu }: PlanInput): RoutePlan {
     priority: rulePriority,
     mtu,
     ipv4: planIpv4(claimed),
-    ipv6: planIpv6(claimed),
+    ipv6: hasIpv6 ? ipv6 : emptyFamily,
+    unserved: hasIpv6 ? [] : ipv6.sources,
   };
 }
 

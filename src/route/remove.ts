@@ -3,7 +3,8 @@ import { hasCode } from '../errors.ts';
 import type { RoutePlan } from '../model.ts';
 import type { Devices } from '../system/devices.ts';
 import { applyBatches, commandLines, type Batches } from './batch.ts';
-import type { IpDeps } from './ip-command.ts';
+import { ownTables } from './free-table.ts';
+import type { Family, IpDeps } from './ip-command.ts';
 import {
   loadKernelState,
   typeUnreachable,
@@ -49,10 +50,10 @@ export function planRemoval(
 ): Batches {
   const device =
     ifname === undefined ? [] : [`link set dev ${ifname} down`, `addr flush dev ${ifname}`];
-  return {
-    ipv4: [...device, ...familyLines(input, state.ipv4)],
-    ipv6: familyLines(input, state.ipv6),
-  };
+  const tables = ownTables(input, state);
+  const lines = (family: Family): readonly string[] =>
+    tables.flatMap((table) => familyLines({ ...input, table }, state[family]));
+  return { ipv4: [...device, ...lines('ipv4')], ipv6: lines('ipv6') };
 }
 
 /** Rules are found by table: other ENIs of berth share the priority. */

@@ -5,7 +5,8 @@ import type { Devices, Link } from '../system/devices.ts';
 import type { Udev } from '../system/udev.ts';
 import { applyBatches, commandLines } from './batch.ts';
 import { diffRoutes } from './diff.ts';
-import { loadKernelState } from './kernel-state.ts';
+import { freeTable } from './free-table.ts';
+import { loadKernelState, type KernelState } from './kernel-state.ts';
 import { lostFromMain } from './main-table.ts';
 import { applySysctls } from './sysctls.ts';
 import { verifyState, type VerifyDeps } from './verify.ts';
@@ -33,9 +34,17 @@ export async function applyRoutes(
   signal: AbortSignal,
 ): Promise<RoutesApplied> {
   const device = await settledDevice(deps, wanted, signal);
-  const plan = { ...wanted, ifname: device.name };
-  await applySysctls(deps, plan.ifname);
-  const first = await attempt(deps, plan, signal);
+  const named = { ...wanted, ifname: device.name };
+  await applySysctls(deps, named.ifname);
+  const state = await loadKernelState(deps, named.ifname, signal);
+  const plan = { ...named, table: freeTable(named, state) };
+  if (plan.table !== wanted.table) {
+    deps.log.warn(
+      { eniId: plan.eniId, table: plan.table },
+      `table ${wanted.table} is in use by others (see "ip route show table ${wanted.table}" and "ip rule"); using ${plan.table}`,
+    );
+  }
+  const first = await attempt(deps, { plan, state }, signal);
   const last = first.problems.length === 0 ? first : await repair(deps, plan, first, signal);
   if (last.problems.length > 0) throw failed(plan, last.problems);
   const changes = first === last ? first.changes : [...first.changes, ...last.changes];
@@ -47,8 +56,11 @@ type Attempt = {
   readonly changes: readonly string[];
 };
 
-async function attempt(deps: RouteDeps, plan: RoutePlan, signal: AbortSignal): Promise<Attempt> {
-  const state = await loadKernelState(deps, plan.ifname, signal);
+async function attempt(
+  deps: RouteDeps,
+  { plan, state }: { readonly plan: RoutePlan; readonly state: KernelState },
+  signal: AbortSignal,
+): Promise<Attempt> {
   if (state.link === undefined) throw gone(plan);
   const batches = diffRoutes(plan, state);
   const changes = commandLines(batches);
@@ -72,7 +84,8 @@ async function repair(
 ): Promise<Attempt> {
   deps.log.warn({ eniId: plan.eniId, problems: first.problems }, 'routes repaired once more');
   await applySysctls(deps, plan.ifname);
-  return attempt(deps, plan, signal);
+  const state = await loadKernelState(deps, plan.ifname, signal);
+  return attempt(deps, { plan, state }, signal);
 }
 
 /** Waits until udev has named it: earlier it may be renamed, and systemd-sysctl may still write. */

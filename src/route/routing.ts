@@ -8,13 +8,14 @@ import { primaryMtu } from './primary-mtu.ts';
 import { routeProblems } from './problems.ts';
 import { removeRoutes } from './remove.ts';
 import { applyRoutes, type RouteDeps } from './route.ts';
+import { isIpv6On } from './sysctls.ts';
 import { watchRouting, type RoutingWatcher } from './watch.ts';
 
 /** Each method throws what the function behind it throws: `not-permitted`, `command-missing`, `routing-failed`. */
 export type Routing = {
   /** Before the first claim: may we, and what is left of ENIs that were pulled out? */
   prepare(signal: AbortSignal): Promise<void>;
-  /** `before`: the plan until now; its device's name and MTU stay where nothing says otherwise. */
+  /** `before`: the plan until now; its device's name, table and MTU stay where nothing says otherwise. */
   plan(claimed: Claimed, before: RoutePlan | undefined, signal: AbortSignal): Promise<RoutePlan>;
   /** Sets and verifies. Returns the plan with the device's final name. Throws `device-missing` too. */
   apply(plan: RoutePlan, signal: AbortSignal): Promise<RoutePlan>;
@@ -36,8 +37,9 @@ export function createRouting(
     plan: async ({ claimed, device }, before, signal) => {
       const mtu = await primaryMtu(deps, { primaryMac, otherwise: before?.mtu }, signal);
       // The device was named when it was first seen; udev may have renamed it since.
-      const plan = planRoutes({ claimed, device, mtu });
-      return before === undefined ? plan : { ...plan, ifname: before.ifname };
+      const ifname = before?.ifname ?? device.name;
+      const plan = planRoutes({ claimed, device, mtu, hasIpv6: await isIpv6On(deps, ifname) });
+      return before === undefined ? plan : { ...plan, ifname, table: before.table };
     },
     apply: async (plan, signal) => (await applyRoutes(deps, plan, signal)).plan,
     problems: (plan, signal) => routeProblems(deps, plan, signal),

@@ -74,3 +74,13 @@ async function differing(
       : [{ ...entry, found: entry.found }],
   );
 }
+
+/** false: the kernel has none, or it is off for this device (STIG hosts). That is the host's choice, not ours. */
+export async function isIpv6On(
+  { sysctl }: Pick<SysctlDeps, 'sysctl'>,
+  ifname: string,
+): Promise<boolean> {
+  const read = (name: string): Promise<string | undefined> =>
+    sysctl.read(`net/ipv6/conf/${name}/disable_ipv6`);
+  return ((await read(ifname)) ?? (await read('all'))) === '0';
+}

@@ -9,7 +9,7 @@ import { claimedEni } from '../fixtures/claimed-eni.ts';
 const { signal } = new AbortController();
 const device = { name: 'eth1', index: 3, mac: '02:00:00:00:01:20' };
 const claimed = claimedEni({ eni: { ipv4: ['10.0.1.20', '10.0.1.21'] } });
-const plan = planRoutes({ claimed, device, mtu: 9001 });
+const plan = planRoutes({ claimed, device, mtu: 9001, hasIpv6: true });
 
 let asked: HttpRequest[];
 let answer: () => Promise<{ status: number; body: Buffer }>;

@@ -14,7 +14,7 @@ test('every command for an ENI with both families, two addresses and a prefix', 
     subnet: { ipv6Cidrs: ['2001:db8::/64'] },
   });
   const device = { name: 'eth1', index: 3, mac: claimed.eni.mac };
-  expect(describePlan(planRoutes({ claimed, device, mtu: 9001 })).join('\n')).toBe(
+  expect(describePlan(planRoutes({ claimed, device, mtu: 9001, hasIpv6: true })).join('\n')).toBe(
     `
 sysctl -w net/ipv4/conf/eth1/rp_filter=2
 sysctl -w net/ipv4/conf/eth1/arp_announce=2

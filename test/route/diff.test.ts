@@ -14,7 +14,12 @@ const addresses = ['10.0.1.20', '10.0.1.21', '10.0.1.22'];
 
 function planOf(input: ClaimedInput = {}, mtu = 9001): RoutePlan {
   const claimed = claimedEni(input);
-  return planRoutes({ claimed, device: { name: 'eth1', index: 3, mac: claimed.eni.mac }, mtu });
+  return planRoutes({
+    claimed,
+    device: { name: 'eth1', index: 3, mac: claimed.eni.mac },
+    mtu,
+    hasIpv6: true,
+  });
 }
 
 async function diff(deps: FakeRouteDeps, plan: RoutePlan): Promise<readonly string[]> {

@@ -6,6 +6,7 @@ import { cleanStaleRoutes } from '../../src/route/clean.ts';
 import { planRoutes } from '../../src/route/plan.ts';
 import { removeRoutes } from '../../src/route/remove.ts';
 import { applyRoutes } from '../../src/route/route.ts';
+import { isIpv6On } from '../../src/route/sysctls.ts';
 import { verifyRoutes } from '../../src/route/verify.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { createDevices } from '../../src/system/devices.ts';
@@ -26,7 +27,7 @@ const claimed = claimedEni({
   },
   subnet: { ipv6Cidrs: ['2001:db8::/64'] },
 });
-const wanted = planRoutes({ claimed, device: undefined, mtu: 9001 });
+const wanted = planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true });
 const host = `kernel-${process.pid}`;
 const router = `kernel-router-${process.pid}`;
 
@@ -66,6 +67,12 @@ async function plugEni(): Promise<void> {
 
 function withCommands(wrap: readonly string[]): Inside {
   return createInside({ namespace: host, ask: (command) => namespaces[0]!.ask(command), wrap });
+}
+
+async function served(): Promise<RoutePlan> {
+  const { plan: applied } = await applyRoutes(inside, wanted, signal);
+  expect(await verifyRoutes(inside, applied, signal)).toEqual([]);
+  return applied;
 }
 
 describe.skipIf(!inNamespaces)(`routing on the real kernel${needsNamespaces}`, () => {
@@ -182,7 +189,7 @@ describe.skipIf(!inNamespaces)(`routing on the real kernel${needsNamespaces}`, (
   test('the primary and a secondary address change places', async () => {
     await applyRoutes(inside, wanted, signal);
     const swapped = { ...claimed, eni: { ...claimed.eni, ipv4: ['10.0.1.21', '10.0.1.20'] } };
-    const next = planRoutes({ claimed: swapped, device: undefined, mtu: 9001 });
+    const next = planRoutes({ claimed: swapped, device: undefined, mtu: 9001, hasIpv6: true });
     await applyRoutes(inside, next, signal);
     expect(ip('-brief', '-4', 'addr', 'show', 'eth1')).toContain('10.0.1.21/24');
     expect(ip('route', 'get', '8.8.8.8', 'oif', 'eth1')).toContain('src 10.0.1.21');
@@ -217,6 +224,145 @@ describe.skipIf(!inNamespaces)(`routing on the real kernel${needsNamespaces}`, (
     expect(changes[0]).toBe(
       'ip route replace default via 10.0.1.1 dev eth1 src 10.0.1.20 table 20001 proto kernel',
     );
+  });
+
+  describe('what else is on the host', () => {
+    const undo: (readonly string[])[] = [];
+    afterEach(async () => {
+      for (const lines of undo.splice(0)) await ipBatch(lines, host);
+    });
+    const foreign = async (lines: readonly string[], undone: readonly string[]): Promise<void> => {
+      await ipBatch(lines, host);
+      undo.unshift(undone);
+    };
+
+    test('a bridge whose subnet holds the ENI, and one of its addresses: served, and theirs is left alone', async () => {
+      await foreign(
+        [
+          'link add br0 type bridge',
+          'link set dev br0 up',
+          'addr add 10.0.0.1/16 dev br0',
+          'addr add 10.0.1.21/32 dev br0',
+        ],
+        ['link del br0'],
+      );
+      const main = ip('route', 'show');
+      await served();
+      expect(ip('route', 'show')).toBe(main);
+      expect(ip('route', 'get', '10.0.1.99', 'from', '10.0.1.20')).toContain(
+        'dev eth1 table 20001',
+      );
+      expect(ip('route', 'get', '10.0.7.7')).toContain('dev br0');
+    });
+
+    test('table 20001 is used by others: the next free one, kept over a restart and taken away again', async () => {
+      const routes = [
+        'route add 192.0.2.0/24 dev eth0 table 20001',
+        'rule add priority 99 from 192.0.2.0/24 lookup 20001',
+      ];
+      const gone = ['route flush table 20001', 'rule del priority 99 lookup 20001'];
+      await foreign(routes, gone);
+      const before = snapshot();
+      const { table } = await served();
+      expect(table).toBe(21_001);
+      expect(inside.log.lines[0]!['msg']).toMatch(
+        /^table 20001 is in use by others .*; using 21001$/,
+      );
+      expect((await applyRoutes(inside, wanted, signal)).plan.table).toBe(21_001);
+      expect((await applyRoutes(inside, wanted, signal)).changes).toEqual([]);
+      await ipBatch(gone, host);
+      expect((await applyRoutes(inside, wanted, signal)).plan.table).toBe(21_001);
+      await ipBatch(routes, host);
+      await removeRoutes(inside, wanted, signal);
+      expect(snapshot().split('\n').toSorted()).toEqual(before.split('\n').toSorted());
+    });
+
+    test('a foreign rule at our priority is left alone, one that comes first is named', async () => {
+      await foreign(
+        ['rule add priority 9500 from 192.0.2.7 lookup 99'],
+        ['rule del priority 9500 from 192.0.2.7 lookup 99'],
+      );
+      await served();
+      expect(ip('rule')).toContain('from 192.0.2.7 lookup 99');
+      await removeRoutes(inside, wanted, signal);
+      expect(ip('rule')).toContain('from 192.0.2.7 lookup 99');
+      await foreign(
+        ['rule add priority 80 from 10.0.1.20 lookup main'],
+        ['rule del priority 80 from 10.0.1.20 lookup main'],
+      );
+      await expect(applyRoutes(inside, wanted, signal)).rejects.toThrow(
+        'another rule comes first: priority 80 from 10.0.1.20/32 lookup 254',
+      );
+    });
+
+    test('the device is renamed while it is served: found by its MAC, and the rule of the old name goes', async () => {
+      await served();
+      await ipBatch(
+        ['link set dev eth1 down', 'link set dev eth1 name ens6', 'link set dev ens6 up'],
+        host,
+      );
+      expect(await verifyRoutes(inside, plan, signal)).toEqual(['the device eth1 is gone']);
+      expect((await served()).ifname).toBe('ens6');
+      expect(ip('rule')).not.toContain('eth1');
+      expect(ip('rule')).toContain('oif ens6');
+    });
+
+    test('IPv6 is off: IPv4 is served, and what is not is said', async () => {
+      await inside.sysctl.write('net/ipv6/conf/eth1/disable_ipv6', '1');
+      expect(await isIpv6On(inside, 'eth1')).toBe(false);
+      const off = planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: false });
+      expect(off.unserved).toEqual(['2001:db8::20/128', '2001:db8::21/128']);
+      const { plan: applied } = await applyRoutes(inside, off, signal);
+      expect(await verifyRoutes(inside, applied, signal)).toEqual([]);
+      expect(ip('-6', 'rule')).not.toContain('20001');
+    });
+
+    test('fifty addresses, in one batch', async () => {
+      const ipv4 = Array.from({ length: 50 }, (_, n) => `10.0.1.${n + 100}`);
+      const many = { ...claimed, eni: { ...claimed.eni, ipv4, ipv4Prefixes: [] } };
+      await ipBatch(['route add 10.0.1.100/32 dev port1'], router);
+      const { changes } = await applyRoutes(
+        inside,
+        planRoutes({ claimed: many, device: undefined, mtu: 9001, hasIpv6: true }),
+        signal,
+      );
+      expect(changes.filter((line) => line.startsWith('ip addr'))).toHaveLength(50);
+      expect(ip('-brief', '-4', 'addr', 'show', 'eth1').match(/10\.0\.1\./g)).toHaveLength(50);
+    });
+
+    test('a second ENI in the same subnet: each answers by its own device', async () => {
+      const other = claimedEni({
+        eni: { eniId: 'eni-0b', mac: '02:00:00:00:01:30', ipv4: ['10.0.1.30'] },
+        deviceIndex: 2,
+      });
+      await ipBatch(
+        [
+          `link add port2 mtu 9001 type veth peer name eth2 address ${other.eni.mac} netns ${host}`,
+          'addr add 10.0.1.1/32 dev port2',
+          'link set dev port2 up',
+          'route add 10.0.1.30/32 dev port2',
+        ],
+        router,
+      );
+      const second = planRoutes({ claimed: other, device: undefined, mtu: 9001, hasIpv6: true });
+      try {
+        const before = snapshot();
+        await applyRoutes(inside, second, signal);
+        await served();
+        expect(ip('route', 'get', '10.0.1.99', 'from', '10.0.1.30')).toContain(
+          'dev eth2 table 20002',
+        );
+        expect(ip('route', 'get', '10.0.1.99', 'from', '10.0.1.20')).toContain(
+          'dev eth1 table 20001',
+        );
+        await removeRoutes(inside, wanted, signal);
+        expect(await verifyRoutes(inside, { ...second, ifname: 'eth2' }, signal)).toEqual([]);
+        await removeRoutes(inside, second, signal);
+        expect(snapshot()).toBe(before);
+      } finally {
+        await ipBatch(['link del dev port2'], router);
+      }
+    });
   });
 
   test('a cable that is pulled is no carrier', async () => {

@@ -11,7 +11,7 @@ describe('planRoutes', () => {
       networkCardIndex: 1,
     });
     const device = { name: 'ens6', index: 4, mac: claimed.eni.mac };
-    expect(planRoutes({ claimed, device, mtu: 9001 })).toEqual({
+    expect(planRoutes({ claimed, device, mtu: 9001, hasIpv6: true })).toEqual({
       eniId: 'eni-0123456789abcdef0',
       mac: '02:00:00:00:01:20',
       ifname: 'ens6',
@@ -25,6 +25,7 @@ describe('planRoutes', () => {
         gateway: '10.0.1.1',
       },
       ipv6: { addresses: [], sources: [], subnets: [], gateway: undefined },
+      unserved: [],
     });
   });
 
@@ -33,7 +34,7 @@ describe('planRoutes', () => {
       eni: { ipv6: ['2001:db8::20'], ipv6Prefixes: ['2001:db8:0:1::/80'] },
       subnet: { ipv6Cidrs: ['2001:db8::/64'] },
     });
-    expect(planRoutes({ claimed, device: undefined, mtu: 9001 })).toMatchObject({
+    expect(planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true })).toMatchObject({
       ifname: unknownDevice,
       ipv6: {
         addresses: ['2001:db8::20/128'],
@@ -50,12 +51,14 @@ describe('planRoutes', () => {
     ['10.0.0.240/28', '10.0.0.241'],
   ])('the gateway of %s is %s', (ipv4Cidr, gateway) => {
     const claimed = claimedEni({ subnet: { ipv4Cidr } });
-    expect(planRoutes({ claimed, device: undefined, mtu: 9001 }).ipv4.gateway).toBe(gateway);
+    expect(planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true }).ipv4.gateway).toBe(
+      gateway,
+    );
   });
 
   test('IPv4 addresses in a subnet without IPv4 are refused', () => {
     const claimed = claimedEni({ subnet: { ipv4Cidr: undefined } });
-    expect(() => planRoutes({ claimed, device: undefined, mtu: 9001 })).toThrow(
+    expect(() => planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true })).toThrow(
       /cannot route eni-0123456789abcdef0: .*subnet-a has no IPv4 CIDR/,
     );
   });

@@ -26,7 +26,12 @@ beforeEach(async () => {
   );
   deps.kernel.change('rule add priority 9500 oif eth0 lookup 20002 protocol kernel', 'ipv4');
   before = await state();
-  plan = planRoutes({ claimed: claimedEni({ eni, subnet }), device: undefined, mtu: 9001 });
+  plan = planRoutes({
+    claimed: claimedEni({ eni, subnet }),
+    device: undefined,
+    mtu: 9001,
+    hasIpv6: true,
+  });
   await applyRoutes(deps, plan, signal);
 });
 
@@ -80,7 +85,11 @@ test('the ENI comes back at another index, under the same name: its old rules go
   const link = { name: 'eth1', index: 4, mac: plan.mac, mtu: 1500, up: false, neighbours };
   deps.kernel.links.push(link);
   const claimed = claimedEni({ eni, subnet, deviceIndex: 3 });
-  await applyRoutes(deps, planRoutes({ claimed, device: undefined, mtu: 9001 }), signal);
+  await applyRoutes(
+    deps,
+    planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true }),
+    signal,
+  );
   const { ipv4, ipv6 } = await state();
   const tables = [...ipv4.rules, ...ipv6.rules].map(({ table }) => table);
   expect(tables).toContain(20003);

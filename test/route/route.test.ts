@@ -18,7 +18,7 @@ let plan: RoutePlan;
 beforeEach(() => {
   deps = createFakeRouteDeps();
   const claimed = claimedEni({ eni: { ipv4: ['10.0.1.20', '10.0.1.21'] } });
-  plan = planRoutes({ claimed, device: undefined, mtu: 9001 });
+  plan = planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true });
 });
 
 describe('applyRoutes', () => {

@@ -31,7 +31,7 @@ async function plugEni(subnet: (typeof subnets)[number], ipv4: readonly string[]
   const { eniId, mac } = claimed.eni;
   const eni = { eniId, mac, ipv4, subnetCidr: subnet.ipv4Cidr, deviceIndex: 1 };
   await vpc.actuator(() => 'instance').plug('i-1', eni);
-  plan = planRoutes({ claimed, device: undefined, mtu: 9001 });
+  plan = planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true });
 }
 
 async function setRpFilter(value: string): Promise<void> {

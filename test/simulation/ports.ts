@@ -94,6 +94,7 @@ function createRouting(process: Process): Routing {
         mtu: 9_001,
         ipv4: { ...noAddresses, addresses: claimed.eni.ipv4 },
         ipv6: noAddresses,
+        unserved: [],
       })),
     apply: (plan) =>
       gate(process, () => {
