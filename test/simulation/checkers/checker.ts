@@ -86,7 +86,7 @@ export type Reads = {
   readonly see: (fact: Fact) => void;
   /** undefined: this life has not read it. */
   read(host: Host, eniId: string): Eni | undefined;
-  /** The protocol rests on reads that are no older than its lag; two older ones may deceive it. */
+  /** The protocol rests on reads that are no older than its lag; two that are older, or omit an ENI, may deceive it. */
   isDeceived(host: Host): boolean;
 };
 
@@ -101,8 +101,12 @@ export function createReads(world: World): Reads {
     see: (fact) => {
       if (fact.what === 'end') known.delete(fact.host);
       if (fact.what !== 'answer') return;
-      const { host } = fact.call;
-      if (fact.lagMs > mostLagMs) {
+      const { host, method, target } = fact.call;
+      const isOmitted =
+        method === 'describeEni' &&
+        fact.enis?.length === 0 &&
+        world.model.eni(target) !== undefined;
+      if (fact.lagMs > mostLagMs || isOmitted) {
         tooOld.set(host, [...(tooOld.get(host) ?? []).slice(-1), world.time.nowMs()]);
       }
       if (fact.enis === undefined) return;
