@@ -203,7 +203,7 @@ function isOnlyClaimed(
 }
 
 /**
- * Before another ENI is tried than the record names, which we may hold all the same: two reads beyond the lag have to
+ * Before another ENI is tried or kept than the record names, which we may hold all the same: two reads beyond the lag have to
  * agree that we do not. True: look again.
  */
 async function isDoubtful(
@@ -216,7 +216,12 @@ async function isDoubtful(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { step, recordedEniId, memory } = input;
-  if (recordedEniId === undefined || (step.do !== 'try' && step.do !== 'wait')) return false;
+  const isElsewhere =
+    step.do === 'try' ||
+    step.do === 'wait' ||
+    // A person attached another one, while the attach of ours is too young to be seen.
+    (step.do === 'adopt' && step.stale.some(({ eniId }) => eniId === recordedEniId));
+  if (recordedEniId === undefined || !isElsewhere) return false;
   if (memory.doubted === recordedEniId) {
     await deps.record.clear();
     return false;

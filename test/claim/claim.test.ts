@@ -423,6 +423,20 @@ describe('adopting', () => {
     }
   });
 
+  test('a person attached another one, and ours is too young to be seen: ours is kept', async () => {
+    const world = createClaimWorld({ enis: 2, dials: { attachMs: 0, deviceMs: 0 } });
+    const instance = world.instances[0]!;
+    attachTo(world, 'i-0', 'eni-1');
+    tag(world, 'eni-0', instance.arn);
+    await pass(world, 60_000);
+    world.model.attach({ eniId: 'eni-0', instanceId: 'i-0', deviceIndex: 2, networkCardIndex: 0 });
+    instance.recorded.eniId = 'eni-0';
+    const run = instance.start({ readLagMs: () => 5_000 });
+    const { claimed } = await world.time.run(run.claim());
+    expect(claimed.eni.eniId).toBe('eni-0');
+    expect(holdingOf(world, instance)).toEqual(justOne);
+  });
+
   test('a record of what another holds by now costs one more look', async () => {
     const world = createClaimWorld({ enis: 2, instances: 2 });
     const instance = world.instances[0]!;
