@@ -1,10 +1,13 @@
 // What the local EC2 asks of the world behind it when an ENI is attached or detached.
 
+import type { Ipv6Input } from './vpc-ipv6.ts';
+
 export type PluggedEni = {
   readonly eniId: string;
   readonly mac: string;
   readonly ipv4: readonly string[];
   readonly subnetCidr: string;
+  readonly ipv6?: Ipv6Input;
   readonly deviceIndex: number;
 };
 

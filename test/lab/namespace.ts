@@ -13,8 +13,13 @@ export function requireNamespaces(): void {
 }
 
 /** Runs lines of iproute2 in the router, or in `namespace`. Throws with the line that failed; earlier lines stay. */
-export async function ipBatch(lines: readonly string[], namespace?: string): Promise<void> {
-  const argv = ['ip', ...(namespace === undefined ? [] : ['-n', namespace]), '-batch', '-'];
+export async function ipBatch(
+  lines: readonly string[],
+  namespace?: string,
+  flags: readonly string[] = [],
+): Promise<void> {
+  const inside = namespace === undefined ? [] : ['-n', namespace];
+  const argv = ['ip', ...inside, ...flags, '-batch', '-'];
   const { code, stderr } = await systemExec.run(
     { argv: argv as [string, ...string[]], stdin: `${lines.join('\n')}\n`, timeoutMs },
     new AbortController().signal,

@@ -111,6 +111,36 @@ describe.skipIf(!inNamespaces)(`vpc${needsNamespaces}`, () => {
     expect(await vpc.wrongSourceDrops()).toBeGreaterThan(0);
   });
 
+  test('IPv6: peers reach each other, and what comes from another source is dropped and counted', async () => {
+    await using vpc = await createVpc(input);
+    const hosts = [
+      ['i-a', 1, subnetA, '10'],
+      ['near', 1, subnetA, '11'],
+      ['far', 2, subnetB, '12'],
+    ] as const;
+    for (const [name, subnet, subnetCidr, id] of hosts) {
+      await vpc.addHost(name, {
+        eniId: `eni-${name}`,
+        mac: `02:00:00:00:00:${id}`,
+        ipv4: [`10.0.${subnet}.${id}`],
+        subnetCidr,
+        ipv6: {
+          addresses: [`2001:db8:${subnet}::${id}`],
+          subnetCidr: `2001:db8:${subnet}::/64`,
+        },
+      });
+    }
+    await vpc.serve('i-a', 8080);
+    for (const peer of ['near', 'far']) {
+      expect(await vpc.probe(peer, '2001:db8:1::10', 8080, 3000)).toMatchObject({ ok: true });
+    }
+    expect(await vpc.wrongSourceDrops()).toBe(0);
+    await ipBatch(['addr add 2001:db8:1::11/128 dev eth0 nodad'], 'far', ['-6']);
+    const stolen = await vpc.probe('far', '2001:db8:1::10', 8080, 300, '2001:db8:1::11');
+    expect(stolen).toMatchObject({ ok: false, error: 'timeout' });
+    expect(await vpc.wrongSourceDrops()).toBeGreaterThan(0);
+  });
+
   test('an ENI is plugged as a bare NIC, and its addresses reach it', async () => {
     await using vpc = await createPopulatedVpc();
     const actuator = vpc.actuator(() => 'i-a');

@@ -11,6 +11,7 @@ import {
   routerSysctl,
 } from './namespace.ts';
 import { takeRouter } from './router-lock.ts';
+import { createVpcIpv6, gateway6, type Ipv6Input } from './vpc-ipv6.ts';
 
 export type VpcInput = {
   readonly subnets: readonly { readonly subnetId: string; readonly ipv4Cidr: string }[];
@@ -25,6 +26,7 @@ export type HostInput = {
   readonly mac: string;
   readonly ipv4: readonly string[];
   readonly subnetCidr: string;
+  readonly ipv6?: Ipv6Input;
 };
 
 export type Vpc = AsyncDisposable & {
@@ -63,7 +65,7 @@ const portSettings = {
   'ipv4/conf/default/proxy_arp': '1',
   'ipv4/conf/default/send_redirects': '0',
   'ipv4/conf/default/accept_redirects': '0',
-  // The VPC of this lab has no IPv6: no router solicitations and no duplicate detection on its ports.
+  // Ports of ENIs without IPv6: no router solicitations and no duplicate detection on them.
   'ipv6/conf/default/disable_ipv6': '1',
   'ipv4/conf/all/send_redirects': '0',
   // Effective is the larger of `all` and the port's own.
@@ -95,6 +97,7 @@ export async function createVpc(input: VpcInput): Promise<Vpc> {
   ]);
   undo.defer(() => ipBatch(routerAddresses.map((address) => `addr del ${address}/32 dev lo`)));
 
+  const ipv6 = undo.use(createVpcIpv6());
   const hosts = new Map<string, Host>();
   const ports = new Map<string, Port>();
   let lastPort = 0;
@@ -112,12 +115,15 @@ export async function createVpc(input: VpcInput): Promise<Vpc> {
       `link set dev ${port} up`,
       ...eni.ipv4.map((address) => `route add ${address}/32 dev ${port}`),
     ]);
+    if (eni.ipv6 !== undefined) await ipv6.plug(port, eni.ipv6);
   };
   /** Routes go with their device. */
   const unplug = async (eniId: string): Promise<void> => {
     const port = ports.get(eniId);
     ports.delete(eniId);
-    if (port !== undefined) await ipBatch([`link del dev ${port.name}`]);
+    if (port === undefined) return;
+    await ipv6.unplug(port.name);
+    await ipBatch([`link del dev ${port.name}`]);
   };
   const hostNamed = (name: string): Host => {
     const host = hosts.get(name);
@@ -154,6 +160,18 @@ export async function createVpc(input: VpcInput): Promise<Vpc> {
         ],
         name,
       );
+      if (primary.ipv6 === undefined) return;
+      const { addresses, subnetCidr } = primary.ipv6;
+      await ipBatch(
+        [
+          ...addresses.map((address) => `addr add ${address}/128 dev eth0 nodad`),
+          `route add ${subnetCidr} dev eth0`,
+          `route add default via ${gateway6} dev eth0`,
+          `neigh replace ${gateway6} lladdr ${routerMac} dev eth0 nud stale`,
+        ],
+        name,
+        ['-6'],
+      );
     },
     removeHost,
     actuator: (hostOf) => ({
@@ -172,7 +190,8 @@ export async function createVpc(input: VpcInput): Promise<Vpc> {
       return { ...result, answer: result.answer, error: result.error };
     },
     ask: (host, command) => hostNamed(host).ask(command),
-    wrongSourceDrops: async () => (await routerCounter('IPReversePathFilter')) - dropsBefore,
+    wrongSourceDrops: async () =>
+      (await routerCounter('IPReversePathFilter')) - dropsBefore + (await ipv6.wrongSourceDrops()),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
