@@ -59,6 +59,7 @@ export type Config = {
   /** undefined: this instance takes what is free, and nothing else. */
   readonly standby: StandbyConfig | undefined;
   readonly hooks: HooksConfig;
+  readonly routing: RoutingConfig;
   readonly logs: LogsConfig;
 };
 
@@ -193,7 +194,21 @@ export type RoutePlan = {
   readonly ipv6: AddressFamilyPlan;
   /** Addresses of the ENI that this kernel cannot hold, since its IPv6 is off. */
   readonly unserved: readonly string[];
+  /** The link group of this host's ENIs: what main has of other devices, bridges of containers, is reached too. */
+  readonly bridgeGroup: number | undefined;
+  /** Of connections that came in by this ENI, also where they are forwarded to a container. */
+  readonly mark: Mark | undefined;
 };
+
+/** What the configuration says of routing. */
+export type RoutingConfig = {
+  /** `verify`: another tool sets the routes, and berth says whether they are right. */
+  readonly mode: 'own' | 'verify';
+  readonly localBridges: boolean;
+  readonly connmark: number | undefined;
+};
+
+export type Mark = { readonly value: number; readonly mask: number };
 
 export type AddressFamilyPlan = {
   /** With prefix length, in the order of the ENI: `10.0.1.20/24`, then `/32` (`/128`). */

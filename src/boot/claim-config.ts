@@ -5,7 +5,15 @@ import type { RawConfig } from './config-schema.ts';
 export function claimConfig(raw: RawConfig): Omit<Config, 'logs'> {
   const { pool, releaseOnStop, takeOverStale } = raw;
   const pools = pool === undefined ? (raw.pools ?? []).map(poolOf) : [onePool(pool)];
-  return { pools, releaseOnStop, takeOverStale, standby: standbyOf(raw), hooks: hooksOf(raw) };
+  const { mode, localBridges, connmark } = raw.routing;
+  return {
+    pools,
+    releaseOnStop,
+    takeOverStale,
+    standby: standbyOf(raw),
+    hooks: hooksOf(raw),
+    routing: { mode, localBridges, connmark },
+  };
 }
 
 /** As the key `pool` and the instance tag name it. */

@@ -288,6 +288,42 @@ const standby = v.object({
   ),
 });
 
+/** Not 0x80 (CNI), 0x4000 to 0xc000 (kube-proxy), 0xffff0000 (Calico): routing.md section 3. */
+const connmark = v.pipe(
+  v.string(),
+  v.regex(/^0x[0-9a-fA-F]{1,8}$/, 'must be a mask like "0x3f00"'),
+  v.transform(Number),
+  v.check((mask) => mask > 0 && mask < 0x8000_0000, 'must be between 0x1 and 0x7fffffff'),
+  v.check((mask) => /^1+0*$/.test(mask.toString(2)), 'must be one run of bits'),
+);
+
+const routing = v.object({
+  mode: v.optional(
+    v.pipe(
+      v.picklist(['own', 'verify']),
+      v.description(
+        '`verify`: another tool sets the routes, and berth says whether they are right',
+      ),
+    ),
+    'own',
+  ),
+  localBridges: v.optional(
+    v.pipe(
+      v.boolean(),
+      v.description('Containers behind bridges of this host reach the address too'),
+    ),
+    false,
+  ),
+  connmark: v.optional(
+    v.pipe(
+      connmark,
+      v.description(
+        'Mask of connection marks, e.g. "0x3f00": what came in by the interface and was forwarded (DNAT to containers) is answered by it. Needs nft',
+      ),
+    ),
+  ),
+});
+
 export const configSchema = v.pipe(
   v.object({
     $schema: v.optional(v.pipe(v.string(), v.description('For editors'))),
@@ -320,6 +356,7 @@ export const configSchema = v.pipe(
     ),
     standby: v.optional(standby),
     hooks: v.optional(hooks, {}),
+    routing: v.optional(routing, {}),
     agent: v.optional(agent),
     logs: v.optional(logs, {}),
     metrics: agentKey,

@@ -9,7 +9,8 @@ import { createClaimRecords } from '../claim/record.ts';
 import { subnetOf } from '../claim/settle.ts';
 import { BerthError, exitCodes } from '../errors.ts';
 import { createLog } from '../log.ts';
-import type { ClaimedEni, Eni, Identity, PoolConfig } from '../model.ts';
+import type { ClaimedEni, Eni, Identity, PoolConfig, RoutingConfig } from '../model.ts';
+import { ownGroup } from '../route/bridge-group.ts';
 import { describePlan } from '../route/describe.ts';
 import { planRoutes } from '../route/plan.ts';
 import { isIpv6On } from '../route/sysctls.ts';
@@ -46,7 +47,12 @@ export const run: Run = async (args, signal) => {
   );
   using ec2 = createAwsEc2(ports, access);
   const planned = config.pools.map((pool, i) =>
-    planClaim(ports, ec2, { identity, pool, stateDir, firstIndex: i + 1 }, deadline.signal),
+    planClaim(
+      ports,
+      ec2,
+      { identity, pool, stateDir, firstIndex: i + 1, routing: config.routing },
+      deadline.signal,
+    ),
   );
   const pools = await Promise.all(planned).catch((error: unknown) => {
     if (!deadline.expired) throw error;
@@ -85,10 +91,11 @@ async function planClaim(
     readonly pool: PoolConfig;
     readonly stateDir: string;
     readonly firstIndex: number;
+    readonly routing: RoutingConfig;
   },
   signal: AbortSignal,
 ): Promise<ClaimPlan> {
-  const { identity, pool, stateDir, firstIndex } = input;
+  const { identity, pool, stateDir, firstIndex, routing } = input;
   const { instanceId } = identity;
   const deps = { ...ports, ec2 };
   const record = createClaimRecords(ports, { stateDir, instanceId }).of(pool.name);
@@ -121,8 +128,10 @@ async function planClaim(
     primaryMtu(ports, { primaryMac: identity.primaryMac, otherwise: undefined }, signal),
   ]);
   const hasIpv6 = await isIpv6On(ports, device?.name ?? 'default');
-  const plan = planRoutes({ claimed, device, mtu, hasIpv6 });
-  return { ...said, eni, commands: describePlan(plan) };
+  const { mode, localBridges, connmark } = routing;
+  const bridgeGroup = localBridges ? ownGroup : undefined;
+  const plan = planRoutes({ claimed, device, mtu, hasIpv6, bridgeGroup, connmark });
+  return { ...said, eni, commands: mode === 'own' ? describePlan(plan) : [] };
 }
 
 function eniOf(step: Step): Eni | undefined {

@@ -1,5 +1,5 @@
 // At the start: removes what is left of ENIs that were pulled out while berth did not run.
-import { applyBatches, commandLines, families } from './batch.ts';
+import { families } from './batch.ts';
 import type { IpDeps } from './ip-command.ts';
 import {
   loadKernelState,
@@ -8,7 +8,7 @@ import {
   type KernelState,
 } from './kernel-state.ts';
 import { firstTable, lastTable, rulePriority } from './plan.ts';
-import { planRemoval } from './remove.ts';
+import { removeFrom } from './remove.ts';
 
 /** Says which commands that took. Throws `not-permitted`, `command-missing`, `routing-failed`. */
 export async function cleanStaleRoutes(
@@ -18,9 +18,8 @@ export async function cleanStaleRoutes(
   const state = await loadKernelState(deps, undefined, signal);
   const commands: string[] = [];
   for (const table of staleTables(state)) {
-    const batches = planRemoval({ table, priority: rulePriority }, state, undefined);
-    await applyBatches(deps, batches, signal);
-    commands.push(...commandLines(batches));
+    const of = { table, priority: rulePriority };
+    commands.push(...(await removeFrom(deps, { of, state, ifname: undefined }, signal)));
   }
   return commands;
 }

@@ -13,6 +13,8 @@ export type ConcernInput = {
   readonly plan: RoutePlan;
   /** `http://HOST`. */
   readonly imdsEndpoint: string;
+  /** Should no other manager touch the device? */
+  readonly isOwn: boolean;
 };
 
 /** A first packet that is lost is sent again after 1 s. */
@@ -22,12 +24,12 @@ const timeoutMs = 2_500;
 /** In words. Takes as long as one request to the metadata service, at most 2.5 s. Throws the signal's reason. */
 export async function routeConcerns(
   deps: ConcernDeps,
-  { plan, imdsEndpoint }: ConcernInput,
+  { plan, imdsEndpoint, isOwn }: ConcernInput,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const concerns = [
     askFromAddress(deps, { plan, imdsEndpoint }, signal),
-    askNetworkd(deps, plan.ifname),
+    ...(isOwn ? [askNetworkd(deps, plan.ifname)] : []),
   ];
   return [...sayUnserved(plan), ...(await Promise.all(concerns)).flat()];
 }
@@ -42,7 +44,7 @@ function sayUnserved({ unserved, ifname }: RoutePlan): readonly string[] {
 /** Does anything at all come back to the address? Any status says so. */
 async function askFromAddress(
   { http }: ConcernDeps,
-  { plan, imdsEndpoint }: ConcernInput,
+  { plan, imdsEndpoint }: Omit<ConcernInput, 'isOwn'>,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const localAddress = plan.ipv4.addresses[0]?.split('/')[0];

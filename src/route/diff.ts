@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RoutePlan } from '../model.ts';
 import type { Batches } from './batch.ts';
+import { ownGroup } from './bridge-group.ts';
 import type { Family } from './ip-command.ts';
 import {
   mainTable,
@@ -12,6 +13,7 @@ import {
   type RuleState,
 } from './kernel-state.ts';
 import { addressLine, routeLine, ruleLine } from './lines.ts';
+import { isForBridges, ownRules } from './own-rules.ts';
 import { wantedOf, type Wanted } from './wanted.ts';
 
 export function diffRoutes(plan: RoutePlan, state: KernelState): Batches {
@@ -53,8 +55,16 @@ function diffFamily(
 }
 
 function linkLines(plan: RoutePlan, { link }: KernelState): readonly string[] {
-  if (link?.up === true && link.mtu === plan.mtu) return [];
-  return [`link set dev ${plan.ifname} mtu ${plan.mtu} up`];
+  const { ifname, mtu, bridgeGroup } = plan;
+  const group = link?.group ?? 0;
+  const isOver = bridgeGroup === undefined && group === ownGroup;
+  return [
+    ...(bridgeGroup === undefined || bridgeGroup === group
+      ? []
+      : [`link set dev ${ifname} group ${bridgeGroup}`]),
+    ...(isOver ? [`link set dev ${ifname} group 0`] : []),
+    ...(link?.up === true && link.mtu === mtu ? [] : [`link set dev ${ifname} mtu ${mtu} up`]),
+  ];
 }
 
 function diffAddresses(
@@ -95,11 +105,18 @@ function diffAddresses(
  * which is this ENI's alone: it had another table when it was attached at another index.
  */
 function strayRules(plan: RoutePlan, state: FamilyState, wanted: Wanted): readonly string[] {
-  const isSelected = ({ from, oif }: RuleState): boolean =>
-    wanted.rules.some((rule) => rule.from === from && rule.oif === oif);
+  const isSelected = ({ priority, from, oif, more }: RuleState): boolean =>
+    more.length === 0 &&
+    wanted.rules.some(
+      (rule) => rule.priority === priority && rule.from === from && rule.oif === oif,
+    );
+  const own = ownRules(plan, state);
   return state.rules
-    .filter((rule) => rule.priority === plan.priority)
-    .filter((rule) => rule.table === plan.table || isSelected(rule))
+    .filter(
+      (rule) =>
+        own.includes(rule) ||
+        ((rule.priority === plan.priority || isForBridges(plan, rule)) && isSelected(rule)),
+    )
     .filter((rule) => !includes(wanted.rules, rule))
     .map((rule) => ruleLine('del', rule));
 }

@@ -13,6 +13,8 @@ export type LinkState = {
   readonly mtu: number;
   readonly up: boolean;
   readonly carrier: boolean;
+  /** 0: none. */
+  readonly group: number;
 };
 
 export type FamilyState = {
@@ -46,6 +48,10 @@ export type RuleState = {
   readonly detached: boolean;
   readonly table: number;
   readonly protocol: string;
+  /** `0x100/0x3f00` */
+  readonly fwmark: string | undefined;
+  /** Its table is taken for routes of devices outside this link group, but for the default. */
+  readonly suppressGroup: number | undefined;
   /** Names of further selectors and actions: `fwmark`, `iif`, `dst`, ... */
   readonly more: readonly string[];
 };
@@ -132,6 +138,7 @@ export function parseLink(json: Json): LinkState {
     mtu: json['mtu'] as number,
     up: flags.includes('UP'),
     carrier: flags.includes('LOWER_UP'),
+    group: Number(json['group'] ?? 0),
   };
 }
 
@@ -153,10 +160,14 @@ export function parseAddresses(link: Json, family: Family): readonly AddressStat
 }
 
 const ruleKeys = ['priority', 'src', 'srclen', 'oif', 'oif_detached', 'table', 'protocol'];
+const markKeys = ['fwmark', 'fwmask'];
+const suppressKeys = ['suppress_prefixlen', 'suppress_ifgroup'];
 
 /** An entry of `ip -json -N -details rule`. */
 export function parseRule(json: Json, family: Family): RuleState {
   const src = (json['src'] ?? 'all') as string;
+  const suppresses = json['suppress_prefixlen'] === 0 && 'suppress_ifgroup' in json;
+  const known = [...ruleKeys, ...markKeys, ...(suppresses ? suppressKeys : [])];
   return {
     priority: (json['priority'] ?? 0) as number,
     from: src === 'all' ? src : `${src}/${(json['srclen'] ?? hostLength(family)) as number}`,
@@ -164,7 +175,12 @@ export function parseRule(json: Json, family: Family): RuleState {
     detached: 'oif_detached' in json,
     table: Number(json['table'] ?? 0),
     protocol: (json['protocol'] ?? '0') as string,
-    more: Object.keys(json).filter((key) => !ruleKeys.includes(key)),
+    fwmark:
+      json['fwmark'] === undefined
+        ? undefined
+        : `${json['fwmark'] as string}/${(json['fwmask'] ?? '0xffffffff') as string}`,
+    suppressGroup: suppresses ? Number(json['suppress_ifgroup']) : undefined,
+    more: Object.keys(json).filter((key) => !known.includes(key)),
   };
 }
 

@@ -14,7 +14,11 @@ export function ruleLine(verb: 'add' | 'del', rule: RuleState): string {
     `rule ${verb} priority ${rule.priority}`,
     rule.from === 'all' ? undefined : `from ${rule.from}`,
     rule.oif === undefined ? undefined : `oif ${rule.oif}`,
+    rule.fwmark === undefined ? undefined : `fwmark ${rule.fwmark}`,
     `lookup ${rule.table}`,
+    rule.suppressGroup === undefined
+      ? undefined
+      : `suppress_prefixlength 0 suppress_ifgroup ${rule.suppressGroup}`,
     `protocol ${protocolName(rule.protocol)}`,
   );
 }

@@ -94,9 +94,9 @@ export function parseLookups(stdout: string): readonly LookupAnswer[] {
   });
 }
 
-/** Problems, in words. */
+/** Problems, in words. `table` undefined: whichever leads there. */
 export function judgeLookups(
-  plan: RoutePlan,
+  plan: Pick<RoutePlan, 'ifname'> & { readonly table: number | undefined },
   lookups: readonly Lookup[],
   answers: readonly LookupAnswer[],
 ): readonly string[] {
@@ -108,21 +108,20 @@ export function judgeLookups(
 }
 
 function faultOf(
-  plan: RoutePlan,
+  { ifname, table }: Parameters<typeof judgeLookups>[0],
   { expect, via }: Lookup,
   answer: LookupAnswer | undefined,
 ): string | undefined {
   if (expect === 'elsewhere') {
-    return answer?.dev === plan.ifname
-      ? `leaves by ${plan.ifname}: main is not left alone`
-      : undefined;
+    return answer?.dev === ifname ? `leaves by ${ifname}: main is not left alone` : undefined;
   }
   if (expect === 'in') {
     return answer?.type === typeLocal ? undefined : 'is refused: what comes in would be dropped';
   }
   if (answer === undefined) return 'finds no route';
-  if (answer.dev !== plan.ifname || answer.table !== plan.table) {
-    return `leaves by ${answer.dev ?? 'nothing'} (table ${answer.table}), not by ${plan.ifname} (table ${plan.table})`;
+  if (answer.dev !== ifname || (table !== undefined && answer.table !== table)) {
+    const wanted = table === undefined ? '' : ` (table ${table})`;
+    return `leaves by ${answer.dev ?? 'nothing'} (table ${answer.table}), not by ${ifname}${wanted}`;
   }
   return via === undefined || answer.via === via
     ? undefined

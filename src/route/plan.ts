@@ -1,6 +1,6 @@
 // What the kernel shall hold for a claimed ENI, from what EC2 says of it (routing.md section 1).
 import { BerthError } from '../errors.ts';
-import type { AddressFamilyPlan, ClaimedEni, Device, RoutePlan } from '../model.ts';
+import type { AddressFamilyPlan, ClaimedEni, Device, Mark, RoutePlan } from '../model.ts';
 
 /** Between the pod rules of the VPC CNI (up to 1536) and everybody else's (10000 and more, 32765). */
 export const rulePriority = 9500;
@@ -23,10 +23,27 @@ export type PlanInput = {
   readonly mtu: number;
   /** Does the kernel take addresses of IPv6 on this device? */
   readonly hasIpv6: boolean;
+  readonly bridgeGroup: number | undefined;
+  /** The mask of connection marks; each ENI has one value in it. undefined: none. */
+  readonly connmark: number | undefined;
 };
 
+/** Its device index, in the bits of the mask. Throws `eni-unsuitable` where those are too few. */
+function markOf({ eni, deviceIndex }: ClaimedEni, mask: number): Mark {
+  const unit = mask & -mask;
+  const value = deviceIndex * unit;
+  if (value > mask || (value & ~mask) !== 0) {
+    throw new BerthError(
+      'eni-unsuitable',
+      `cannot mark the connections of ${eni.eniId}: the mask 0x${mask.toString(16)} of routing.connmark has no bits for device index ${deviceIndex}`,
+    );
+  }
+  return { value, mask };
+}
+
 /** Throws `eni-unsuitable` where EC2's own answers do not fit together. */
-export function planRoutes({ claimed, device, mtu, hasIpv6 }: PlanInput): RoutePlan {
+export function planRoutes(input: PlanInput): RoutePlan {
+  const { claimed, device, mtu, hasIpv6, bridgeGroup, connmark } = input;
   const ipv6 = planIpv6(claimed);
   return {
     eniId: claimed.eni.eniId,
@@ -38,6 +55,8 @@ export function planRoutes({ claimed, device, mtu, hasIpv6 }: PlanInput): RouteP
     ipv4: planIpv4(claimed),
     ipv6: hasIpv6 ? ipv6 : emptyFamily,
     unserved: hasIpv6 ? [] : ipv6.sources,
+    bridgeGroup,
+    mark: connmark === undefined ? undefined : markOf(claimed, connmark),
   };
 }
 

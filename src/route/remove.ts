@@ -5,13 +5,17 @@ import type { Devices } from '../system/devices.ts';
 import { applyBatches, commandLines, type Batches } from './batch.ts';
 import { ownTables } from './free-table.ts';
 import type { Family, IpDeps } from './ip-command.ts';
+import { leaveGroup, ownGroup } from './bridge-group.ts';
 import {
   loadKernelState,
   typeUnreachable,
   type FamilyState,
   type KernelState,
+  type RuleState,
 } from './kernel-state.ts';
 import { routeLine, ruleLine } from './lines.ts';
+import { removeMarks, tableName } from './marks.ts';
+import { hasMarkRule, isForBridges, ownRules } from './own-rules.ts';
 
 export type RemoveInput = Pick<RoutePlan, 'mac' | 'table' | 'priority'>;
 
@@ -29,9 +33,7 @@ export async function removeRoutes(
       deps.devices.find(input.mac, signal),
       loadKernelState(deps, undefined, signal),
     ]);
-    const batches = planRemoval(input, state, device?.name);
-    await applyBatches(deps, batches, signal);
-    return commandLines(batches);
+    return removeFrom(deps, { of: input, state, ifname: device?.name }, signal);
   };
   try {
     return await attempt();
@@ -40,6 +42,31 @@ export async function removeRoutes(
     if (!hasCode(error, 'device-missing', 'routing-failed')) throw error;
     return await attempt();
   }
+}
+
+/** Says which commands that took. */
+export async function removeFrom(
+  deps: IpDeps,
+  {
+    of,
+    state,
+    ifname,
+  }: {
+    readonly of: Pick<RemoveInput, 'table' | 'priority'>;
+    readonly state: KernelState;
+    readonly ifname: string | undefined;
+  },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const marked = ownTables(of, state).filter((table) => hasMarkRule({ ...of, table }, state));
+  const batches = planRemoval(of, state, ifname);
+  await applyBatches(deps, batches, signal);
+  for (const table of marked) await removeMarks(deps, { table }, signal);
+  if (isLastOfGroup(of, state)) await leaveGroup(deps, signal);
+  return [
+    ...commandLines(batches),
+    ...marked.map((table) => `nft delete table inet ${tableName({ table })}`),
+  ];
 }
 
 /** Link down first: its routes vanish, and the unreachable default catches what still comes. */
@@ -61,7 +88,7 @@ function familyLines(
   { table, priority }: Pick<RemoveInput, 'table' | 'priority'>,
   state: FamilyState,
 ): readonly string[] {
-  const rules = state.rules.filter((rule) => rule.table === table && rule.priority === priority);
+  const rules = ownRules({ table, priority }, state);
   const routes = state.routes.filter((route) => route.table === table);
   return [
     ...rules.map((rule) => ruleLine('del', rule)),
@@ -73,4 +100,16 @@ function familyLines(
       ? [`route flush table ${table}`]
       : []),
   ];
+}
+
+/** Has no other ENI rules for bridges? Then the primary leaves our link group too. */
+function isLastOfGroup(
+  input: Pick<RemoveInput, 'table' | 'priority'>,
+  state: KernelState,
+): boolean {
+  const isThere = (rule: RuleState): boolean =>
+    isForBridges(input, rule) && rule.suppressGroup === ownGroup;
+  const own = ownTables(input, state).flatMap((table) => ownRules({ ...input, table }, state.ipv4));
+  const others = state.ipv4.rules.filter((rule) => isThere(rule) && !own.includes(rule));
+  return own.some(isThere) && others.length === 0;
 }

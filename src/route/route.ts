@@ -8,6 +8,8 @@ import { diffRoutes } from './diff.ts';
 import { freeTable } from './free-table.ts';
 import { loadKernelState, type KernelState } from './kernel-state.ts';
 import { lostFromMain } from './main-table.ts';
+import { applyMarks, markScript, removeMarks, verifyMarks } from './marks.ts';
+import { hasMarkRule } from './own-rules.ts';
 import { applySysctls } from './sysctls.ts';
 import { verifyState, type VerifyDeps } from './verify.ts';
 
@@ -63,9 +65,15 @@ async function attempt(
 ): Promise<Attempt> {
   if (state.link === undefined) throw gone(plan);
   const batches = diffRoutes(plan, state);
-  const changes = commandLines(batches);
+  const changes = [...commandLines(batches)];
   try {
     await applyBatches(deps, batches, signal);
+    if (plan.mark === undefined) {
+      if (hasMarkRule(plan, state)) await removeMarks(deps, plan, signal);
+    } else if ((await verifyMarks(deps, plan, signal)).length > 0) {
+      await applyMarks(deps, plan, signal);
+      changes.push(...markScript(plan).split('\n').filter(Boolean));
+    }
   } catch (error) {
     // The lines before it stay: the next attempt starts from there.
     if (!hasCode(error, 'routing-failed')) throw error;

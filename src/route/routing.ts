@@ -1,7 +1,9 @@
 // Routing as the daemon uses it: everything it does to the kernel for one claimed ENI, over the ports it needs.
-import type { Claimed, RoutePlan } from '../model.ts';
+import type { Claimed, RoutePlan, RoutingConfig } from '../model.ts';
 import type { Log } from '../log.ts';
 import { routeConcerns, type ConcernDeps } from './concerns.ts';
+import { joinPrimary } from './bridge-group.ts';
+import { awaitRoutes, observeRoutes } from './observe.ts';
 import { planRoutes } from './plan.ts';
 import { prepareRouting } from './prepare.ts';
 import { primaryMtu } from './primary-mtu.ts';
@@ -9,6 +11,7 @@ import { routeProblems } from './problems.ts';
 import { removeRoutes } from './remove.ts';
 import { applyRoutes, type RouteDeps } from './route.ts';
 import { isIpv6On } from './sysctls.ts';
+import { verifyRoutes } from './verify.ts';
 import { watchRouting, type RoutingWatcher } from './watch.ts';
 
 /** Each method throws what the function behind it throws: `not-permitted`, `command-missing`, `routing-failed`. */
@@ -30,21 +33,39 @@ export type Routing = {
 
 export function createRouting(
   deps: RouteDeps & ConcernDeps & { readonly log: Log },
-  { primaryMac, imdsEndpoint }: { readonly primaryMac: string; readonly imdsEndpoint: string },
+  input: {
+    readonly primaryMac: string;
+    readonly imdsEndpoint: string;
+    readonly config: RoutingConfig;
+  },
 ): Routing {
+  const { primaryMac, imdsEndpoint } = input;
+  const { connmark, localBridges, mode } = input.config;
+  const isOwn = mode === 'own';
+  let bridgeGroup: number | undefined;
   return {
-    prepare: (signal) => prepareRouting(deps, signal),
+    prepare: async (signal) => {
+      if (!isOwn) return;
+      await prepareRouting(deps, signal);
+      const primary = localBridges ? await deps.devices.find(primaryMac, signal) : undefined;
+      if (primary !== undefined) bridgeGroup = await joinPrimary(deps, primary.name, signal);
+    },
     plan: async ({ claimed, device }, before, signal) => {
       const mtu = await primaryMtu(deps, { primaryMac, otherwise: before?.mtu }, signal);
       // The device was named when it was first seen; udev may have renamed it since.
       const ifname = before?.ifname ?? device.name;
-      const plan = planRoutes({ claimed, device, mtu, hasIpv6: await isIpv6On(deps, ifname) });
+      const hasIpv6 = await isIpv6On(deps, ifname);
+      const plan = planRoutes({ claimed, device, mtu, hasIpv6, bridgeGroup, connmark });
       return before === undefined ? plan : { ...plan, ifname, table: before.table };
     },
-    apply: async (plan, signal) => (await applyRoutes(deps, plan, signal)).plan,
-    problems: (plan, signal) => routeProblems(deps, plan, signal),
-    concerns: (plan, signal) => routeConcerns(deps, { plan, imdsEndpoint }, signal),
-    remove: async (plan, signal) => void (await removeRoutes(deps, plan, signal)),
+    apply: async (plan, signal) =>
+      isOwn ? (await applyRoutes(deps, plan, signal)).plan : awaitRoutes(deps, plan, signal),
+    problems: (plan, signal) =>
+      routeProblems(() => (isOwn ? verifyRoutes : observeRoutes)(deps, plan, signal), signal),
+    concerns: (plan, signal) => routeConcerns(deps, { plan, imdsEndpoint, isOwn }, signal),
+    remove: async (plan, signal) => {
+      if (isOwn) await removeRoutes(deps, plan, signal);
+    },
     watch: (signal) => watchRouting(deps, signal),
   };
 }

@@ -38,3 +38,9 @@ export function createUnmanaged(
     },
   };
 }
+
+/** Where another tool sets the routes it has to manage the device too: a marker of earlier times goes. */
+export function leaveManaged(unmanaged: Unmanaged): Unmanaged {
+  const unmark = (mac: string): Promise<void> => unmanaged.unmark(mac);
+  return { mark: unmark, unmark };
+}

@@ -10,6 +10,7 @@ import { verifyGateway } from './gateway.ts';
 import type { IpDeps } from './ip-command.ts';
 import { loadKernelState, type KernelState, type RuleState } from './kernel-state.ts';
 import { askLookups, judgeLookups, planLookups } from './lookups.ts';
+import { verifyMarks } from './marks.ts';
 import { settle } from './settle.ts';
 import { verifySysctls, type SysctlDeps } from './sysctls.ts';
 
@@ -33,7 +34,11 @@ export async function verifyState(
 ): Promise<readonly string[]> {
   const { plan, state } = input;
   if (state.link === undefined) return [`the device ${plan.ifname} is gone`];
-  const wrong = [...judgeState(plan, state), ...(await verifySysctls(deps, plan.ifname))];
+  const wrong = [
+    ...judgeState(plan, state),
+    ...(await verifySysctls(deps, plan.ifname)),
+    ...(await verifyMarks(deps, plan, signal)),
+  ];
   if (wrong.length > 0) return wrong;
   try {
     // The driver needs a moment for the carrier, the gateway to answer, and IPv6 to use a new address.
@@ -70,6 +75,8 @@ function isInTheWay(plan: RoutePlan, rule: RuleState, sources: readonly string[]
     rule.priority < plan.priority &&
     rule.table !== plan.table &&
     rule.more.length === 0 &&
+    rule.fwmark === undefined &&
+    rule.suppressGroup === undefined &&
     rule.oif === undefined &&
     sources.includes(rule.from)
   );

@@ -1,7 +1,8 @@
 // The plan in the words of the kernel: the rules, addresses and routes of one family (routing.md section 3.3).
-import type { AddressFamilyPlan, RoutePlan } from '../model.ts';
+import type { AddressFamilyPlan, Mark, RoutePlan } from '../model.ts';
 import type { Family } from './ip-command.ts';
 import {
+  mainTable,
   protocolKernel,
   scopeLink,
   scopeUniverse,
@@ -55,9 +56,24 @@ function wantedRules(plan: RoutePlan, wanted: AddressFamilyPlan): readonly RuleS
     table: plan.table,
     // Of any other protocol, networkd deletes it when it configures another link.
     protocol: protocolKernel,
+    fwmark: undefined,
+    suppressGroup: undefined,
     more: [],
   };
+  const { bridgeGroup, mark } = plan;
   return [
+    ...(mark === undefined
+      ? []
+      : [{ ...rule, priority: markPriority(plan), fwmark: markText(mark) }]),
+    ...(bridgeGroup === undefined
+      ? []
+      : wanted.sources.map((from) => ({
+          ...rule,
+          priority: bridgePriority(plan),
+          from,
+          table: mainTable,
+          suppressGroup: bridgeGroup,
+        }))),
     ...wanted.sources.map((from) => ({ ...rule, from })),
     // A socket bound to the device has no source yet when its route is chosen.
     { ...rule, oif: plan.ifname },
@@ -104,4 +120,18 @@ function routeIn(plan: RoutePlan): Omit<RouteState, 'dst'> {
 
 function withoutLength(address: string | undefined): string | undefined {
   return address?.split('/')[0];
+}
+
+/** Before the rules for our sources: what came in by the ENI, whatever its source is now. */
+export function markPriority({ priority }: Pick<RoutePlan, 'priority'>): number {
+  return priority - 2;
+}
+
+/** Before the rules for our sources: containers on this host. */
+export function bridgePriority({ priority }: Pick<RoutePlan, 'priority'>): number {
+  return priority - 1;
+}
+
+function markText({ value, mask }: Mark): string {
+  return `0x${value.toString(16)}/0x${mask.toString(16)}`;
 }

@@ -28,6 +28,7 @@ const plain = {
   releaseOnStop: false,
   takeOverStale: false,
   standby: undefined,
+  routing: { mode: 'own', localBridges: false, connmark: undefined },
   hooks: {
     onClaimed: undefined,
     onReady: undefined,

@@ -100,6 +100,7 @@ describe('the first place that has a configuration wins', () => {
         releaseOnStop: false,
         takeOverStale: false,
         standby: undefined,
+        routing: { mode: 'own', localBridges: false, connmark: undefined },
         hooks: { timeoutMs: 30_000 },
         logs: { sources: [], forceFlushMs: 5000 },
       },

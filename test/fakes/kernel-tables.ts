@@ -59,6 +59,8 @@ export function createKernelTables(): KernelTables {
       detached: false,
       table: Number(found['lookup']),
       protocol: protocolOf(found['protocol']),
+      fwmark: undefined,
+      suppressGroup: undefined,
       more: [],
     };
     if (rule.from !== 'all' && rule.from.includes(':') !== (family === 'ipv6')) {

@@ -4,12 +4,12 @@ import { planRoutes } from '../../src/route/plan.ts';
 import { routeConcerns, type ConcernDeps } from '../../src/route/concerns.ts';
 import { systemFiles } from '../../src/system/files.ts';
 import type { HttpRequest } from '../../src/system/http.ts';
-import { claimedEni } from '../fixtures/claimed-eni.ts';
+import { claimedEni, plainRouting } from '../fixtures/claimed-eni.ts';
 
 const { signal } = new AbortController();
 const device = { name: 'eth1', index: 3, mac: '02:00:00:00:01:20' };
 const claimed = claimedEni({ eni: { ipv4: ['10.0.1.20', '10.0.1.21'] } });
-const plan = planRoutes({ claimed, device, mtu: 9001, hasIpv6: true });
+const plan = planRoutes({ claimed, device, mtu: 9001, ...plainRouting });
 
 let asked: HttpRequest[];
 let answer: () => Promise<{ status: number; body: Buffer }>;
@@ -30,7 +30,8 @@ const concerns = (
   imdsEndpoint = 'http://169.254.169.254',
   of = plan,
   until = signal,
-): Promise<readonly string[]> => routeConcerns(deps, { plan: of, imdsEndpoint }, until);
+): Promise<readonly string[]> =>
+  routeConcerns(deps, { plan: of, imdsEndpoint, isOwn: true }, until);
 
 test('asks for a token from the first address, on a connection that is not kept', async () => {
   expect(await concerns()).toEqual([]);

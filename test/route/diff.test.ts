@@ -7,7 +7,7 @@ import { diffRoutes } from '../../src/route/diff.ts';
 import { loadKernelState } from '../../src/route/kernel-state.ts';
 import { planRoutes } from '../../src/route/plan.ts';
 import { createFakeRouteDeps, type FakeRouteDeps } from '../fakes/route-deps.ts';
-import { claimedEni, type ClaimedInput } from '../fixtures/claimed-eni.ts';
+import { plainRouting, claimedEni, type ClaimedInput } from '../fixtures/claimed-eni.ts';
 
 const { signal } = new AbortController();
 const addresses = ['10.0.1.20', '10.0.1.21', '10.0.1.22'];
@@ -18,7 +18,7 @@ function planOf(input: ClaimedInput = {}, mtu = 9001): RoutePlan {
     claimed,
     device: { name: 'eth1', index: 3, mac: claimed.eni.mac },
     mtu,
-    hasIpv6: true,
+    ...plainRouting,
   });
 }
 

@@ -30,7 +30,7 @@ describe('loadKernelState', () => {
         : { stdout: '[]\n[]\n[]\n[]\n' },
     );
     const state = await loadKernelState({ exec }, 'eth1', signal);
-    expect(state.link).toEqual({ ifname: 'eth1', mtu: 9001, up: true, carrier: true });
+    expect(state.link).toEqual({ ifname: 'eth1', mtu: 9001, up: true, carrier: true, group: 0 });
     expect(state.ipv4.rules.map(({ from, oif, detached }) => ({ from, oif, detached }))).toEqual([
       { from: 'all', oif: undefined, detached: false },
       { from: '10.0.1.20/32', oif: undefined, detached: false },
@@ -123,6 +123,6 @@ test('a link-local address of IPv6 is the kernel’s', () => {
 });
 
 test('a rule with another selector is not one of ours', () => {
-  const json = { priority: 9500, src: 'all', fwmark: '0x80', table: '20001', protocol: '2' };
-  expect(parseRule(json, 'ipv4').more).toEqual(['fwmark']);
+  const json = { priority: 9500, src: 'all', iif: 'eth0', table: '20001', protocol: '2' };
+  expect(parseRule(json, 'ipv4').more).toEqual(['iif']);
 });

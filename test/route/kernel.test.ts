@@ -11,7 +11,7 @@ import { verifyRoutes } from '../../src/route/verify.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { createDevices } from '../../src/system/devices.ts';
 import { systemExec } from '../../src/system/exec.ts';
-import { claimedEni } from '../fixtures/claimed-eni.ts';
+import { claimedEni, plainRouting } from '../fixtures/claimed-eni.ts';
 import { inNamespaces, needsNamespaces } from '../lab/environment.ts';
 import { createHost, type Host } from '../lab/host.ts';
 import { createInside, type Inside } from '../lab/inside.ts';
@@ -27,7 +27,7 @@ const claimed = claimedEni({
   },
   subnet: { ipv6Cidrs: ['2001:db8::/64'] },
 });
-const wanted = planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true });
+const wanted = planRoutes({ claimed, device: undefined, mtu: 9001, ...plainRouting });
 const host = `kernel-${process.pid}`;
 const router = `kernel-router-${process.pid}`;
 
@@ -189,7 +189,7 @@ describe.skipIf(!inNamespaces)(`routing on the real kernel${needsNamespaces}`, (
   test('the primary and a secondary address change places', async () => {
     await applyRoutes(inside, wanted, signal);
     const swapped = { ...claimed, eni: { ...claimed.eni, ipv4: ['10.0.1.21', '10.0.1.20'] } };
-    const next = planRoutes({ claimed: swapped, device: undefined, mtu: 9001, hasIpv6: true });
+    const next = planRoutes({ claimed: swapped, device: undefined, mtu: 9001, ...plainRouting });
     await applyRoutes(inside, next, signal);
     expect(ip('-brief', '-4', 'addr', 'show', 'eth1')).toContain('10.0.1.21/24');
     expect(ip('route', 'get', '8.8.8.8', 'oif', 'eth1')).toContain('src 10.0.1.21');
@@ -310,7 +310,13 @@ describe.skipIf(!inNamespaces)(`routing on the real kernel${needsNamespaces}`, (
     test('IPv6 is off: IPv4 is served, and what is not is said', async () => {
       await inside.sysctl.write('net/ipv6/conf/eth1/disable_ipv6', '1');
       expect(await isIpv6On(inside, 'eth1')).toBe(false);
-      const off = planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: false });
+      const off = planRoutes({
+        claimed,
+        device: undefined,
+        mtu: 9001,
+        ...plainRouting,
+        hasIpv6: false,
+      });
       expect(off.unserved).toEqual(['2001:db8::20/128', '2001:db8::21/128']);
       const { plan: applied } = await applyRoutes(inside, off, signal);
       expect(await verifyRoutes(inside, applied, signal)).toEqual([]);
@@ -323,7 +329,7 @@ describe.skipIf(!inNamespaces)(`routing on the real kernel${needsNamespaces}`, (
       await ipBatch(['route add 10.0.1.100/32 dev port1'], router);
       const { changes } = await applyRoutes(
         inside,
-        planRoutes({ claimed: many, device: undefined, mtu: 9001, hasIpv6: true }),
+        planRoutes({ claimed: many, device: undefined, mtu: 9001, ...plainRouting }),
         signal,
       );
       expect(changes.filter((line) => line.startsWith('ip addr'))).toHaveLength(50);
@@ -344,7 +350,7 @@ describe.skipIf(!inNamespaces)(`routing on the real kernel${needsNamespaces}`, (
         ],
         router,
       );
-      const second = planRoutes({ claimed: other, device: undefined, mtu: 9001, hasIpv6: true });
+      const second = planRoutes({ claimed: other, device: undefined, mtu: 9001, ...plainRouting });
       try {
         const before = snapshot();
         await applyRoutes(inside, second, signal);

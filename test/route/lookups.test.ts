@@ -4,12 +4,12 @@ import { loadKernelState } from '../../src/route/kernel-state.ts';
 import { judgeLookups, parseLookups, planLookups } from '../../src/route/lookups.ts';
 import { planRoutes } from '../../src/route/plan.ts';
 import { createFakeRouteDeps } from '../fakes/route-deps.ts';
-import { claimedEni } from '../fixtures/claimed-eni.ts';
+import { claimedEni, plainRouting } from '../fixtures/claimed-eni.ts';
 
 const { signal } = new AbortController();
 const claimed = claimedEni({ eni: { ipv4: ['10.0.2.20'] }, subnet: { ipv4Cidr: '10.0.2.0/24' } });
 const device = { name: 'eth1', index: 3, mac: claimed.eni.mac };
-const plan = planRoutes({ claimed, device, mtu: 9001, hasIpv6: true });
+const plan = planRoutes({ claimed, device, mtu: 9001, ...plainRouting });
 const lookups = planLookups(
   plan,
   await loadKernelState(createFakeRouteDeps(), 'eth1', signal),

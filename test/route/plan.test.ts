@@ -1,7 +1,7 @@
 // The numbers and addresses of a plan, from what EC2 says.
 import { describe, expect, test } from 'vitest';
 import { planRoutes, tableOf, unknownDevice } from '../../src/route/plan.ts';
-import { claimedEni } from '../fixtures/claimed-eni.ts';
+import { claimedEni, plainRouting } from '../fixtures/claimed-eni.ts';
 
 describe('planRoutes', () => {
   test('an ENI with secondary addresses and a delegated prefix', () => {
@@ -11,7 +11,7 @@ describe('planRoutes', () => {
       networkCardIndex: 1,
     });
     const device = { name: 'ens6', index: 4, mac: claimed.eni.mac };
-    expect(planRoutes({ claimed, device, mtu: 9001, hasIpv6: true })).toEqual({
+    expect(planRoutes({ claimed, device, mtu: 9001, ...plainRouting })).toEqual({
       eniId: 'eni-0123456789abcdef0',
       mac: '02:00:00:00:01:20',
       ifname: 'ens6',
@@ -26,6 +26,8 @@ describe('planRoutes', () => {
       },
       ipv6: { addresses: [], sources: [], subnets: [], gateway: undefined },
       unserved: [],
+      bridgeGroup: undefined,
+      mark: undefined,
     });
   });
 
@@ -34,7 +36,7 @@ describe('planRoutes', () => {
       eni: { ipv6: ['2001:db8::20'], ipv6Prefixes: ['2001:db8:0:1::/80'] },
       subnet: { ipv6Cidrs: ['2001:db8::/64'] },
     });
-    expect(planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true })).toMatchObject({
+    expect(planRoutes({ claimed, device: undefined, mtu: 9001, ...plainRouting })).toMatchObject({
       ifname: unknownDevice,
       ipv6: {
         addresses: ['2001:db8::20/128'],
@@ -51,14 +53,14 @@ describe('planRoutes', () => {
     ['10.0.0.240/28', '10.0.0.241'],
   ])('the gateway of %s is %s', (ipv4Cidr, gateway) => {
     const claimed = claimedEni({ subnet: { ipv4Cidr } });
-    expect(planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true }).ipv4.gateway).toBe(
-      gateway,
-    );
+    expect(
+      planRoutes({ claimed, device: undefined, mtu: 9001, ...plainRouting }).ipv4.gateway,
+    ).toBe(gateway);
   });
 
   test('IPv4 addresses in a subnet without IPv4 are refused', () => {
     const claimed = claimedEni({ subnet: { ipv4Cidr: undefined } });
-    expect(() => planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true })).toThrow(
+    expect(() => planRoutes({ claimed, device: undefined, mtu: 9001, ...plainRouting })).toThrow(
       /cannot route eni-0123456789abcdef0: .*subnet-a has no IPv4 CIDR/,
     );
   });

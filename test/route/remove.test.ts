@@ -7,7 +7,7 @@ import { planRoutes } from '../../src/route/plan.ts';
 import { removeRoutes } from '../../src/route/remove.ts';
 import { applyRoutes } from '../../src/route/route.ts';
 import { createFakeRouteDeps, type FakeRouteDeps } from '../fakes/route-deps.ts';
-import { claimedEni } from '../fixtures/claimed-eni.ts';
+import { claimedEni, plainRouting } from '../fixtures/claimed-eni.ts';
 
 const { signal } = new AbortController();
 const eni = { ipv4: ['10.0.1.20', '10.0.1.21'], ipv6: ['2001:db8::20'] };
@@ -30,7 +30,7 @@ beforeEach(async () => {
     claimed: claimedEni({ eni, subnet }),
     device: undefined,
     mtu: 9001,
-    hasIpv6: true,
+    ...plainRouting,
   });
   await applyRoutes(deps, plan, signal);
 });
@@ -87,7 +87,7 @@ test('the ENI comes back at another index, under the same name: its old rules go
   const claimed = claimedEni({ eni, subnet, deviceIndex: 3 });
   await applyRoutes(
     deps,
-    planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true }),
+    planRoutes({ claimed, device: undefined, mtu: 9001, ...plainRouting }),
     signal,
   );
   const { ipv4, ipv6 } = await state();

@@ -7,7 +7,7 @@ import { planRoutes } from '../../src/route/plan.ts';
 import { applyRoutes } from '../../src/route/route.ts';
 import { verifyRoutes } from '../../src/route/verify.ts';
 import { createFakeRouteDeps, type FakeRouteDeps } from '../fakes/route-deps.ts';
-import { claimedEni } from '../fixtures/claimed-eni.ts';
+import { claimedEni, plainRouting } from '../fixtures/claimed-eni.ts';
 
 const { signal } = new AbortController();
 const secondRule = 'ip rule add priority 9500 from 10.0.1.21/32 lookup 20001 protocol kernel';
@@ -18,7 +18,7 @@ let plan: RoutePlan;
 beforeEach(() => {
   deps = createFakeRouteDeps();
   const claimed = claimedEni({ eni: { ipv4: ['10.0.1.20', '10.0.1.21'] } });
-  plan = planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true });
+  plan = planRoutes({ claimed, device: undefined, mtu: 9001, ...plainRouting });
 });
 
 describe('applyRoutes', () => {

@@ -1,12 +1,19 @@
 // End to end in the local VPC: replies leave by the interface that owns the address, from every peer position,
 // for every reverse path filter of the host. Without berth's rules the same connections fail, and the VPC counts it.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { RoutePlan } from '../../src/model.ts';
-import { planRoutes } from '../../src/route/plan.ts';
+import type { ClaimedEni, RoutePlan } from '../../src/model.ts';
+import { groupOf, joinPrimary } from '../../src/route/bridge-group.ts';
+import { planRoutes, type PlanInput } from '../../src/route/plan.ts';
+import { createRouting } from '../../src/route/routing.ts';
 import { removeRoutes } from '../../src/route/remove.ts';
 import { applyRoutes } from '../../src/route/route.ts';
-import { claimedEni } from '../fixtures/claimed-eni.ts';
-import { inNamespaces, needsNamespaces } from '../lab/environment.ts';
+import { verifyRoutes } from '../../src/route/verify.ts';
+import { systemFiles } from '../../src/system/files.ts';
+import { createHttp } from '../../src/system/http.ts';
+import { claimedEni, plainRouting } from '../fixtures/claimed-eni.ts';
+import { addContainer, nft, publishedPort } from '../lab/container.ts';
+import { hasProgram, inNamespaces, needsNamespaces } from '../lab/environment.ts';
+import type { ProbeResult } from '../lab/host-agent.ts';
 import { createInside, type Inside } from '../lab/inside.ts';
 import { ipBatch } from '../lab/namespace.ts';
 import { createVpc, type Vpc } from '../lab/vpc.ts';
@@ -19,20 +26,40 @@ const subnets = [
 ] as const;
 /** One in the primary's subnet, one in the other ENI's, one in neither. */
 const peers = { near: '10.0.1.11', far: '10.0.2.12', third: '10.0.3.13' };
+const hasNft = hasProgram('nft');
 const primary = ['10.0.1.10', '10.0.1.13'];
 
 let vpc: Vpc;
 let inside: Inside;
+let claimed: ClaimedEni;
 let plan: RoutePlan;
 
 /** The instance with its primary in subnet a, and a plugged ENI in `subnet`. */
 async function plugEni(subnet: (typeof subnets)[number], ipv4: readonly string[]): Promise<void> {
-  const claimed = claimedEni({ eni: { ipv4 }, subnet });
+  claimed = claimedEni({ eni: { ipv4 }, subnet });
   const { eniId, mac } = claimed.eni;
   const eni = { eniId, mac, ipv4, subnetCidr: subnet.ipv4Cidr, deviceIndex: 1 };
   await vpc.actuator(() => 'instance').plug('i-1', eni);
-  plan = planRoutes({ claimed, device: undefined, mtu: 9001, hasIpv6: true });
+  plan = planRoutes({ claimed, device: undefined, mtu: 9001, ...plainRouting });
 }
+
+/** The same, with options. */
+function replan(options: Partial<PlanInput>): RoutePlan {
+  return planRoutes({ claimed, device: undefined, mtu: 9001, ...plainRouting, ...options });
+}
+
+async function said(...command: readonly [string, ...string[]]): Promise<string> {
+  const { stdout } = await inside.exec.run(
+    { argv: command, stdin: undefined, timeoutMs: 5_000 },
+    signal,
+  );
+  return stdout;
+}
+const published = (peer: string, address: string): Promise<ProbeResult> =>
+  vpc.probe(peer, address, publishedPort, 1_000);
+const rules = async (): Promise<string> =>
+  (await said('ip', 'rule')).split('\n').toSorted().join('\n');
+const ruleset = (): Promise<string> => said('nft', 'list', 'ruleset');
 
 async function setRpFilter(value: string): Promise<void> {
   for (const name of ['all', 'default', 'eth0', 'eth1']) {
@@ -115,6 +142,117 @@ describe.skipIf(!inNamespaces)(`traffic in the local VPC${needsNamespaces}`, () 
       await applyRoutes(inside, plan, signal);
       await expectAllReachable([addresses[0]]);
     });
+  });
+
+  describe.skipIf(!hasNft)(`containers on the host${hasNft ? '' : ' (needs nft)'}`, () => {
+    test('connmark: a published port answers at the address of the ENI, and at the primary', async () => {
+      await plugEni(subnets[1], ['10.0.2.20']);
+      await using _box = await addContainer(vpc, 'instance');
+      const marked = replan({ connmark: 0x3f00 });
+      await applyRoutes(inside, marked, signal);
+      expect((await applyRoutes(inside, marked, signal)).changes).toEqual([]);
+      for (const address of ['10.0.2.20', primary[0]!]) {
+        for (const peer of Object.keys(peers)) {
+          const { answer } = await published(peer, address);
+          expect(answer, `${peer} to ${address}`).toMatchObject({ host: 'box' });
+        }
+      }
+      await expectAllReachable(['10.0.2.20', primary[0]!]);
+      expect(await vpc.wrongSourceDrops()).toBe(0);
+
+      // Somebody flushes the firewall: noticed, and put right.
+      await nft('instance', 'delete table inet berth_20001');
+      expect(await verifyRoutes(inside, { ...marked, ifname: 'eth1' }, signal)).toEqual([
+        'the nft table inet berth_20001 is gone',
+      ]);
+      await applyRoutes(inside, marked, signal);
+      expect((await published('third', '10.0.2.20')).answer).toMatchObject({ host: 'box' });
+      // Without it the reply leaves by the primary, and the VPC drops it.
+      await applyRoutes(inside, plan, signal);
+      expect(await published('third', '10.0.2.20')).toMatchObject({ error: 'timeout' });
+      expect(await vpc.wrongSourceDrops()).toBeGreaterThan(0);
+      // And nothing of it stays.
+      await applyRoutes(inside, marked, signal);
+      await removeRoutes(inside, marked, signal);
+      expect(await ruleset()).not.toContain('berth');
+      expect(await rules()).not.toMatch(/949\d|9500/);
+    });
+
+    test('localBridges: a container reaches the address of the ENI, and peers do as before', async () => {
+      await plugEni(subnets[1], ['10.0.2.20', '10.0.2.21']);
+      await using box = await addContainer(vpc, 'instance');
+      await applyRoutes(inside, plan, signal);
+      const ask = async (ip: string): Promise<ProbeResult> => {
+        const probe = { kind: 'probe', ip, port: 8080, timeoutMs: 1_000 } as const;
+        return (await box.ask({ ...probe, localAddress: undefined })) as ProbeResult;
+      };
+      expect(await ask('10.0.2.20')).toMatchObject({ ok: false });
+      expect(await ask(primary[0]!)).toMatchObject({ ok: true });
+
+      const before = await rules();
+      const bridged = replan({ bridgeGroup: await joinPrimary(inside, 'eth0', signal) });
+      await applyRoutes(inside, bridged, signal);
+      expect((await applyRoutes(inside, bridged, signal)).changes).toEqual([]);
+      for (const address of ['10.0.2.20', '10.0.2.21', primary[0]!])
+        expect({ address, ...(await ask(address)) }).toMatchObject({ ok: true });
+      await expectAllReachable(['10.0.2.20', '10.0.2.21', primary[0]!]);
+      // An address that left the ENI takes its rule along.
+      await applyRoutes(
+        inside,
+        {
+          ...bridged,
+          ipv4: { ...plan.ipv4, addresses: ['10.0.2.20/24'], sources: ['10.0.2.20/32'] },
+        },
+        signal,
+      );
+      expect(await rules()).not.toContain('10.0.2.21');
+      await applyRoutes(inside, plan, signal);
+      expect(await rules()).toBe(before);
+      await applyRoutes(inside, bridged, signal);
+      await removeRoutes(inside, bridged, signal);
+      expect(await rules()).not.toMatch(/949\d|9500/);
+      expect(await groupOf(inside, 'eth0', signal)).toBe(0);
+    });
+  });
+
+  test('mode verify: says what is missing until another tool has set it, and changes nothing', async () => {
+    await plugEni(subnets[1], ['10.0.2.20']);
+    using http = createHttp(1);
+    const deps = { ...inside, files: systemFiles, http };
+    const routing = createRouting(deps, {
+      primaryMac: '02:00:00:00:01:10',
+      imdsEndpoint: 'http://169.254.169.254',
+      config: { mode: 'verify', localBridges: false, connmark: undefined },
+    });
+    await routing.prepare(signal);
+    const before = (await rules()) + (await said('ip', '-4', 'addr'));
+    await expect(routing.apply(plan, signal)).rejects.toThrow(
+      'cannot serve eni-0123456789abcdef0 on eth1: eth1 is down. routing.mode is "verify"',
+    );
+    expect((await rules()) + (await said('ip', '-4', 'addr'))).toBe(before);
+    // As amazon-ec2-net-utils does it.
+    await ipBatch(
+      [
+        'link set dev eth1 mtu 9001 up',
+        'addr add 10.0.2.20/24 dev eth1 noprefixroute',
+        'route add 10.0.2.0/24 dev eth1 table 10001',
+        'route add default via 10.0.2.1 dev eth1 table 10001',
+        'rule add priority 10001 from 10.0.2.20 lookup 10001',
+      ],
+      'instance',
+    );
+    const served = await routing.apply(plan, signal);
+    expect(served.ifname).toBe('eth1');
+    expect(await routing.problems(served, signal)).toEqual([]);
+    await ipBatch(['rule del priority 10001'], 'instance');
+    expect(await routing.problems(served, signal)).toEqual([
+      expect.stringMatching(
+        /^"ip route get 192\.0\.2\.1 from 10\.0\.2\.20" leaves by eth0 \(table 254\), not by eth1$/,
+      ),
+      expect.stringContaining('10.0.1.1 from 10.0.2.20'),
+    ]);
+    await routing.remove(served, signal);
+    expect(await said('ip', '-4', 'addr')).toContain('10.0.2.20/24');
   });
 
   test('a half-made set-up fails closed: nothing of the ENI leaves by the primary', async () => {

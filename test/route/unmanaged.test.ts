@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createUnmanaged } from '../../src/route/unmanaged.ts';
+import { createUnmanaged, leaveManaged } from '../../src/route/unmanaged.ts';
 import { BerthError } from '../../src/errors.ts';
 import { systemFiles } from '../../src/system/files.ts';
 import { createMemoryLog } from '../fakes/log.ts';
@@ -21,6 +21,15 @@ test('a marker is a file named by the MAC, where the packaged rule looks; it goe
   await unmanaged.unmark(mac);
   expect(() => readFileSync(join(folder.path, 'claim', mac))).toThrow('ENOENT');
   expect(log.lines).toEqual([]);
+});
+
+test('where another tool sets the routes, a marker of earlier times goes', async () => {
+  using folder = temporaryFolder();
+  const deps = { files: systemFiles, log: createMemoryLog() };
+  const unmanaged = createUnmanaged(deps, { stateDir: folder.path });
+  await unmanaged.mark(mac);
+  await leaveManaged(unmanaged).mark(mac);
+  expect(() => readFileSync(join(folder.path, 'claim', mac))).toThrow('ENOENT');
 });
 
 const full = (): Promise<never> =>

@@ -95,6 +95,8 @@ function createRouting(process: Process): Routing {
         ipv4: { ...noAddresses, addresses: claimed.eni.ipv4 },
         ipv6: noAddresses,
         unserved: [],
+        bridgeGroup: undefined,
+        mark: undefined,
       })),
     apply: (plan) =>
       gate(process, () => {

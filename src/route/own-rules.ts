@@ -1,0 +1,37 @@
+// Which rules of the kernel are those of one ENI of berth: three priorities, which all of its ENIs share.
+import type { RoutePlan } from '../model.ts';
+import type { FamilyState, KernelState, RuleState } from './kernel-state.ts';
+import { bridgePriority, markPriority } from './wanted.ts';
+
+/** Told by the table; those for bridges name the main table, and are told by the source that another rule has. */
+export function ownRules(
+  plan: Pick<RoutePlan, 'table' | 'priority'>,
+  { rules }: FamilyState,
+): readonly RuleState[] {
+  const byTable = rules.filter(
+    ({ priority, table }) =>
+      table === plan.table && (priority === plan.priority || priority === markPriority(plan)),
+  );
+  const sources = byTable.map(({ from }) => from).filter((from) => from !== 'all');
+  return [
+    ...byTable,
+    ...rules.filter((rule) => isForBridges(plan, rule) && sources.includes(rule.from)),
+  ];
+}
+
+export function isForBridges(
+  plan: Pick<RoutePlan, 'priority'>,
+  { priority, suppressGroup }: RuleState,
+): boolean {
+  return priority === bridgePriority(plan) && suppressGroup !== undefined;
+}
+
+/** Is there an nft table with it, then? */
+export function hasMarkRule(
+  plan: Pick<RoutePlan, 'table' | 'priority'>,
+  { ipv4, ipv6 }: KernelState,
+): boolean {
+  return [...ipv4.rules, ...ipv6.rules].some(
+    ({ priority, table }) => priority === markPriority(plan) && table === plan.table,
+  );
+}
