@@ -88,6 +88,8 @@ export type Reads = {
   read(host: Host, eniId: string): Eni | undefined;
   /** The protocol rests on reads that are no older than its lag; two that are older, or omit an ENI, may deceive it. */
   isDeceived(host: Host): boolean;
+  /** One is enough for what EC2 itself refuses. */
+  isMisled(host: Host): boolean;
 };
 
 /** Reads lag by 5 s at most as a rule (claim.md section 7). */
@@ -118,6 +120,8 @@ export function createReads(world: World): Reads {
       for (const eni of fact.enis) enis.set(eni.eniId, eni);
     },
     read: (host, eniId) => known.get(host)?.get(eniId),
+    isMisled: (host) =>
+      world.time.nowMs() - (tooOld.get(host)?.at(-1) ?? -Infinity) < deceivedForMs,
     isDeceived: (host) => {
       const times = tooOld.get(host) ?? [];
       return times.length > 1 && world.time.nowMs() - times[0]! < deceivedForMs;

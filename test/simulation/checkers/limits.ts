@@ -28,7 +28,7 @@ export function checkLimits({ world, fail, reads }: CheckerDeps): Checker {
       fail('S7', `${host.instanceId} attaches without a network card index`);
     const sinceMs = fullSinceMs.get(host);
     const isTold = host.toldMacs + plan.pools > 2;
-    if (sinceMs === undefined || !isTold || reads.isDeceived(host)) return;
+    if (sinceMs === undefined || !isTold || reads.isMisled(host)) return;
     if (sinceMs < startedAtMs.get(host)! - 10_000)
       fail('S7', `${host.instanceId} attaches beyond the limit of its type`);
   }
