@@ -105,7 +105,7 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
   }
 
   async function tendUntilLost(signal: AbortSignal): Promise<string> {
-    using watcher = routing.watch(signal);
+    using watcher = routing.watch(() => held!.plan, signal);
     const { identity, otherPools } = input;
     const everyMs = reconcileEveryMs(held!.claimed.peers) * (1 + deps.random.next() / 2);
     // EC2 may take its time to answer: routes that are broken meanwhile are not its business.

@@ -11,6 +11,7 @@ import { routeProblems } from './problems.ts';
 import { removeRoutes } from './remove.ts';
 import { applyRoutes, type RouteDeps } from './route.ts';
 import { isIpv6On } from './sysctls.ts';
+import { touches } from './touches.ts';
 import { verifyRoutes } from './verify.ts';
 import { watchRouting, type RoutingWatcher } from './watch.ts';
 
@@ -27,8 +28,8 @@ export type Routing = {
   /** What may go wrong yet, in words; no reason not to serve. Takes 2.5 s at most. */
   concerns(plan: RoutePlan, signal: AbortSignal): Promise<readonly string[]>;
   remove(plan: RoutePlan, signal: AbortSignal): Promise<void>;
-  /** Hears of changes to the kernel's routing. */
-  watch(signal: AbortSignal): RoutingWatcher;
+  /** Hears of changes to the kernel's routing that concern the plan of then. */
+  watch(current: () => RoutePlan, signal: AbortSignal): RoutingWatcher;
 };
 
 export function createRouting(
@@ -66,6 +67,6 @@ export function createRouting(
     remove: async (plan, signal) => {
       if (isOwn) await removeRoutes(deps, plan, signal);
     },
-    watch: (signal) => watchRouting(deps, signal),
+    watch: (current, signal) => watchRouting(deps, (line) => touches(current(), line), signal),
   };
 }

@@ -1,9 +1,9 @@
-// Hears of every change to links, addresses, routes and rules, so that what others break is put right at once.
+// Hears of every change to links, addresses, routes and rules that may be ours, so that what others break is put right at once.
 import type { Clock } from '../system/clock.ts';
 import type { Exec } from '../system/exec.ts';
 
 export type RoutingWatcher = Disposable & {
-  /** Resolves some milliseconds after a change, or after `sweepMs`. Throws the signal's reason. */
+  /** Resolves some milliseconds after such a change, or after `sweepMs`. Throws the signal's reason. */
   next(sweepMs: number): Promise<void>;
   /** Ends the wait now. */
   readonly wake: () => void;
@@ -14,17 +14,21 @@ const restartMs = 1_000;
 /** A monitor that ends before this never listened: it is not installed, or not permitted. */
 const listenedMs = 1_000;
 const retryMs = 20_000;
-/** Changes come in groups; one look is enough for all of them. */
-const settleMs = 50;
+/** Changes come in groups; one look is enough for most of them. */
+const settleMs = 10;
 
 export function watchRouting(
   deps: { readonly exec: Exec; readonly clock: Clock },
+  isOurs: (line: string) => boolean,
   signal: AbortSignal,
 ): RoutingWatcher {
   const end = new AbortController();
   const life = AbortSignal.any([signal, end.signal]);
   let wake = new AbortController();
-  void monitor(deps, () => wake.abort(), life);
+  const hear = (line: string | undefined): void => {
+    if (line === undefined || isOurs(line)) wake.abort();
+  };
+  void monitor(deps, hear, life);
   return {
     next: async (sweepMs) => {
       await deps.clock.sleep(sweepMs, AbortSignal.any([life, wake.signal])).catch(() => undefined);
@@ -40,7 +44,8 @@ export function watchRouting(
 /** Where there is no monitor, the sweep has to do. */
 async function monitor(
   deps: { readonly exec: Exec; readonly clock: Clock },
-  onChange: () => void,
+  /** undefined: nobody knows what. */
+  onChange: (line: string | undefined) => void,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
@@ -50,7 +55,7 @@ async function monitor(
       .catch(() => undefined);
     const listened = deps.clock.monotonicMs() - startMs >= listenedMs;
     // Something may have changed while nobody listened.
-    if (listened) onChange();
+    if (listened) onChange(undefined);
     await deps.clock.sleep(listened ? restartMs : retryMs, signal).catch(() => undefined);
   }
 }

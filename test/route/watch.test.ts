@@ -7,6 +7,7 @@ import { createVirtualTime, type VirtualTime } from '../fakes/virtual-time.ts';
 
 const { signal } = new AbortController();
 const sweepMs = 20_000;
+const isOurs = (line: string): boolean => line.includes('eth1');
 
 let clock: VirtualTime;
 /** When a monitor was started. */
@@ -38,6 +39,11 @@ const endsAfter =
     await clock.sleep(ms, life);
   };
 
+const docker: Monitor = async (_argv, onLine, life) => {
+  onLine('12: veth3@if11: <BROADCAST> master docker0');
+  await clock.sleep(86_400_000, life);
+};
+
 const missing: Monitor = () =>
   Promise.reject(new BerthError('command-missing', 'cannot run "ip": it is not installed'));
 
@@ -50,7 +56,7 @@ async function wakes(monitor: Monitor, count: number): Promise<readonly number[]
       return monitor(...args);
     },
   };
-  using watcher = watchRouting({ exec, clock }, signal);
+  using watcher = watchRouting({ exec, clock }, isOurs, signal);
   const seenMs: number[] = [];
   while (seenMs.length < count) {
     await clock.run(watcher.next(sweepMs));
@@ -61,16 +67,20 @@ async function wakes(monitor: Monitor, count: number): Promise<readonly number[]
 
 describe('next', () => {
   test('comes soon after a change, once for a group of them', async () => {
-    expect(await wakes(says(3_000, 3_010, 3_020, 8_000), 2)).toEqual([3_050, 8_050]);
+    expect(await wakes(says(3_000, 3_003, 3_006, 8_000), 2)).toEqual([3_010, 8_010]);
+  });
+
+  test('does not come for what is not ours', async () => {
+    expect(await wakes(docker, 1)).toEqual([20_010]);
   });
 
   test('comes with the sweep where nothing changes', async () => {
-    expect(await wakes(says(), 2)).toEqual([20_050, 40_100]);
+    expect(await wakes(says(), 2)).toEqual([20_010, 40_020]);
     expect(startsMs).toEqual([0]);
   });
 
   test('comes when a monitor that listened ends, and another is started', async () => {
-    expect(await wakes(endsAfter(5_000), 2)).toEqual([5_050, 11_050]);
+    expect(await wakes(endsAfter(5_000), 2)).toEqual([5_010, 11_010]);
     expect(startsMs).toEqual([0, 6_000]);
   });
 
@@ -78,14 +88,14 @@ describe('next', () => {
     ['is missing', missing],
     ['ends at once', () => Promise.resolve()],
   ] as const)('is left to the sweep where the monitor %s', async (_, monitor) => {
-    expect(await wakes(monitor, 3)).toEqual([20_050, 40_100, 60_150]);
+    expect(await wakes(monitor, 3)).toEqual([20_010, 40_020, 60_030]);
     expect(startsMs).toEqual([0, 20_000, 40_000, 60_000]);
   });
 
   test('throws the reason of the signal', async () => {
     const over = new AbortController();
     const exec = { run: () => Promise.reject(new Error('no')), follow: says() };
-    using watcher = watchRouting({ exec, clock }, over.signal);
+    using watcher = watchRouting({ exec, clock }, isOurs, over.signal);
     const next = watcher.next(sweepMs);
     over.abort(new Error('stopped'));
     await expect(next).rejects.toThrow('stopped');
@@ -104,7 +114,7 @@ test('disposing ends the monitor, and starts no other', async () => {
     });
   };
   const exec = { run: () => Promise.reject(new Error('no')), follow };
-  watchRouting({ exec, clock }, signal)[Symbol.dispose]();
+  watchRouting({ exec, clock }, isOurs, signal)[Symbol.dispose]();
   await ended.promise;
   await clock.run(clock.sleep(60_000, signal));
   expect(startsMs).toEqual([0]);

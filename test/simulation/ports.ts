@@ -116,7 +116,7 @@ function createRouting(process: Process): Routing {
         host.routes.delete(mac);
         world.tell({ what: 'routes', host, mac, areSet: false });
       }),
-    watch: (signal) => createWatcher(process, signal),
+    watch: (_current, signal) => createWatcher(process, signal),
   };
 }
 

@@ -39,7 +39,7 @@ export async function serve(
   const plan = await routing.plan(claimed, undefined, signal);
   await routing.apply(plan, signal).catch(() => signal.throwIfAborted());
   board.ready(`${eni.eniId} is ours`);
-  using watcher = routing.watch(signal);
+  using watcher = routing.watch(() => plan, signal);
   for (;;) {
     await watcher.next(20_000);
     const isThere = await routing.problems(plan, signal).then(
