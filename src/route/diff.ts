@@ -13,7 +13,7 @@ import {
   type RuleState,
 } from './kernel-state.ts';
 import { addressLine, routeLine, ruleLine } from './lines.ts';
-import { isForBridges, ownRules } from './own-rules.ts';
+import { formerTables, isForBridges, ownRules } from './own-rules.ts';
 import { wantedOf, type Wanted } from './wanted.ts';
 
 export function diffRoutes(plan: RoutePlan, state: KernelState): Batches {
@@ -38,17 +38,22 @@ function diffFamily(
     routes
       .filter((route) => all || !includes(state[family].routes, route))
       .map((route) => routeLine('replace', route));
+  const strays = strayRoutes(plan, state[family], wanted);
+  const isOfGone = ({ src }: RouteState): boolean =>
+    src !== undefined && addresses.gone.includes(src);
   return [
     ...addRoutes(wanted.lastResort, false),
     ...wanted.rules
       .filter((rule) => !includes(state[family].rules, rule))
       .map((rule) => ruleLine('add', rule)),
     ...linkUp,
+    // Those that may go with an address, before it does.
+    ...strays.filter(isOfGone).map((route) => routeLine('del', route)),
     ...addresses.first,
     ...addresses.add,
     ...addRoutes(wanted.deviceRoutes, routesLost),
     // Before the addresses, with which they would go.
-    ...strayRoutes(plan, state[family], wanted),
+    ...strays.filter((route) => !isOfGone(route)).map((route) => routeLine('del', route)),
     ...addresses.remove,
     ...strayRules(plan, state[family], wanted),
   ];
@@ -72,7 +77,7 @@ function diffAddresses(
   state: FamilyState,
   family: Family,
   wanted: Wanted,
-): Readonly<Record<'first' | 'add' | 'remove', readonly string[]>> {
+): Readonly<Record<'first' | 'add' | 'remove' | 'gone', readonly string[]>> {
   const line = (verb: 'replace' | 'del', address: string): string =>
     addressLine(verb, { address, ifname: plan.ifname, family });
   const found = (address: string) => state.addresses.find((entry) => entry.address === address);
@@ -82,14 +87,17 @@ function diffAddresses(
   // Deleting it takes along the other addresses of its subnet, so it cannot wait until they are there.
   const isFirstOfSubnet = (address: string): boolean =>
     family === 'ipv4' && !address.endsWith('/32');
+  // `replace` changes lifetimes only: to get its route out of main, the address has to go for a moment.
+  const anew = wanted.addresses.filter(
+    (address) => found(address)?.noPrefixRoute === false || found(address)?.unusable,
+  );
+  const leaving = strays.filter(isFirstOfSubnet);
   return {
     first: [
-      ...strays.filter(isFirstOfSubnet).map((address) => line('del', address)),
-      // `replace` changes lifetimes only: to get its route out of main, the address has to go for a moment.
-      ...wanted.addresses
-        .filter((address) => found(address)?.noPrefixRoute === false || found(address)?.unusable)
-        .flatMap((address) => [line('del', address), line('replace', address)]),
+      ...leaving.map((address) => line('del', address)),
+      ...anew.flatMap((address) => [line('del', address), line('replace', address)]),
     ],
+    gone: [...leaving, ...anew].map((address) => address.split('/')[0]!),
     add: wanted.addresses
       .filter((address) => {
         const entry = found(address);
@@ -110,7 +118,9 @@ function strayRules(plan: RoutePlan, state: FamilyState, wanted: Wanted): readon
     wanted.rules.some(
       (rule) => rule.priority === priority && rule.from === from && rule.oif === oif,
     );
-  const own = ownRules(plan, state);
+  const own = [plan.table, ...formerTables(plan, state)].flatMap((table) =>
+    ownRules({ ...plan, table }, state),
+  );
   return state.rules
     .filter(
       (rule) =>
@@ -122,14 +132,14 @@ function strayRules(plan: RoutePlan, state: FamilyState, wanted: Wanted): readon
 }
 
 /** Everything else in our table, and whatever another manager put into main for our device. */
-function strayRoutes(plan: RoutePlan, state: FamilyState, wanted: Wanted): readonly string[] {
+function strayRoutes(plan: RoutePlan, state: FamilyState, wanted: Wanted): readonly RouteState[] {
   const routes = [...wanted.lastResort, ...wanted.deviceRoutes];
+  const tables = [plan.table, ...formerTables(plan, state)];
   const replaced = routes.filter((route) => !includes(state.routes, route));
   return state.routes
-    .filter((route) => route.table === plan.table || isStrayInMain(route, plan.ifname, state))
+    .filter((route) => tables.includes(route.table) || isStrayInMain(route, plan.ifname, state))
     .filter((route) => !includes(routes, route))
-    .filter((route) => !replaced.some((other) => sameKey(route, other)))
-    .map((route) => routeLine('del', route));
+    .filter((route) => !replaced.some((other) => sameKey(route, other)));
 }
 
 /** Main has nothing of our device but fe80::/64, which the kernel adds by itself. */

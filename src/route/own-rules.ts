@@ -1,6 +1,7 @@
 // Which rules of the kernel are those of one ENI of berth: three priorities, which all of its ENIs share.
 import type { RoutePlan } from '../model.ts';
 import type { FamilyState, KernelState, RuleState } from './kernel-state.ts';
+import { firstTable, lastTable } from './plan.ts';
 import { bridgePriority, markPriority } from './wanted.ts';
 
 /** Told by the table; those for bridges name the main table, and are told by the source that another rule has. */
@@ -17,6 +18,17 @@ export function ownRules(
     ...byTable,
     ...rules.filter((rule) => isForBridges(plan, rule) && sources.includes(rule.from)),
   ];
+}
+
+/** Tables of berth that this device had at another index. */
+export function formerTables(
+  plan: Pick<RoutePlan, 'table' | 'priority' | 'ifname'>,
+  { rules }: FamilyState,
+): readonly number[] {
+  return rules
+    .filter(({ priority, oif }) => priority === plan.priority && oif === plan.ifname)
+    .map(({ table }) => table)
+    .filter((table) => table !== plan.table && table >= firstTable && table <= lastTable);
 }
 
 export function isForBridges(

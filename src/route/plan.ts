@@ -1,4 +1,5 @@
 // What the kernel shall hold for a claimed ENI, from what EC2 says of it (routing.md section 1).
+import { SocketAddress } from 'node:net';
 import { BerthError } from '../errors.ts';
 import type { AddressFamilyPlan, ClaimedEni, Device, Mark, RoutePlan } from '../model.ts';
 
@@ -85,13 +86,19 @@ function planIpv4({ eni, subnet }: ClaimedEni): AddressFamilyPlan {
 
 function planIpv6({ eni, subnet }: ClaimedEni): AddressFamilyPlan {
   if (eni.ipv6.length === 0 && eni.ipv6Prefixes.length === 0) return emptyFamily;
-  const addresses = eni.ipv6.map((ip) => `${ip}/128`);
+  const addresses = eni.ipv6.map((ip) => asKernel6(`${ip}/128`));
   return {
     addresses,
-    sources: [...addresses, ...eni.ipv6Prefixes],
-    subnets: subnet.ipv6Cidrs,
+    sources: [...addresses, ...eni.ipv6Prefixes.map(asKernel6)],
+    subnets: subnet.ipv6Cidrs.map(asKernel6),
     gateway: gateway6,
   };
+}
+
+/** IPv6 has many spellings, and what the kernel says has to equal what it was told. */
+function asKernel6(prefix: string): string {
+  const [address = '', length] = prefix.split('/');
+  return `${new SocketAddress({ address, family: 'ipv6' }).address}/${length}`;
 }
 
 const emptyFamily: AddressFamilyPlan = {

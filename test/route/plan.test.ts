@@ -31,6 +31,22 @@ describe('planRoutes', () => {
     });
   });
 
+  test('IPv6 is spelled as the kernel spells it', () => {
+    const claimed = claimedEni({
+      eni: {
+        ipv6: ['2001:DB8:0:0:1:0:0:20'],
+        ipv6Prefixes: ['2001:db8:1:0:1:0::/96'],
+      },
+      subnet: { ipv6Cidrs: ['2001:0db8:0000::/64'] },
+    });
+    const { ipv6 } = planRoutes({ claimed, device: undefined, mtu: 9001, ...plainRouting });
+    expect(ipv6).toMatchObject({
+      addresses: ['2001:db8::1:0:0:20/128'],
+      sources: ['2001:db8::1:0:0:20/128', '2001:db8:1:0:1::/96'],
+      subnets: ['2001:db8::/64'],
+    });
+  });
+
   test('an ENI with IPv6', () => {
     const claimed = claimedEni({
       eni: { ipv6: ['2001:db8::20'], ipv6Prefixes: ['2001:db8:0:1::/80'] },
