@@ -6,6 +6,9 @@ import { heldBy, hostOfArn, isFull, type Checker, type CheckerDeps, type Fail } 
 
 const waitingPhases: readonly string[] = ['waiting-for-eni', 'gave-up', 'standby'];
 
+/** From the first word of a claim until it serves. */
+const underWayMs = 30_000;
+
 /**
  * An ENI without a device is given back after 180 s, and no sooner than another's name has gone from it: who waits looks
  * at what is attached every ten minutes, or every thirtieth time where many wait (src/claim/waiting.ts).
@@ -24,9 +27,13 @@ export function checkProgress({ world, fail }: CheckerDeps): Checker {
     return host === undefined || host.isGone;
   };
 
+  let isQuiet = false;
   function judgePool(host: Host, pool: string, fail: Fail): void {
     const news = host.news.get(pool);
     if (news?.ready === true || news?.phase === 'gave-up') return;
+    // A claim that one left who gave up is another's after minutes, and that may be now.
+    const isJustNow = news !== undefined && time.nowMs() - news.sinceMs < underWayMs;
+    if (isQuiet && isJustNow && !waitingPhases.includes(news.phase)) return;
     const { instanceId } = host;
     const says = `${instanceId} is not ready (${news?.phase}: ${news?.message})`;
     // It will see that and adopt it, or give back what has no device.
@@ -46,6 +53,7 @@ export function checkProgress({ world, fail }: CheckerDeps): Checker {
 
   return {
     see: (fact) => {
+      if (fact.what === 'quiet') isQuiet = true;
       if (fact.what === 'end' && world.isCalm && fact.by === 'failed') {
         // What was attached while there were faults may show no device ever.
         const sinceMs = time.nowMs() - world.calmAtMs;
