@@ -197,14 +197,15 @@ async function claimStillOurs(
   if (now?.attachment?.instanceId === input.identity.instanceId) return found(input);
   const owner = now === undefined ? undefined : ownerOf(now);
   if (owner === instanceArn(input.identity)) return undefined;
-  if (now === undefined || owner !== undefined || now.attachment !== undefined) {
-    // That read may be a bad one: what is attached to us is not given up for it.
-    if ((await ask(deps, input, true, signal)) === 'me') return found(input);
-    // It may be older than our tag, so that a claim of ours may have to go.
-    return giveBack(deps, input, { outcome: 'lost' }, signal);
-  }
-  const claim = await putClaim(deps, { ...input, eni: now }, signal);
-  return claim.outcome === 'ours' ? undefined : giveBack(deps, input, claim, signal);
+  const isFree = now !== undefined && owner === undefined && now.attachment === undefined;
+  const claim = isFree
+    ? await putClaim(deps, { ...input, eni: now }, signal)
+    : ({ outcome: 'lost' } as const);
+  if (claim.outcome === 'ours') return undefined;
+  // That read may be a bad one: what is attached to us is not given up for it.
+  if ((await ask(deps, input, true, signal)) === 'me') return found(input);
+  // It may be older than our tag, so that a claim of ours may have to go.
+  return giveBack(deps, input, claim, signal);
 }
 
 function ask(

@@ -186,6 +186,29 @@ describe('the guarded tag', () => {
     expect(count(attempted.calls, 'createClaim')).toBeLessThan(14);
   });
 
+  test('the second copy of an attach is denied, and the reads lag: what the first attached is kept', async () => {
+    const world = createClaimWorld({ enis: 2, instances: 2 });
+    await world.time.run(world.time.sleep(60_000, new AbortController().signal));
+    let copies = 0;
+    const attempted = await attempt(
+      {
+        readLagMs: () => 3_000,
+        arrives: ({ method }) => {
+          if (method !== 'attach' || ++copies > 1) return;
+          // The first copy did it; then another wrote its name over ours, as it may while the guard lags.
+          const place = { deviceIndex: 1, networkCardIndex: 0 };
+          world.model.attach({ eniId: 'eni-0', instanceId: 'i-0', ...place });
+          take(world);
+        },
+        fault: script({ attach: [answers.denied] }),
+      },
+      undefined,
+      { world },
+    );
+    expect(attempted.outcome).toBe('attached');
+    expect(attempted.calls).not.toContain('deleteClaim eni-0');
+  });
+
   test('an attach that is throttled for minutes is no fault of the ENI', async () => {
     const throttles = Array.from({ length: 60 }, () => answers.throttled);
     const attempted = await attempt({ fault: script({ attach: throttles }) });
