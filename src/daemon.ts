@@ -126,8 +126,7 @@ async function servePools(
   }
   const { stateDir, runtimeDir } = input;
   const [imdsEndpoint] = imdsEndpoints(input.environment);
-  const { primaryMac } = identity;
-  const routing = createRouting(ports, { primaryMac, imdsEndpoint, config: config.routing });
+  const routing = createRouting(ports, { identity, imdsEndpoint, config: config.routing });
   const markers = createUnmanaged(ports, { stateDir });
   const unmanaged = config.routing.mode === 'own' ? markers : leaveManaged(markers);
   const records = createClaimRecords(ports, { stateDir, instanceId: identity.instanceId });

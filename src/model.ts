@@ -273,8 +273,17 @@ export type StatusEni = {
   readonly ipv6: readonly string[];
   readonly device: string | undefined;
   readonly table: number | undefined;
+  readonly routing: RoutingDescription;
   /** Rises with every claim of this ENI: lets an application refuse a stale writer. */
   readonly epoch: number;
+};
+
+/** What is set for an ENI, for people. */
+export type RoutingDescription = {
+  /** Which subnet, which addresses, which device they leave by: a line each. */
+  readonly picture: readonly string[];
+  /** As they could be typed, for a device that is down and bare. */
+  readonly commands: readonly string[];
 };
 
 export type ShipStatus = {

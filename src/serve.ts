@@ -61,6 +61,14 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
       ? claimEni(claimDeps, input, signal)
       : standBy(claimDeps, { ...input, standby }, signal);
 
+  const statusOf = ({ claimed, plan }: Holding): StatusEni => {
+    const { eni } = claimed.claimed;
+    const { eniId, mac, ipv4, ipv6 } = eni;
+    const { ifname, table } = plan;
+    const shown = { device: ifname, table, routing: routing.describe(plan) };
+    return { eniId, mac, ipv4, ipv6, ...shown, epoch: epochOf(eni) };
+  };
+
   async function serve(signal: AbortSignal): Promise<string> {
     held = undefined;
     const claimed = await again(() => claim(signal), signal);
@@ -213,13 +221,6 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
 function servedMessage({ claimed, plan }: Holding, concerns: readonly string[]): string {
   const { eniId, ipv4 } = claimed.claimed.eni;
   return [`${ipv4.join(', ')} of ${eniId} is served on ${plan.ifname}`, ...concerns].join('; ');
-}
-
-function statusOf({ claimed, plan }: Holding): StatusEni {
-  const { eni } = claimed.claimed;
-  const { eniId, mac, ipv4, ipv6 } = eni;
-  const { ifname, table } = plan;
-  return { eniId, mac, ipv4, ipv6, device: ifname, table, epoch: epochOf(eni) };
 }
 
 /** A line of the boot's timeline. */

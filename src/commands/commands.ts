@@ -34,7 +34,7 @@ export const commands = {
   },
   status: {
     summary: 'show what the running daemon does; exit code 1 where none runs',
-    flags: [jsonFlag, runtimeFlag],
+    flags: [['--routes', 'with the ip commands for the same routing'], jsonFlag, runtimeFlag],
     example: 'berth status --json',
     load: async () => (await import('./status.ts')).run,
   },

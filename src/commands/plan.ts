@@ -11,6 +11,7 @@ import { BerthError, exitCodes } from '../errors.ts';
 import { createLog } from '../log.ts';
 import type { ClaimedEni, Eni, Identity, PoolConfig, RoutingConfig } from '../model.ts';
 import { ownGroup } from '../route/bridge-group.ts';
+import { drawRouting } from '../route/picture.ts';
 import { describePlan } from '../route/describe.ts';
 import { planRoutes } from '../route/plan.ts';
 import { isIpv6On } from '../route/sysctls.ts';
@@ -80,6 +81,7 @@ type ClaimPlan = {
   readonly pool: string;
   readonly step: string;
   readonly eni: Eni | undefined;
+  readonly picture: readonly string[];
   readonly commands: readonly string[];
 };
 
@@ -115,7 +117,7 @@ async function planClaim(
   });
   const eni = eniOf(step);
   const said = { pool: pool.name, step: sentenceOf(step) };
-  if (eni === undefined) return { ...said, eni, commands: [] };
+  if (eni === undefined) return { ...said, eni, picture: [], commands: [] };
   const subnet = await subnetOf(deps, eni, identity, signal);
   const claimed: ClaimedEni = {
     eni,
@@ -131,7 +133,8 @@ async function planClaim(
   const { mode, localBridges, connmark } = routing;
   const bridgeGroup = localBridges ? ownGroup : undefined;
   const plan = planRoutes({ claimed, device, mtu, hasIpv6, bridgeGroup, connmark });
-  return { ...said, eni, commands: mode === 'own' ? describePlan(plan) : [] };
+  const picture = drawRouting(plan, identity);
+  return { ...said, eni, picture, commands: mode === 'own' ? describePlan(plan) : [] };
 }
 
 function eniOf(step: Step): Eni | undefined {
@@ -173,10 +176,11 @@ function render(document: {
     `instance   ${instanceId}`,
     `config     ${config.name}${config.version === undefined ? '' : ` version ${config.version}`}`,
     ...(pools.length === 0 ? ['pool       none: nothing is claimed'] : []),
-    ...pools.flatMap(({ pool, step, eni }) => [
+    ...pools.flatMap(({ pool, step, eni, picture }) => [
       `pool       ${pool}`,
       `claim      ${step}`,
       ...(eni === undefined ? [] : [`addresses  ${eni.ipv4.join(' ')}  MAC ${eni.mac}`]),
+      ...picture.map((line, n) => `${(n === 0 ? 'routing' : '').padEnd(11)}${line}`),
     ]),
     ...logs.sources.map(
       ({ filePath, logGroupName, logStreamName }) =>

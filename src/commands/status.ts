@@ -12,7 +12,11 @@ import { parseFlags, runtimeDirOf } from './flags.ts';
 const answerMs = 5_000;
 
 export const run: Run = async (args, signal) => {
-  const parsed = parseFlags(args, { json: { type: 'boolean' }, 'runtime-dir': { type: 'string' } });
+  const parsed = parseFlags(args, {
+    json: { type: 'boolean' },
+    routes: { type: 'boolean' },
+    'runtime-dir': { type: 'string' },
+  });
   using deadline = systemClock.deadline(answerMs, signal);
   let status: Status;
   try {
@@ -27,7 +31,7 @@ export const run: Run = async (args, signal) => {
   }
   const inColour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
   process.stdout.write(
-    `${parsed.values['json'] === true ? JSON.stringify(status, undefined, 2) : renderStatus(status, inColour)}\n`,
+    `${parsed.values['json'] === true ? JSON.stringify(status, undefined, 2) : renderStatus(status, { inColour, withCommands: parsed.values['routes'] === true })}\n`,
   );
   return 0;
 };

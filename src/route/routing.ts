@@ -1,9 +1,11 @@
 // Routing as the daemon uses it: everything it does to the kernel for one claimed ENI, over the ports it needs.
-import type { Claimed, RoutePlan, RoutingConfig } from '../model.ts';
+import type { Claimed, Identity, RoutePlan, RoutingConfig, RoutingDescription } from '../model.ts';
 import type { Log } from '../log.ts';
 import { routeConcerns, type ConcernDeps } from './concerns.ts';
 import { joinPrimary } from './bridge-group.ts';
 import { awaitRoutes, observeRoutes } from './observe.ts';
+import { describePlan } from './describe.ts';
+import { drawRouting } from './picture.ts';
 import { planRoutes } from './plan.ts';
 import { prepareRouting } from './prepare.ts';
 import { primaryMtu } from './primary-mtu.ts';
@@ -28,6 +30,7 @@ export type Routing = {
   /** What may go wrong yet, in words; no reason not to serve. Takes 2.5 s at most. */
   concerns(plan: RoutePlan, signal: AbortSignal): Promise<readonly string[]>;
   remove(plan: RoutePlan, signal: AbortSignal): Promise<void>;
+  describe(plan: RoutePlan): RoutingDescription;
   /** Hears of changes to the kernel's routing that concern the plan of then. */
   watch(current: () => RoutePlan, signal: AbortSignal): RoutingWatcher;
 };
@@ -35,12 +38,13 @@ export type Routing = {
 export function createRouting(
   deps: RouteDeps & ConcernDeps & { readonly log: Log },
   input: {
-    readonly primaryMac: string;
     readonly imdsEndpoint: string;
     readonly config: RoutingConfig;
+    readonly identity: Identity;
   },
 ): Routing {
-  const { primaryMac, imdsEndpoint } = input;
+  const { imdsEndpoint, identity } = input;
+  const { primaryMac } = identity;
   const { connmark, localBridges, mode } = input.config;
   const isOwn = mode === 'own';
   let bridgeGroup: number | undefined;
@@ -67,6 +71,10 @@ export function createRouting(
     remove: async (plan, signal) => {
       if (isOwn) await removeRoutes(deps, plan, signal);
     },
+    describe: (plan) => ({
+      picture: drawRouting(plan, identity),
+      commands: isOwn ? describePlan(plan) : [],
+    }),
     watch: (current, signal) => watchRouting(deps, (line) => touches(current(), line), signal),
   };
 }

@@ -3,7 +3,11 @@ import type { Status, StatusPool } from '../model.ts';
 
 const colours = { green: 32, yellow: 33, red: 31, dim: 2 } as const;
 
-export function renderStatus(status: Status, inColour: boolean): string {
+/** `withCommands`: also what a person would have to type for the same routing. */
+export function renderStatus(
+  status: Status,
+  { inColour, withCommands }: { readonly inColour: boolean; readonly withCommands: boolean },
+): string {
   const paint: Paint = (colour, text) =>
     inColour ? `\u001B[${colours[colour]}m${text}\u001B[0m` : text;
   const { pools, config, logs } = status;
@@ -13,7 +17,7 @@ export function renderStatus(status: Status, inColour: boolean): string {
     ['since', status.ready ? readySince(status) : `started ${status.startedAt}`],
     ['instance', status.instanceId],
     ['config', config === undefined ? undefined : describeConfig(config)],
-    ...pools.flatMap((pool) => poolRows(pool, paint)),
+    ...pools.flatMap((pool) => poolRows(pool, { paint, withCommands })),
     ['logs', logs === undefined ? undefined : describeLogs(logs)],
     ['log error', logs?.lastError === undefined ? undefined : paint('red', logs.lastError)],
     ['berth', `${status.version}, process ${status.pid}`],
@@ -27,15 +31,17 @@ type Paint = (colour: keyof typeof colours, text: string) => string;
 
 function poolRows(
   { pool, eni, ready, phase, message }: StatusPool,
-  paint: Paint,
+  { paint, withCommands }: { readonly paint: Paint; readonly withCommands: boolean },
 ): readonly (readonly [string, string | undefined])[] {
   if (eni === undefined) return [['pool', `${pool}  ${paint('yellow', phase)}  ${message}`]];
-  const table = eni.table === undefined ? undefined : `table ${eni.table}`;
   return [
     ['pool', ready ? pool : `${pool}  ${paint('yellow', phase)}  ${message}`],
     ['ENI', [eni.eniId, eni.mac, eni.device, `epoch ${eni.epoch}`].filter(Boolean).join('  ')],
     ['addresses', [...eni.ipv4, ...eni.ipv6].join(' ')],
-    ['routing', table],
+    ...eni.routing.picture.map((line, n) => [n === 0 ? 'routing' : '', line] as const),
+    ...(withCommands ? eni.routing.commands : []).map(
+      (line, n) => [n === 0 ? 'commands' : '', line] as const,
+    ),
   ];
 }
 

@@ -8,6 +8,7 @@ import { planRoutes } from '../../src/route/plan.ts';
 import { systemFiles } from '../../src/system/files.ts';
 import { createHttp } from '../../src/system/http.ts';
 import { plainRouting } from '../fixtures/claimed-eni.ts';
+import { identityOf } from '../fixtures/identity.ts';
 import { ratioText, spreadOf, spreadText, tableLines } from './bench-statistics.ts';
 import { ipBatch } from './namespace.ts';
 import { during, heading, say } from './progress.ts';
@@ -103,7 +104,7 @@ async function timeRepairs(
   const routing = createRouting(
     { ...inside, files: systemFiles, http },
     {
-      primaryMac,
+      identity: identityOf({ primaryMac }),
       imdsEndpoint: 'http://169.254.169.254',
       config: { mode: 'own', localBridges: false, connmark: undefined },
     },

@@ -11,6 +11,7 @@ import { verifyRoutes } from '../../src/route/verify.ts';
 import { systemFiles } from '../../src/system/files.ts';
 import { createHttp } from '../../src/system/http.ts';
 import { claimedEni, plainRouting } from '../fixtures/claimed-eni.ts';
+import { identityOf } from '../fixtures/identity.ts';
 import { addContainer, nft, publishedPort } from '../lab/container.ts';
 import { hasProgram, inNamespaces, needsNamespaces } from '../lab/environment.ts';
 import type { ProbeResult } from '../lab/host-agent.ts';
@@ -220,7 +221,7 @@ describe.skipIf(!inNamespaces)(`traffic in the local VPC${needsNamespaces}`, () 
     using http = createHttp(1);
     const deps = { ...inside, files: systemFiles, http };
     const routing = createRouting(deps, {
-      primaryMac: '02:00:00:00:01:10',
+      identity: identityOf({ primaryMac: '02:00:00:00:01:10' }),
       imdsEndpoint: 'http://169.254.169.254',
       config: { mode: 'verify', localBridges: false, connmark: undefined },
     });

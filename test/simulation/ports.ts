@@ -116,6 +116,7 @@ function createRouting(process: Process): Routing {
         host.routes.delete(mac);
         world.tell({ what: 'routes', host, mac, areSet: false });
       }),
+    describe: () => ({ picture: [], commands: [] }),
     watch: (_current, signal) => createWatcher(process, signal),
   };
 }

@@ -16,6 +16,7 @@ const eni: StatusEni = {
   ipv6: [],
   device: 'ens6',
   table: 20001,
+  routing: { picture: [], commands: [] },
   epoch: 7,
 };
 const never = new AbortController().signal;

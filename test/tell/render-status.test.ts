@@ -26,6 +26,7 @@ const full = statusWith({
         ipv6: ['2001:db8::1'],
         device: 'eth1',
         table: 20001,
+        routing: { picture: ['one', 'two'], commands: ['ip rule', 'ip route'] },
         epoch: 7,
       },
     },
@@ -40,9 +41,11 @@ const full = statusWith({
   },
 });
 
+const plain = { inColour: false, withCommands: false };
+
 describe('renderStatus', () => {
   test('everything there is, aligned', () => {
-    expect(renderStatus(full, false)).toBe(
+    expect(renderStatus(full, plain)).toBe(
       [
         'state      ready  10.0.1.50 of eni-1 is served on eth1',
         'since      2027-01-15T08:00:02.000Z, 2000 ms after the start of the process',
@@ -51,7 +54,8 @@ describe('renderStatus', () => {
         'pool       db',
         'ENI        eni-1  02:00:00:00:00:01  eth1  epoch 7',
         'addresses  10.0.1.50 10.0.1.51 2001:db8::1',
-        'routing    table 20001',
+        'routing    one',
+        '           two',
         'logs       2 files, 30 events sent, 1 refused, 512 bytes behind',
         'log error  cannot call logs:PutLogEvents',
         'berth      1.2.3, process 77',
@@ -59,8 +63,14 @@ describe('renderStatus', () => {
     );
   });
 
+  test('with the commands where they are asked for', () => {
+    expect(renderStatus(full, { ...plain, withCommands: true })).toContain(
+      ['           two', 'commands   ip rule', '           ip route', 'logs '].join('\n'),
+    );
+  });
+
   test('what is not known yet has no line', () => {
-    expect(renderStatus(statusWith(), false)).toBe(
+    expect(renderStatus(statusWith(), plain)).toBe(
       [
         'state  claiming  claiming eni-1',
         'since  started 2027-01-15T08:00:00.000Z',
@@ -77,8 +87,8 @@ describe('renderStatus', () => {
   ];
   test.each(colours)('%s has its colour, and the text stays the same', (phase, ready, colour) => {
     const status = { ...full, phase, ready };
-    const inColour = renderStatus(status, true);
+    const inColour = renderStatus(status, { ...plain, inColour: true });
     expect(inColour).toContain(`\u001B[${colour}m${phase}\u001B[0m`);
-    expect(stripVTControlCharacters(inColour)).toBe(renderStatus(status, false));
+    expect(stripVTControlCharacters(inColour)).toBe(renderStatus(status, plain));
   });
 });
