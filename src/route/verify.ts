@@ -5,6 +5,7 @@ import type { RoutePlan } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import { commandLines, families } from './batch.ts';
 import { verifyCarrier } from './carrier.ts';
+import { culpritOf } from './culprit.ts';
 import { diffRoutes } from './diff.ts';
 import { verifyGateway } from './gateway.ts';
 import type { IpDeps } from './ip-command.ts';
@@ -57,7 +58,10 @@ export async function verifyState(
 /** What is missing, too much, or in the way. */
 function judgeState(plan: RoutePlan, state: KernelState): readonly string[] {
   return [
-    ...commandLines(diffRoutes(plan, state)).map((line) => `the kernel still needs "${line}"`),
+    ...commandLines(diffRoutes(plan, state)).map(
+      (command) =>
+        `the kernel still needs "${command}"${culpritOf(command.replace(/^ip (-6 )?/, ''), state)}`,
+    ),
     ...families.flatMap((family) =>
       state[family].rules
         .filter((rule) => isInTheWay(plan, rule, plan[family].sources))

@@ -1,5 +1,5 @@
 // The ground of the routing matrix: an instance with a primary and one to three claimed ENIs, and peers at every position.
-import type { ClaimedEni } from '../../src/model.ts';
+import type { ClaimedEni, Eni } from '../../src/model.ts';
 import { claimedEni } from '../fixtures/claimed-eni.ts';
 import { createInside, type Inside } from './inside.ts';
 import { createVpc, type Vpc } from './vpc.ts';
@@ -30,7 +30,12 @@ export type Ground = AsyncDisposable & {
   serve(): Promise<void>;
 };
 
-export async function createGround(placement: Placement, count: number): Promise<Ground> {
+/** `more`: of each claimed ENI. */
+export async function createGround(
+  placement: Placement,
+  count: number,
+  more: Partial<Eni> = {},
+): Promise<Ground> {
   await using undo = new AsyncDisposableStack();
   const vpc = undo.use(await createVpc({ subnets, endpointAddress: '10.0.255.10' }));
   const [home, elsewhere] = subnets;
@@ -60,6 +65,7 @@ export async function createGround(placement: Placement, count: number): Promise
         mac: `02:00:00:00:01:2${n}`,
         ipv4: [`10.0.${net}.${20 + 10 * n}`, `10.0.${net}.${21 + 10 * n}`],
         ipv6: [`2001:db8:${net}::${20 + 10 * n}`],
+        ...more,
       },
       subnet: { subnetId: at.subnetId, ipv4Cidr: at.ipv4Cidr, ipv6Cidrs: [at.ipv6Cidr] },
       deviceIndex: n + 1,

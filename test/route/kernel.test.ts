@@ -186,6 +186,24 @@ describe.skipIf(!inNamespaces)(`routing on the real kernel${needsNamespaces}`, (
     expect(snapshot().split('\n').toSorted()).toEqual(good.split('\n').toSorted());
   });
 
+  test('what others set is named with who it was, as far as the kernel knows', async () => {
+    await applyRoutes(inside, wanted, signal);
+    await ipBatch(
+      [
+        'addr add 10.0.1.77/24 dev eth1 valid_lft 60 preferred_lft 60',
+        'route add default via 10.0.1.1 dev eth1 metric 512 proto dhcp',
+        'route add 10.9.0.0/16 dev eth1 table 20001',
+        'rule add priority 9500 from 10.0.1.20/32 lookup 20001 protocol static',
+      ],
+      host,
+    );
+    const problems = (await verifyRoutes(inside, plan, signal)).join('\n');
+    expect(problems).toContain('"ip addr del 10.0.1.77/24 dev eth1" (set by a DHCP client)');
+    expect(problems).toMatch(/route del default .* proto 16" \(set by a DHCP client\)/);
+    expect(problems).toMatch(/route del 10.9.0.0\/16 .* \(set by somebody with "ip"\)/);
+    expect(problems).toMatch(/rule del .* protocol 4" \(set by a static configuration\)/);
+  });
+
   test('the primary and a secondary address change places', async () => {
     await applyRoutes(inside, wanted, signal);
     const swapped = { ...claimed, eni: { ...claimed.eni, ipv4: ['10.0.1.21', '10.0.1.20'] } };
