@@ -12,6 +12,11 @@ const where = { same: "the primary's subnet", other: 'another subnet' } as const
 const ping = hasProgram('ping');
 const perAddress = peers.length * (ping ? 3 : 2);
 
+const all = (addresses: number): unknown => ({
+  ok: addresses * perAddress,
+  of: addresses * perAddress,
+});
+
 describe.skipIf(!inNamespaces)(`two claimed ENIs${needsNamespaces}`, () => {
   test.each(placements.map((placement) => [where[placement], placement] as const))(
     'in %s: everything is answered, and nothing leaves by the wrong interface',
@@ -22,10 +27,6 @@ describe.skipIf(!inNamespaces)(`two claimed ENIs${needsNamespaces}`, () => {
       await berthLayout().apply(ground);
       await ground.serve();
       const { any, ...scores } = Object.fromEntries(await probeAll(ground, { ping }));
-      const all = (addresses: number): unknown => ({
-        ok: addresses * perAddress,
-        of: addresses * perAddress,
-      });
       expect(scores).toEqual({
         'ENI, v4': all(4),
         'ENI, v6': all(2),
