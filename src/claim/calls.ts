@@ -68,6 +68,18 @@ export function describe(
   return repeat(deps, () => deps.ec2.describeEni(eniId, signal), signal);
 }
 
+/** For whom only the record knows what we hold: "gone" counts when it is said twice, further apart than the lag. */
+export async function describeSurely(
+  deps: CallDeps,
+  eniId: string,
+  signal: AbortSignal,
+): Promise<Eni | undefined> {
+  const now = await describe(deps, eniId, signal);
+  if (now !== undefined) return now;
+  await deps.clock.sleep(lagMs, signal);
+  return describe(deps, eniId, signal);
+}
+
 /** Repeats a call that may be repeated, for as long as it takes: EC2 away is no reason to give up. */
 export function repeat<T>(
   deps: CallDeps,

@@ -1,6 +1,6 @@
 // The configuration names other pools than it did: what was claimed of those goes back before anything new is claimed.
 import type { Identity } from '../model.ts';
-import { describe, type HoldDeps } from './calls.ts';
+import { describeSurely, type HoldDeps } from './calls.ts';
 import { letGo } from './let-go.ts';
 import type { ClaimRecords } from './record.ts';
 
@@ -21,7 +21,7 @@ export async function leaveOtherPools(
       { eni: eniId, pool },
       `pool ${pool} is not configured any more: ${eniId} goes back`,
     );
-    const eni = await describe(deps, eniId, signal);
+    const eni = await describeSurely(deps, eniId, signal);
     if (eni === undefined || (await letGo(deps, { eni, identity }, signal))) {
       await records.of(pool).clear();
     }

@@ -1,6 +1,6 @@
 // Gives back what a claim has come to that was stopped before it was done.
 import type { Identity } from '../model.ts';
-import { describe, lagMs, type HoldDeps } from './calls.ts';
+import { describeSurely, type HoldDeps } from './calls.ts';
 import type { ClaimRecord } from './record.ts';
 import { detachAndDrop } from './release.ts';
 
@@ -11,12 +11,7 @@ export async function releaseRecorded(
   signal: AbortSignal,
 ): Promise<void> {
   const eniId = await deps.record.load();
-  let eni = eniId === undefined ? undefined : await describe(deps, eniId, signal);
-  if (eniId !== undefined && eni === undefined) {
-    // One read may be a bad one, and nobody but the record knows what we hold.
-    await deps.clock.sleep(lagMs, signal);
-    eni = await describe(deps, eniId, signal);
-  }
+  const eni = eniId === undefined ? undefined : await describeSurely(deps, eniId, signal);
   if (eni !== undefined) await detachAndDrop(deps, { eni, identity }, signal);
   await deps.record.clear();
 }

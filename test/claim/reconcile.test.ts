@@ -29,7 +29,7 @@ async function serving(ageMs = 60_000): Promise<Serving> {
   const look: Serving['look'] = async (dials) => {
     const run = instance.start(dials);
     const held = await world.time.run(
-      reconcile(run.deps, { eni, identity, otherPools: [] }, run.signal),
+      reconcile(run.deps, { eni, identity, otherPools: ['web'] }, run.signal),
     );
     return { ...held, run };
   };
@@ -202,4 +202,17 @@ test('stops when told to, at every call', async () => {
     const looked = look({ fault: () => (++calls === at ? 'killed-before' : undefined) });
     await expect(looked).rejects.toBe(killed);
   }
+});
+
+test('what carries our name in another of our pools is left to that, in a pool of nobody it is given back', async () => {
+  const { world, look } = await serving();
+  const me = world.instances[0]!.arn;
+  world.model.createTags(['eni-1'], { 'berth:pool': 'web', 'berth:owner': me });
+  world.model.createTags(['eni-2'], { 'berth:pool': 'old', 'berth:owner': me });
+  await pass(world, 60_000);
+  await look();
+  expect({ web: world.owner('eni-1'), old: world.owner('eni-2') }).toEqual({
+    web: me,
+    old: undefined,
+  });
 });
