@@ -28,6 +28,8 @@ test("an error is nobody else's answer", async () => {
   const { ec2 } = world.instances[0]!.start({ fault: () => 'request-lost' });
   const shared = shareClaims(ec2, world.time);
   for (let n = 0; n < 2; n++)
-    await expect(world.time.run(shared.describeClaimed('me', signal))).rejects.toThrow('no usable answer');
+    await expect(world.time.run(shared.describeClaimed('me', signal))).rejects.toThrow(
+      'no usable answer',
+    );
   expect(ec2.calls).toHaveLength(2);
 });

@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ClaimedEni, RoutePlan } from '../../src/model.ts';
 import { groupOf, joinPrimary } from '../../src/route/bridge-group.ts';
+import { cleanStaleRoutes } from '../../src/route/clean.ts';
 import { planRoutes, type PlanInput } from '../../src/route/plan.ts';
 import { createRouting } from '../../src/route/routing.ts';
 import { removeRoutes } from '../../src/route/remove.ts';
@@ -177,6 +178,22 @@ describe.skipIf(!inNamespaces)(`traffic in the local VPC${needsNamespaces}`, () 
       await removeRoutes(inside, marked, signal);
       expect(await ruleset()).not.toContain('berth');
       expect(await rules()).not.toMatch(/949\d|9500/);
+    });
+
+    test('the ENI is pulled out while berth is away: the next start leaves nothing of both', async () => {
+      await plugEni(subnets[1], ['10.0.2.20']);
+      await using _box = await addContainer(vpc, 'instance');
+      const bridgeGroup = await joinPrimary(inside, 'eth0', signal);
+      await applyRoutes(inside, replan({ connmark: 0x3f00, bridgeGroup }), signal);
+      // Nothing stale as long as it is there.
+      expect(await cleanStaleRoutes(inside, signal)).toEqual([]);
+      await vpc.actuator(() => 'instance').unplug('i-1', plan.eniId);
+      expect(await rules()).toMatch(/9498|9499/);
+      const commands = await cleanStaleRoutes(inside, signal);
+      expect(commands).toContain('nft delete table inet berth_20001');
+      expect(await rules()).not.toMatch(/949\d|9500/);
+      expect(await ruleset()).not.toContain('berth');
+      expect(await groupOf(inside, 'eth0', signal)).toBe(0);
     });
 
     test('localBridges: a container reaches the address of the ENI, and peers do as before', async () => {
