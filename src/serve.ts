@@ -1,5 +1,6 @@
 // The life of one pool on this instance: claim -> route -> ready -> look after it; again when it is lost; given back.
 import { once } from 'node:events';
+import { isDeepStrictEqual } from 'node:util';
 import type { Ec2 } from './claim/ec2.ts';
 import { claimEni, type ClaimInput } from './claim/claim.ts';
 import { reconcile, reconcileEveryMs } from './claim/reconcile.ts';
@@ -130,18 +131,21 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
       await watcher.next(verifyEveryMs * (0.75 + deps.random.next() / 2));
       const answer = question.ask();
       if (answer?.held === false) return answer.why;
+      let isOther = false;
       if (answer?.eni !== undefined) {
-        // Addresses that were added to or taken from the ENI reach the kernel with the next apply.
         const { claimed, plan } = held!;
         const fresh = { ...claimed, claimed: { ...claimed.claimed, eni: answer.eni } };
         held = {
           claimed: fresh,
           plan: await again(() => routing.plan(fresh, plan, signal), signal),
         };
+        isOther = !isDeepStrictEqual(held.plan, plan);
       }
       const problems = await routing.problems(held!.plan, signal);
       if (problems.length > 0) {
-        board.withdraw('routing', `putting the routing right: ${problems.join('; ')}`);
+        // Addresses were added to the ENI or taken from it: the others are served all the while.
+        if (!isOther)
+          board.withdraw('routing', `putting the routing right: ${problems.join('; ')}`);
         await bringUp(signal);
       }
       const concerns = worry.ask();
