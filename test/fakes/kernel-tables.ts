@@ -12,6 +12,7 @@ export type FakeLink = {
   up: boolean;
   /** Of a link that is up; there is one unless a test says otherwise. */
   carrier?: boolean;
+  group?: number;
   /** Answers ARP behind it. */
   neighbours: string[];
 };
@@ -145,9 +146,10 @@ export function createKernelTables(): KernelTables {
 
   const changeLink = (verb: string, words: string[]): void => {
     if (verb !== 'set') throw unknownWord(verb);
-    const found = pairs(words, ['dev', 'mtu'], ['up', 'down']);
+    const found = pairs(words, ['dev', 'mtu', 'group'], ['up', 'down']);
     const link = linkNamed(found['dev']);
     link.mtu = Number(found['mtu'] ?? link.mtu);
+    link.group = Number(found['group'] ?? link.group ?? 0);
     if (found['up'] !== undefined) link.up = true;
     if (found['down'] !== undefined) {
       link.up = false;
@@ -270,6 +272,7 @@ function renderLink(link: FakeLink): unknown {
     ifname: link.name,
     address: link.mac,
     mtu: link.mtu,
+    group: String(link.group ?? 0),
     flags: flagsOf(link),
   };
 }
