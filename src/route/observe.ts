@@ -5,7 +5,7 @@ import { families } from './batch.ts';
 import { verifyGateway } from './gateway.ts';
 import { loadKernelState, type KernelState } from './kernel-state.ts';
 import { askLookups, judgeLookups, planLookups } from './lookups.ts';
-import type { RouteDeps } from './route.ts';
+import { findDevice, type RouteDeps } from './route.ts';
 import { settle } from './settle.ts';
 
 /** Throws `device-missing`; `routing-failed` with everything that is wrong. */
@@ -14,15 +14,8 @@ export async function awaitRoutes(
   wanted: RoutePlan,
   signal: AbortSignal,
 ): Promise<RoutePlan> {
-  const device = await deps.devices.find(wanted.mac, signal);
-  if (device === undefined) {
-    throw new BerthError(
-      'device-missing',
-      `cannot serve ${wanted.eniId}: no network device has the MAC ${wanted.mac}; is the ENI still attached?`,
-      { retryable: true, details: { eniId: wanted.eniId, mac: wanted.mac } },
-    );
-  }
-  const plan = { ...wanted, ifname: device.name };
+  const { name } = await findDevice(deps, wanted, signal);
+  const plan = { ...wanted, ifname: name };
   const problems = await settle(deps, () => observeRoutes(deps, plan, signal), signal);
   if (problems.length === 0) return plan;
   throw new BerthError(

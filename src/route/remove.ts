@@ -60,8 +60,9 @@ export async function removeFrom(
 ): Promise<readonly string[]> {
   const marked = ownTables(of, state).filter((table) => hasMarkRule({ ...of, table }, state));
   const batches = planRemoval(of, state, ifname);
-  await applyBatches(deps, batches, signal);
+  // First: its rule is what remembers it.
   for (const table of marked) await removeMarks(deps, { table }, signal);
+  await applyBatches(deps, batches, signal);
   if (isLastOfGroup(of, state)) await leaveGroup(deps, signal);
   return [
     ...commandLines(batches),

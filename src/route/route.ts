@@ -67,10 +67,10 @@ async function attempt(
   const batches = diffRoutes(plan, state);
   const changes = [...commandLines(batches)];
   try {
+    // Before its rule goes, which remembers it.
+    if (plan.mark === undefined && hasMarkRule(plan, state)) await removeMarks(deps, plan, signal);
     await applyBatches(deps, batches, signal);
-    if (plan.mark === undefined) {
-      if (hasMarkRule(plan, state)) await removeMarks(deps, plan, signal);
-    } else if ((await verifyMarks(deps, plan, signal)).length > 0) {
+    if ((await verifyMarks(deps, plan, signal)).length > 0) {
       await applyMarks(deps, plan, signal);
       changes.push(...markScript(plan).split('\n').filter(Boolean));
     }
@@ -116,7 +116,12 @@ async function settledDevice(deps: RouteDeps, plan: RoutePlan, signal: AbortSign
   return named;
 }
 
-async function findDevice(deps: RouteDeps, plan: RoutePlan, signal: AbortSignal): Promise<Link> {
+/** Throws `device-missing`. */
+export async function findDevice(
+  deps: RouteDeps,
+  plan: RoutePlan,
+  signal: AbortSignal,
+): Promise<Link> {
   const device = await deps.devices.find(plan.mac, signal);
   if (device === undefined) throw gone(plan);
   return device;
