@@ -48,23 +48,25 @@ export async function takeFrom(
     if (isLeaving && owner !== me && claimed === undefined) {
       claimed = await writeClaim(deps, { ...target, eni: now }, signal);
     }
-    if (attachment === undefined) return { ...(claimed ?? now), status: 'available', attachment };
+    const isOurs = claimed !== undefined || owner === me;
+    if (attachment === undefined && isOurs)
+      return { ...(claimed ?? now), status: 'available', attachment };
 
-    const { attachmentId } = attachment;
-    if (!isLeaving && sinceMs(askedAtMs) > lagMs) {
+    if (attachment !== undefined && !isLeaving && sinceMs(askedAtMs) > lagMs) {
       if (!(await mayFence(deps, target, signal))) return undefined;
       askedAtMs = deps.clock.monotonicMs();
       // Now, not later: a peer that lives and still owns it would attach it again.
-      if (await isAccepted(deps.ec2.detach(attachmentId, signal)))
+      if (await isAccepted(deps.ec2.detach(attachment.attachmentId, signal)))
         claimed = await writeClaim(deps, { ...target, eni: now }, signal);
     } else if (
+      attachment !== undefined &&
       sinceMs(startMs) > forceAfterMs &&
       sinceMs(forcedAtMs) > forceAgainMs &&
       (await target.isConfirmed())
     ) {
       forcedAtMs = deps.clock.monotonicMs();
       deps.log.warn({ eni: eniId, peer: holderId }, `detaching ${eniId} by force`);
-      await isAccepted(deps.ec2.forceDetach(attachmentId, signal));
+      await isAccepted(deps.ec2.forceDetach(attachment.attachmentId, signal));
     }
     if (!told && sinceMs(startMs) > alarmAfterMs) {
       told = true;
