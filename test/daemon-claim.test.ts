@@ -267,7 +267,8 @@ describe.skipIf(!inNamespaces)(`claim${needsNamespaces}`, () => {
       );
       expect(stdout).toMatch(/^ENI +eni-0db10000000000001 +02:db:00:00:00:01 +eth1 +epoch 1$/m);
       expect(stdout).toMatch(/^addresses +10\.0\.1\.50$/m);
-      expect(stdout).toMatch(/^routing +table 20001$/m);
+      expect(stdout).toMatch(/^routing .*--primary--> main table$/m);
+      expect(stdout).toMatch(/\[ 10\.0\.1\.50 +\]--eth1-+> table 20001, via 10\.0\.1\.1$/m);
       expect(stdout).toMatch(new RegExp(`^instance +${instanceId}$`, 'm'));
       expect(stdout).toMatch(new RegExp(`process ${daemon.pid}$`, 'm'));
     });

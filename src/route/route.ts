@@ -37,8 +37,10 @@ export async function applyRoutes(
 ): Promise<RoutesApplied> {
   const device = await settledDevice(deps, wanted, signal);
   const named = { ...wanted, ifname: device.name };
-  await applySysctls(deps, named.ifname);
-  const state = await loadKernelState(deps, named.ifname, signal);
+  const [state] = await Promise.all([
+    loadKernelState(deps, named.ifname, signal),
+    applySysctls(deps, named.ifname),
+  ]);
   const plan = { ...named, table: freeTable(named, state) };
   if (plan.table !== wanted.table) {
     deps.log.warn(
