@@ -43,6 +43,8 @@ mount -t tmpfs tmpfs /var/lib
 mkdir -p /run/udev/rules.d /run/systemd/network /run/systemd/netif/links /run/systemd/netif/leases
 cp ${packaged}/81-berth.rules /run/udev/rules.d/
 cp ${packaged}/01-berth.network /run/systemd/network/
+# NetworkManager's package leaves every veth alone, which would hide what ours does.
+ln -s /dev/null /run/udev/rules.d/85-nm-unmanaged.rules
 cat > /run/systemd/network/10-others.network <<END
 [Match]
 Name=veth*
