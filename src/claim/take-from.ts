@@ -41,6 +41,9 @@ export async function takeFrom(
     const attachment = now?.attachment;
     if (now === undefined) return undefined;
     if (attachment !== undefined && attachment.instanceId !== holderId) return undefined;
+    // Attached anew to the same peer: that is not the one whose failure was judged.
+    const isNew = attachment?.attachmentId !== eni.attachment?.attachmentId;
+    if (attachment !== undefined && isNew) return undefined;
     const isLeaving = attachment === undefined || attachment.status === 'detaching';
     const owner = ownerOf(now);
     // Another standby is as far as we are.

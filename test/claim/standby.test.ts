@@ -567,6 +567,20 @@ describe('before it fences', () => {
     expect(ec2.calls.filter(({ method }) => !method.startsWith('describe'))).toEqual([]);
   });
 
+  test('nor what a person has attached to the fenced holder again', async () => {
+    const world = await createStandbyWorld({ instances: 3 });
+    const { deps, ec2, signal } = world.instances[1]!.start();
+    const { identity } = world.instances[1]!;
+    const eni = (await world.time.run(ec2.describeEni(eniId, signal)))!;
+    world.model.detach(eni.attachment!.attachmentId, true);
+    await world.pass(10_000);
+    world.model.attach({ eniId, instanceId: 'i-0', deviceIndex: 1, networkCardIndex: 0 });
+    await world.pass(10_000);
+    const target = { eni, holderId: 'i-0', identity, isConfirmed };
+    expect(await world.time.run(takeFrom(deps, target, signal))).toBeUndefined();
+    expect(ec2.calls.filter(({ method }) => !method.startsWith('describe'))).toEqual([]);
+  });
+
   test('nor what another standby has put its name on since', async () => {
     const world = await createStandbyWorld({ instances: 3 });
     const { deps, ec2, signal } = world.instances[1]!.start();
