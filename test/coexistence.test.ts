@@ -15,6 +15,7 @@ import {
   bus,
   createManagedHost,
   dhcp,
+  networkd,
   udevd,
   type ManagedHost,
   type Program,
@@ -40,10 +41,6 @@ type Manager = {
   readonly events: Readonly<Record<string, (host: ManagedHost) => Promise<unknown>>>;
 };
 
-const networkd: Program = {
-  argv: ['/usr/lib/systemd/systemd-networkd'],
-  ready: '/run/systemd/netif/links/1',
-};
 const networkManager: Program = {
   argv: [
     '/usr/sbin/NetworkManager',
@@ -214,6 +211,12 @@ describe.each(managers)('beside $name', (manager) => {
         await leftAlone();
       }, 60_000);
       afterAll(() => host[Symbol.asyncDispose]());
+
+      test('the machine that the test runs on keeps its /etc', async () => {
+        await expect(host.run('touch', '/etc/resolv.conf')).rejects.toThrow(
+          'Read-only file system',
+        );
+      });
 
       test('what berth sets touches nothing of the others', async () => {
         const before = await othersState();

@@ -1,48 +1,27 @@
 // The packaged files against the real udevd and networkd: what carries a marker is left alone, from plug-in to reboot.
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { whyNoBoot } from './lab/booted-instance.ts';
-import { until } from './lab/progress.ts';
 import { createUnmanaged } from '../src/route/unmanaged.ts';
 import { systemFiles } from '../src/system/files.ts';
 import { createMemoryLog } from './fakes/log.ts';
-
-const exec = promisify(execFile);
-const packaged = join(import.meta.dirname, '..', 'systemd');
-
-/** `ready`: is there when it listens. */
-type Daemon = { readonly file: string; readonly ready: string };
-const udevd = { file: '/usr/lib/systemd/systemd-udevd', ready: '/run/udev/control' };
-const networkd = {
-  file: '/usr/lib/systemd/systemd-networkd',
-  ready: '/run/systemd/netif/links/1',
-};
+import { whyNoBoot } from './lab/booted-instance.ts';
+import { createManagedHost, networkd, udevd, type ManagedHost } from './lab/managed-host.ts';
+import { until } from './lab/progress.ts';
 
 const reason = ((): string | undefined => {
   if (whyNoBoot !== undefined) return whyNoBoot;
-  for (const { file } of [udevd, networkd]) {
+  for (const { argv } of [udevd, networkd]) {
     try {
-      accessSync(file, constants.X_OK);
+      accessSync(argv[0], constants.X_OK);
     } catch {
-      return `${file} is missing: apt-get install udev systemd`;
+      return `${argv[0]} is missing: apt-get install udev systemd`;
     }
   }
   return undefined;
 })();
 
-/** A host of its own: network, sysfs, /run and /var/lib; a networkd that configures every veth. */
+/** A networkd that configures every veth. */
 const setUp = `
-set -e
-mount -t sysfs sysfs /sys
-mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /var/lib
-mkdir -p /run/udev/rules.d /run/systemd/network /run/systemd/netif/links /run/systemd/netif/leases
-cp ${packaged}/81-berth.rules /run/udev/rules.d/
-cp ${packaged}/01-berth.network /run/systemd/network/
 # NetworkManager's package leaves every veth alone, which would hide what ours does.
 ln -s /dev/null /run/udev/rules.d/85-nm-unmanaged.rules
 cat > /run/systemd/network/10-others.network <<END
@@ -51,11 +30,7 @@ Name=veth*
 [Network]
 ConfigureWithoutCarrier=yes
 Address=192.0.2.9/24
-END
-chown -R systemd-network /run/systemd/netif
-echo up
-exec sleep infinity
-`;
+END`;
 
 const ours = { name: 'veth7', mac: '02:00:00:00:00:77' };
 const other = { name: 'veth8', mac: '02:00:00:00:00:88' };
@@ -63,31 +38,8 @@ const other = { name: 'veth8', mac: '02:00:00:00:00:88' };
 describe.skipIf(reason !== undefined)(
   `udevd and networkd${reason === undefined ? '' : ` (skipped: ${reason})`}`,
   () => {
-    let host: ChildProcess;
-    const running = new Map<string, ChildProcess>();
-
-    const inside = (...argv: readonly string[]): string[] => [
-      '-t',
-      String(host.pid),
-      '-m',
-      '-n',
-      ...argv,
-    ];
-    const run = async (...argv: readonly string[]): Promise<string> =>
-      (await exec('nsenter', inside(...argv))).stdout;
-    const start = async ({ file, ready }: Daemon): Promise<void> => {
-      running.set(file, spawn('nsenter', inside(file), { stdio: 'ignore' }));
-      await until(`${file} is up`, 10_000, async () =>
-        run('test', '-e', ready).then(
-          () => true,
-          () => undefined,
-        ),
-      );
-    };
-    const stop = async ({ file, ready }: Daemon): Promise<void> => {
-      await endOf(running.get(file)!, 'SIGTERM');
-      await run('rm', '-f', ready);
-    };
+    let host: ManagedHost;
+    const run: ManagedHost['run'] = (...argv) => host.run(...argv);
     const plugIn = async ({ name, mac }: typeof ours): Promise<void> => {
       await run('ip', 'link', 'add', name, 'address', mac, 'type', 'veth', 'peer', `peer-${name}`);
     };
@@ -122,23 +74,14 @@ describe.skipIf(reason !== undefined)(
       driver: 'veth',
     };
     const marker = (): ReturnType<typeof createUnmanaged> =>
-      createUnmanaged(
-        { files: systemFiles, log: createMemoryLog() },
-        { stateDir: `/proc/${host.pid}/root/var/lib/berth` },
-      );
+      createUnmanaged({ files: systemFiles, log: createMemoryLog() }, { stateDir: host.stateDir });
 
     beforeAll(async () => {
-      host = spawn('unshare', ['--net', '--mount', 'bash', '-c', setUp], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      await new Promise((resolve) => createInterface(host.stdout!).once('line', resolve));
-      await start(udevd);
-      await start(networkd);
+      host = await createManagedHost(setUp);
+      await host.start(udevd);
+      await host.start(networkd);
     }, 30_000);
-    afterAll(async () => {
-      for (const child of running.values()) await endOf(child, 'SIGKILL');
-      await endOf(host, 'SIGKILL');
-    });
+    afterAll(() => host[Symbol.asyncDispose]());
 
     test('a device with a marker is left alone, one without is configured', async () => {
       await marker().mark(ours.mac);
@@ -149,12 +92,12 @@ describe.skipIf(reason !== undefined)(
     });
 
     test('still so after a reboot, and the address that berth set stays', async () => {
-      await stop(networkd);
-      await stop(udevd);
+      await host.stop(networkd);
+      await host.stop(udevd);
       await run('rm', '-rf', '/run/udev/data');
       await run('ip', 'address', 'add', '10.0.1.50/24', 'dev', ours.name, 'noprefixroute');
-      await start(udevd);
-      await start(networkd);
+      await host.start(udevd);
+      await host.start(networkd);
       await run('udevadm', 'trigger', '--action=add', '--settle', `/sys/class/net/${ours.name}`);
       expect(await stateOf(ours)).toEqual(leftAlone);
       expect(await run('ip', '-4', 'address', 'show', 'dev', ours.name)).toContain('10.0.1.50/24');
@@ -165,9 +108,9 @@ describe.skipIf(reason !== undefined)(
       expect(await stateOf(other)).toEqual(managed);
       await marker().mark(other.mac);
       await run('udevadm', 'trigger', '--settle', `/sys/class/net/${other.name}`);
-      await stop(networkd);
+      await host.stop(networkd);
       await run('ip', 'address', 'flush', 'dev', other.name);
-      await start(networkd);
+      await host.start(networkd);
       expect(await stateOf(other)).toEqual(leftAlone);
     });
 
@@ -179,10 +122,3 @@ describe.skipIf(reason !== undefined)(
     });
   },
 );
-
-async function endOf(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill(signal);
-  await ended;
-}

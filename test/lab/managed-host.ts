@@ -1,5 +1,6 @@
-// A host of its own with the real udevd and a real network manager: its network, /sys, /run and /var/lib. A gateway answers
-// behind each of its devices, and gives out addresses by DHCP behind one of them.
+// A host of its own with the real udevd and a real network manager: its network, /sys, /run and /var/lib; it cannot write the
+// machine's /etc, or NetworkManager would take its resolv.conf over. A gateway answers behind each of its devices, and gives
+// out addresses by DHCP behind one of them.
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
@@ -41,6 +42,8 @@ set -e
 mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/lib
+mount --bind /etc /etc
+mount -o remount,bind,ro /etc
 mkdir -p /run/udev/rules.d /run/systemd/network /run/systemd/netif/links /run/systemd/netif/leases /run/dbus /run/netns
 cp "$1/81-berth.rules" /run/udev/rules.d/
 cp "$1/01-berth.network" /run/systemd/network/
@@ -125,6 +128,10 @@ exec sleep infinity
 export const udevd: Program = {
   argv: ['/usr/lib/systemd/systemd-udevd'],
   ready: '/run/udev/control',
+};
+export const networkd: Program = {
+  argv: ['/usr/lib/systemd/systemd-networkd'],
+  ready: '/run/systemd/netif/links/1',
 };
 export const bus: Program = {
   argv: ['/usr/bin/dbus-daemon', '--system', '--nofork', '--nopidfile'],
