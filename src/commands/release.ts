@@ -49,7 +49,7 @@ export const run: Run = async (args, signal) => {
     readonly configFlag: string | undefined;
   }): Promise<string> {
     const { stateDir, configFlag } = input;
-    const { identity, access } = await bootWithin(
+    const { identity, access, config } = await bootWithin(
       { ...ports, progress: () => undefined },
       { configFlag, stateDir, environment: process.env, patienceMs: imdsPatienceMs },
       deadline.signal,
@@ -60,7 +60,8 @@ export const run: Run = async (args, signal) => {
     const [name, eniId] = chosen(await records.all(), input.pool);
     const deps = { ...ports, ec2, unmanaged, record: records.of(name) };
     const eni = await describe(deps, eniId, deadline.signal);
-    if (eni?.attachment?.instanceId === identity.instanceId) {
+    const isOwn = config.routing.mode === 'own';
+    if (isOwn && eni?.attachment?.instanceId === identity.instanceId) {
       const { networkCardIndex, deviceIndex } = eni.attachment;
       const table = tableOf(networkCardIndex, deviceIndex);
       const routes = { mac: eni.mac, table, priority: rulePriority };

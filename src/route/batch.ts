@@ -9,9 +9,11 @@ export const families = ['ipv4', 'ipv6'] as const satisfies readonly Family[];
 
 /** As a person would type them. */
 export function commandLines(batches: Batches): readonly string[] {
-  return families.flatMap((family) =>
-    batches[family].map((line) => (family === 'ipv4' ? `ip ${line}` : `ip -6 ${line}`)),
-  );
+  return families.flatMap((family) => batches[family].map((line) => commandLine(family, line)));
+}
+
+export function commandLine(family: Family, line: string): string {
+  return family === 'ipv4' ? `ip ${line}` : `ip -6 ${line}`;
 }
 
 /**

@@ -1,5 +1,5 @@
 // Who has set what has to go? The kernel does not say which process; it says by which protocol, and whether there is a lease.
-import type { KernelState } from './kernel-state.ts';
+import type { FamilyState } from './kernel-state.ts';
 
 /** /etc/iproute2/rt_protos, of kernel and iproute2. */
 const setters: Readonly<Record<string, string>> = {
@@ -11,12 +11,10 @@ const setters: Readonly<Record<string, string>> = {
 };
 
 /** For a line of `ip -batch` that deletes; empty where nobody knows. */
-export function culpritOf(line: string, { ipv4, ipv6 }: KernelState): string {
+export function culpritOf(line: string, { addresses }: FamilyState): string {
   const protocol = /^(?:route|rule) del .*\bproto(?:col)? (\d+)$/.exec(line)?.[1];
   const address = /^addr del (\S+) dev/.exec(line)?.[1];
-  const isLeased = [...ipv4.addresses, ...ipv6.addresses].some(
-    (entry) => entry.address === address && entry.dynamic,
-  );
+  const isLeased = addresses.some((entry) => entry.address === address && entry.dynamic);
   const who = isLeased ? 'a DHCP client' : setters[protocol ?? ''];
   return who === undefined ? '' : ` (set by ${who})`;
 }

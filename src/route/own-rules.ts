@@ -1,5 +1,7 @@
 // Which rules of the kernel are those of one ENI of berth: three priorities, which all of its ENIs share.
 import type { RoutePlan } from '../model.ts';
+import { ownGroup } from './bridge-group.ts';
+import { ownTables } from './free-table.ts';
 import type { FamilyState, KernelState, RuleState } from './kernel-state.ts';
 import { firstTable, lastTable } from './plan.ts';
 import { bridgePriority, markPriority } from './wanted.ts';
@@ -24,7 +26,7 @@ export function ownRules(
 export function formerTables(
   plan: Pick<RoutePlan, 'table' | 'priority' | 'ifname'>,
   { rules }: FamilyState,
-): readonly number[] {
+): number[] {
   return rules
     .filter(({ priority, oif }) => priority === plan.priority && oif === plan.ifname)
     .map(({ table }) => table)
@@ -46,4 +48,16 @@ export function hasMarkRule(
   return [...ipv4.rules, ...ipv6.rules].some(
     ({ priority, table }) => priority === markPriority(plan) && table === plan.table,
   );
+}
+
+/** Has no other ENI rules for bridges? Then the primary leaves our link group with these. */
+export function isLastOfGroup(
+  plan: Pick<RoutePlan, 'table' | 'priority'>,
+  state: KernelState,
+): boolean {
+  const isThere = (rule: RuleState): boolean =>
+    isForBridges(plan, rule) && rule.suppressGroup === ownGroup;
+  const own = ownTables(plan, state).flatMap((table) => ownRules({ ...plan, table }, state.ipv4));
+  const others = state.ipv4.rules.filter((rule) => isThere(rule) && !own.includes(rule));
+  return own.some(isThere) && others.length === 0;
 }

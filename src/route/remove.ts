@@ -5,17 +5,16 @@ import type { Devices } from '../system/devices.ts';
 import { applyBatches, commandLines, type Batches } from './batch.ts';
 import { ownTables } from './free-table.ts';
 import type { Family, IpDeps } from './ip-command.ts';
-import { leaveGroup, ownGroup } from './bridge-group.ts';
+import { leaveGroup } from './bridge-group.ts';
 import {
   loadKernelState,
   typeUnreachable,
   type FamilyState,
   type KernelState,
-  type RuleState,
 } from './kernel-state.ts';
 import { routeLine, ruleLine } from './lines.ts';
 import { removeMarks, tableName } from './marks.ts';
-import { hasMarkRule, isForBridges, ownRules } from './own-rules.ts';
+import { hasMarkRule, isLastOfGroup, ownRules } from './own-rules.ts';
 
 export type RemoveInput = Pick<RoutePlan, 'mac' | 'table' | 'priority'>;
 
@@ -60,10 +59,10 @@ export async function removeFrom(
 ): Promise<readonly string[]> {
   const marked = ownTables(of, state).filter((table) => hasMarkRule({ ...of, table }, state));
   const batches = planRemoval(of, state, ifname);
-  // First: its rule is what remembers it.
+  // First: their rules are what remembers them.
   for (const table of marked) await removeMarks(deps, { table }, signal);
-  await applyBatches(deps, batches, signal);
   if (isLastOfGroup(of, state)) await leaveGroup(deps, signal);
+  await applyBatches(deps, batches, signal);
   return [
     ...commandLines(batches),
     ...marked.map((table) => `nft delete table inet ${tableName({ table })}`),
@@ -101,16 +100,4 @@ function familyLines(
       ? [`route flush table ${table}`]
       : []),
   ];
-}
-
-/** Has no other ENI rules for bridges? Then the primary leaves our link group too. */
-function isLastOfGroup(
-  input: Pick<RemoveInput, 'table' | 'priority'>,
-  state: KernelState,
-): boolean {
-  const isThere = (rule: RuleState): boolean =>
-    isForBridges(input, rule) && rule.suppressGroup === ownGroup;
-  const own = ownTables(input, state).flatMap((table) => ownRules({ ...input, table }, state.ipv4));
-  const others = state.ipv4.rules.filter((rule) => isThere(rule) && !own.includes(rule));
-  return own.some(isThere) && others.length === 0;
 }

@@ -3,13 +3,14 @@ import { BerthError, hasCode, messageOf } from '../errors.ts';
 import type { RoutePlan } from '../model.ts';
 import type { Devices, Link } from '../system/devices.ts';
 import type { Udev } from '../system/udev.ts';
+import { leaveGroup } from './bridge-group.ts';
 import { applyBatches, commandLines } from './batch.ts';
 import { diffRoutes } from './diff.ts';
 import { freeTable } from './free-table.ts';
 import { loadKernelState, type KernelState } from './kernel-state.ts';
 import { lostFromMain } from './main-table.ts';
 import { applyMarks, markScript, removeMarks, verifyMarks } from './marks.ts';
-import { hasMarkRule } from './own-rules.ts';
+import { formerTables, hasMarkRule, isLastOfGroup } from './own-rules.ts';
 import { applySysctls } from './sysctls.ts';
 import { verifyState, type VerifyDeps } from './verify.ts';
 
@@ -69,8 +70,7 @@ async function attempt(
   const batches = diffRoutes(plan, state);
   const changes = [...commandLines(batches)];
   try {
-    // Before its rule goes, which remembers it.
-    if (plan.mark === undefined && hasMarkRule(plan, state)) await removeMarks(deps, plan, signal);
+    await removeFormer(deps, { plan, state }, signal);
     await applyBatches(deps, batches, signal);
     if ((await verifyMarks(deps, plan, signal)).length > 0) {
       await applyMarks(deps, plan, signal);
@@ -84,6 +84,19 @@ async function attempt(
   const reached = changes.length === 0 ? state : await loadKernelState(deps, plan.ifname, signal);
   const problems = await verifyState(deps, { plan, state: reached }, signal);
   return { problems: [...lostFromMain(state, reached, plan.ifname), ...problems], changes };
+}
+
+/** What options of before, or another index, have left beside rules; before the rules go, which remember it. */
+async function removeFormer(
+  deps: RouteDeps,
+  { plan, state }: { readonly plan: RoutePlan; readonly state: KernelState },
+  signal: AbortSignal,
+): Promise<void> {
+  const tables = formerTables(plan, state.ipv4);
+  if (plan.mark === undefined) tables.push(plan.table);
+  for (const table of tables)
+    if (hasMarkRule({ ...plan, table }, state)) await removeMarks(deps, { table }, signal);
+  if (plan.bridgeGroup === undefined && isLastOfGroup(plan, state)) await leaveGroup(deps, signal);
 }
 
 async function repair(

@@ -3,7 +3,7 @@
 import { hasCode } from '../errors.ts';
 import type { RoutePlan } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
-import { commandLines, families } from './batch.ts';
+import { commandLine, families } from './batch.ts';
 import { verifyCarrier } from './carrier.ts';
 import { culpritOf } from './culprit.ts';
 import { diffRoutes } from './diff.ts';
@@ -57,10 +57,13 @@ export async function verifyState(
 
 /** What is missing, too much, or in the way. */
 function judgeState(plan: RoutePlan, state: KernelState): readonly string[] {
+  const batches = diffRoutes(plan, state);
   return [
-    ...commandLines(diffRoutes(plan, state)).map(
-      (command) =>
-        `the kernel still needs "${command}"${culpritOf(command.replace(/^ip (-6 )?/, ''), state)}`,
+    ...families.flatMap((family) =>
+      batches[family].map(
+        (line) =>
+          `the kernel still needs "${commandLine(family, line)}"${culpritOf(line, state[family])}`,
+      ),
     ),
     ...families.flatMap((family) =>
       state[family].rules

@@ -226,6 +226,8 @@ describe.skipIf(!inNamespaces)(`traffic in the local VPC${needsNamespaces}`, () 
       expect(await rules()).not.toContain('10.0.2.21');
       await applyRoutes(inside, plan, signal);
       expect(await rules()).toBe(before);
+      expect(await groupOf(inside, 'eth0', signal)).toBe(0);
+      await joinPrimary(inside, 'eth0', signal);
       await applyRoutes(inside, bridged, signal);
       await removeRoutes(inside, bridged, signal);
       expect(await rules()).not.toMatch(/949\d|9500/);
