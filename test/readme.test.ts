@@ -62,11 +62,8 @@ describe('README', () => {
 
   const examples = [...blocks('json'), ...blocks('json', keysPage)];
   test.each(examples)('an example of a configuration is valid: %s', (example) => {
-    const checked = checkConfig(example, {
-      identity: undefined,
-      localHostname: undefined,
-      nowMs: 0,
-    });
+    const facts = { identity: undefined, localHostname: undefined, nowMs: 0 };
+    const checked = checkConfig(example, facts, undefined);
     expect(checked).toMatchObject({ ok: true, warnings: [] });
   });
 

@@ -1,10 +1,11 @@
 // Judges a configuration: everything that is wrong with it at once, or the configuration with every default filled in. Pure.
 import * as v from 'valibot';
 import type { Config } from '../model.ts';
+import type { CompilePattern } from '../system/patterns.ts';
+import { checkLogs } from './check-logs.ts';
 import { claimConfig } from './claim-config.ts';
 import { configSchema, type ConfigIssue } from './config-schema.ts';
 import { jsonErrorPosition } from './json-position.ts';
-import { logSources } from './log-sources.ts';
 import type { PlaceholderFacts } from './placeholders.ts';
 import { checkKeys } from './unknown-keys.ts';
 
@@ -13,8 +14,18 @@ export type CheckedConfig = { readonly warnings: readonly ConfigIssue[] } & (
   | { readonly ok: false; readonly issues: readonly ConfigIssue[] }
 );
 
-/** `input`: JSON text, or a value that was parsed already. */
-export function checkConfig(input: unknown, facts: PlaceholderFacts): CheckedConfig {
+/** Does it hold regular expressions? Then checkConfig needs the engine. */
+export function hasPatterns(input: unknown): boolean {
+  const text = typeof input === 'string' ? input : JSON.stringify(input);
+  return /"(?:blacklist|expression|multi_line_start_pattern)"/.test(text ?? '');
+}
+
+/** `input`: JSON text, or a value that was parsed already. `compile`: see `hasPatterns`. */
+export function checkConfig(
+  input: unknown,
+  facts: PlaceholderFacts,
+  compile: CompilePattern | undefined,
+): CheckedConfig {
   let value = input;
   if (typeof input === 'string') {
     const text = input.replace(/^\uFEFF/, '');
@@ -39,17 +50,11 @@ export function checkConfig(input: unknown, facts: PlaceholderFacts): CheckedCon
     ];
     return { ok: false, issues, warnings: keys.warnings };
   }
-  const { logs } = parsed.output;
-  const sources = logSources(logs, facts);
-  const warnings = [...keys.warnings, ...sources.warnings];
-  const issues = [...keys.issues, ...sources.issues];
+  const { logs, ...checked } = checkLogs(parsed.output, facts, compile);
+  const warnings = [...keys.warnings, ...checked.warnings];
+  const issues = [...keys.issues, ...checked.issues];
   if (issues.length > 0) return { ok: false, issues, warnings };
-  const forceFlushMs = logs.force_flush_interval * 1000;
-  const config = {
-    ...claimConfig(parsed.output),
-    logs: { sources: sources.sources, forceFlushMs },
-  };
-  return { ok: true, config, warnings };
+  return { ok: true, config: { ...claimConfig(parsed.output), logs }, warnings };
 }
 
 function describe(issue: v.BaseIssue<unknown>): ConfigIssue {

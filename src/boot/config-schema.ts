@@ -1,144 +1,21 @@
 // Every key of the configuration, with its default, its bounds and its description: the only place where they are written.
 // The form is the CloudWatch agent's JSON; what is about the claim is berth's own.
 import * as v from 'valibot';
-import { fillPlaceholders, type Filled, type PlaceholderFacts } from './placeholders.ts';
-
-/** Metadata of a key that the agent knows and berth accepts, but does not do: a warning, never an error. */
-export const notDone = { notDone: true } as const;
-/** Metadata of a section that the agent leaves open: an unknown key in it is a warning. */
-export const open = { open: true } as const;
-
-const agentKey = v.optional(v.pipe(v.unknown(), v.metadata(notDone)));
-
-/** PutLogEvents and CreateLogGroup (logs.md section 1). */
-const logGroupName = v.pipe(
-  v.string(),
-  v.regex(/^[.\-_/#A-Za-z0-9]{1,512}$/, 'must be 1 to 512 of A-Z a-z 0-9 . - _ / #'),
-  v.regex(/^(?!aws\/)/, 'must not begin with aws/'),
-);
-const logStreamName = v.pipe(
-  v.string(),
-  v.regex(/^[^:*]{1,512}$/, 'must be 1 to 512 characters without : and *'),
-);
-
-/** A name with its placeholders filled in, and what is wrong with it. */
-export type ResolvedName = Filled & { readonly problem: string | undefined };
-
-export function resolveName(
-  kind: 'group' | 'stream',
-  template: string,
-  facts: PlaceholderFacts,
-): ResolvedName {
-  const filled = fillPlaceholders(template, facts);
-  const schema = kind === 'group' ? logGroupName : logStreamName;
-  return { ...filled, problem: v.safeParse(schema, filled.text).issues?.[0].message };
-}
-
-/** No value of a placeholder holds what a name may not: where the instance is decides about the length alone. */
-const anywhere: PlaceholderFacts = { identity: undefined, localHostname: undefined, nowMs: 0 };
-
-const nameTemplate = (kind: 'group' | 'stream') =>
-  v.pipe(
-    v.string(),
-    v.minLength(1),
-    v.maxLength(512),
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed) return;
-      const { problem, unknown } = resolveName(kind, dataset.value, anywhere);
-      const left = unknown.length === 0 ? '' : `; ${unknown.join(', ')} is no placeholder`;
-      if (problem !== undefined) addIssue({ message: `${problem}${left}` });
-    }),
-  );
-
-const collectedFile = v.object({
-  file_path: v.pipe(
-    v.string(),
-    v.minLength(1),
-    v.maxLength(4096),
-    v.description('Glob of the files to ship'),
-  ),
-  log_group_name: v.optional(
-    v.pipe(
-      nameTemplate('group'),
-      v.description('Default: file_path up to the last dot of the file name'),
-    ),
-  ),
-  log_stream_name: v.optional(
-    v.pipe(nameTemplate('stream'), v.description('Default: logs.log_stream_name')),
-  ),
-  auto_removal: agentKey,
-  backpressure_mode: agentKey,
-  blacklist: agentKey,
-  'deployment.environment': agentKey,
-  encoding: agentKey,
-  filters: agentKey,
-  log_group_class: agentKey,
-  multi_line_start_pattern: agentKey,
-  publish_multi_logs: agentKey,
-  retention_in_days: agentKey,
-  'service.name': agentKey,
-  timestamp_format: agentKey,
-  timezone: agentKey,
-  trim_timestamp: agentKey,
-});
-
-const files = v.object({
-  collect_list: v.pipe(
-    v.array(collectedFile),
-    v.maxLength(16_384),
-    v.description('One entry for each glob'),
-  ),
-});
-
-const logs = v.object({
-  logs_collected: v.optional(
-    v.object({
-      files: v.optional(files),
-      application_signals: agentKey,
-      journald: agentKey,
-      windows_events: agentKey,
-    }),
-  ),
-  log_stream_name: v.optional(
-    v.pipe(
-      nameTemplate('stream'),
-      v.description(
-        'May hold {instance_id} {hostname} {local_hostname} {ip_address} {aws_region} {account_id} {date}',
-      ),
-    ),
-    '{instance_id}',
-  ),
-  force_flush_interval: v.optional(
-    v.pipe(
-      v.number(),
-      v.integer(),
-      v.minValue(1),
-      v.maxValue(172_800),
-      v.description('Seconds that a batch waits for more; a full one goes at once'),
-    ),
-    5,
-  ),
-  concurrency: agentKey,
-  credentials: agentKey,
-  'deployment.environment': agentKey,
-  endpoint_override: agentKey,
-  metrics_collected: agentKey,
-  'service.name': agentKey,
-});
+import { agentKey, open } from './key-marks.ts';
+import { logs, service } from './logs-schema.ts';
 
 const agent = v.pipe(
   v.object({
     aws_sdk_log_level: agentKey,
-    credentials: agentKey,
+    credentials: v.optional(v.object({ role_arn: v.optional(v.string()) })),
     debug: agentKey,
-    'deployment.environment': agentKey,
     logfile: agentKey,
     metrics_collection_interval: agentKey,
     omit_hostname: agentKey,
     quiet: agentKey,
     region: agentKey,
     run_as_user: agentKey,
-    'service.name': agentKey,
+    ...service,
     use_dualstack_endpoint: agentKey,
     user_agent: agentKey,
   }),

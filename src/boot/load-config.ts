@@ -3,7 +3,8 @@ import { BerthError } from '../errors.ts';
 import type { ConfigSource, LoadedConfig } from '../model.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import type { Files } from '../system/files.ts';
-import { checkConfig } from './check-config.ts';
+import { loadPatterns } from '../system/patterns.ts';
+import { checkConfig, hasPatterns } from './check-config.ts';
 import { onePool } from './claim-config.ts';
 import { findConfig, poolTag, tagOf, type FindDeps, type FindInput } from './find-config.ts';
 import { writeLastGood } from './last-good.ts';
@@ -29,7 +30,8 @@ export async function loadConfig(
   const { source, value, parameter } = await findConfig({ ...deps, store }, input, signal);
 
   const facts = { identity, localHostname: await localHostname(files), nowMs: clock.nowMs() };
-  const checked = checkConfig(value, facts);
+  const compile = hasPatterns(value) ? await loadPatterns() : undefined;
+  const checked = checkConfig(value, facts, compile);
   for (const { message } of checked.warnings) log.warn(message);
   if (!checked.ok) {
     const problems = checked.issues.map(({ message }) => message);

@@ -5,6 +5,7 @@ import { checkConfig } from '../boot/check-config.ts';
 import { BerthError, exitCodes } from '../errors.ts';
 import { systemClock } from '../system/clock.ts';
 import { systemFiles } from '../system/files.ts';
+import { loadPatterns } from '../system/patterns.ts';
 import type { Run } from './command.ts';
 import { parseFlags } from './flags.ts';
 
@@ -16,11 +17,8 @@ export const run: Run = async (args) => {
   const content = file === '-' ? await readAll(process.stdin) : await systemFiles.readText(file);
   if (content === undefined) throw new BerthError('usage', `cannot find the file ${file}`);
   // Placeholders get their values on the instance.
-  const checked = checkConfig(content, {
-    identity: undefined,
-    localHostname: hostname(),
-    nowMs: systemClock.nowMs(),
-  });
+  const facts = { identity: undefined, localHostname: hostname(), nowMs: systemClock.nowMs() };
+  const checked = checkConfig(content, facts, await loadPatterns());
   const issues = checked.ok ? [] : checked.issues;
   if (parsed.values['json'] === true) {
     process.stdout.write(

@@ -6,9 +6,12 @@ export type LogEvent = {
   readonly message: string;
   /** Length of the message in UTF-8, as CloudWatch counts it. */
   readonly bytes: number;
+  /** The event itself says when it was: its time is never moved. */
+  readonly dated: boolean;
 };
 
-export type Batch = { readonly events: LogEvent[]; bytes: number };
+/** In the order of the file; `inOrder` gives that of CloudWatch. */
+export type Batch = { readonly events: LogEvent[]; bytes: number; firstMs: number; lastMs: number };
 
 export const maxBatchBytes = 1_048_576;
 export const eventOverheadBytes = 26;
@@ -27,11 +30,10 @@ const maxWaitMs = 12 * 3_600_000;
 /** Half of what CloudWatch takes. */
 const maxAheadMs = 3_600_000;
 
-export function createEvent(message: string, timestampMs: number): LogEvent {
+export function createEvent(message: string, timestampMs: number, dated = false): LogEvent {
   const bytes = Buffer.byteLength(message);
-  return bytes > maxMessageBytes
-    ? truncateEvent({ timestampMs, message, bytes }, maxMessageBytes)
-    : { timestampMs, message, bytes };
+  const event = { timestampMs, message, bytes, dated };
+  return bytes > maxMessageBytes ? truncateEvent(event, maxMessageBytes) : event;
 }
 
 /** Cuts between characters, so that with its mark the message has at most `maxBytes`. */
@@ -40,27 +42,33 @@ export function truncateEvent(event: LogEvent, maxBytes: number): LogEvent {
   let end = maxBytes - truncationMark.length;
   while ((whole[end]! & 0xc0) === 0x80) end--;
   const message = whole.toString('utf8', 0, end) + truncationMark;
-  return { timestampMs: event.timestampMs, message, bytes: end + truncationMark.length };
+  return { ...event, message, bytes: end + truncationMark.length };
 }
 
 export function createBatch(): Batch {
-  return { events: [], bytes: 0 };
+  return { events: [], bytes: 0, firstMs: Infinity, lastMs: -Infinity };
 }
 
 /** Adds the event, or says that it has to go into the next batch. */
 export function addEvent(batch: Batch, event: LogEvent): boolean {
   const size = event.bytes + eventOverheadBytes;
-  const first = batch.events[0];
-  const last = batch.events.at(-1);
-  if (first !== undefined && last !== undefined) {
+  const firstMs = Math.min(batch.firstMs, event.timestampMs);
+  const lastMs = Math.max(batch.lastMs, event.timestampMs);
+  if (batch.events.length > 0) {
     if (batch.events.length >= maxBatchEvents) return false;
     if (batch.bytes + size > maxBatchBytes) return false;
-    if (event.timestampMs < last.timestampMs) return false;
-    if (event.timestampMs - first.timestampMs > maxSpanMs) return false;
+    if (lastMs - firstMs > maxSpanMs) return false;
   }
   batch.events.push(event);
   batch.bytes += size;
+  batch.firstMs = firstMs;
+  batch.lastMs = lastMs;
   return true;
+}
+
+/** Chronological, as PutLogEvents wants it; what happened together stays in the order of the file. */
+export function inOrder({ events }: Batch): readonly LogEvent[] {
+  return events.toSorted((a, b) => a.timestampMs - b.timestampMs);
 }
 
 /** The timestamp for a line read now: never before the one of the line before it, unless the clock was far ahead. */
@@ -70,10 +78,11 @@ export function nextTimestampMs(lastMs: number, nowMs: number): number {
 
 /**
  * Moves all events together so that the last happens now, if CloudWatch would soon refuse them: after a very long outage,
- * or since the clock was wrong when they were read. Timestamps are times of reading, so this invents nothing.
+ * or since the clock was wrong when they were read. These timestamps are times of reading, so this invents nothing.
  */
 export function restampEvents(events: readonly LogEvent[], nowMs: number): readonly LogEvent[] {
   const shiftMs = nowMs - (events.at(-1)?.timestampMs ?? nowMs);
   if (shiftMs <= maxWaitMs && shiftMs >= -maxAheadMs) return events;
+  if (events.some(({ dated }) => dated)) return events;
   return events.map((event) => ({ ...event, timestampMs: event.timestampMs + shiftMs }));
 }

@@ -1,13 +1,15 @@
-// The state file: how far CloudWatch has each file, by the file's identity and target, never by its path.
+// The state file: how far CloudWatch has each file, by the file's identity, never by its path.
 import * as v from 'valibot';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Files } from '../system/files.ts';
 import type { FileIdentity } from './identity.ts';
-import { targetKey, type LogTarget } from './log-target.ts';
+import type { LogTarget } from './log-target.ts';
 
 export type Checkpoint = FileIdentity &
   LogTarget & {
+    /** Of the entry of the configuration, see `familyOf`. */
+    readonly family: string;
     /** Name under which it was read last. */
     readonly path: string;
     /** The name from which rotation took it: that of its family. */
@@ -20,10 +22,10 @@ export type Checkpoint = FileIdentity &
 
 export type Checkpoints = {
   all(): readonly Checkpoint[];
-  /** Those of this inode and target; whether one is of this file, `resumePosition` decides. */
-  find(inode: string, target: LogTarget): readonly Checkpoint[];
+  /** Those of this inode and family; whether one is of this file, `resumePosition` decides. */
+  find(inode: string, family: string): readonly Checkpoint[];
   set(checkpoint: Checkpoint): void;
-  delete(checkpoint: Pick<Checkpoint, 'inode' | 'device' | 'group' | 'stream'>): void;
+  delete(checkpoint: Pick<Checkpoint, 'inode' | 'device' | 'family'>): void;
   /**
    * Resolves once everything set before is on disk, or was tried: never throws. A failure is reported once and mended
    * by the next call; until then a crash repeats lines, it loses none. Calls at the same time share one write.
@@ -37,6 +39,7 @@ const schema = v.object({
   version: v.literal(1),
   checkpoints: v.array(
     v.object({
+      family: v.string(),
       group: v.string(),
       stream: v.string(),
       source: v.string(),
@@ -59,7 +62,7 @@ type Deps = { readonly files: Files; readonly log: Log };
 
 /** Whatever is wrong with the file, it is said, and every log file is read from its beginning. */
 export async function loadCheckpoints({ files, log }: Deps, path: string): Promise<Checkpoints> {
-  /** By inode and target, then by device. */
+  /** By inode and family, then by device. */
   const table = new Map<string, Map<string, Checkpoint>>();
   const all = (): readonly Checkpoint[] =>
     [...table.values()].flatMap((devices) => [...devices.values()]);
@@ -104,7 +107,7 @@ export async function loadCheckpoints({ files, log }: Deps, path: string): Promi
 
   return {
     all,
-    find: (inode, target) => [...(table.get(keyOf({ inode, ...target }))?.values() ?? [])],
+    find: (inode, family) => [...(table.get(keyOf({ inode, family }))?.values() ?? [])],
     set: (checkpoint) => {
       put(checkpoint);
       changes++;
@@ -137,6 +140,6 @@ function parseCheckpoints(text: string): readonly Checkpoint[] {
   return checkpoints.map((entry) => ({ ...entry, birthNs: entry.birthNs }));
 }
 
-function keyOf({ inode, ...target }: Pick<Checkpoint, 'inode' | 'group' | 'stream'>): string {
-  return `${inode} ${targetKey(target)}`;
+function keyOf({ inode, family }: Pick<Checkpoint, 'inode' | 'family'>): string {
+  return `${inode} ${family}`;
 }

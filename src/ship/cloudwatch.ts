@@ -1,6 +1,7 @@
 // CloudWatch Logs through the AWS SDK, which is loaded with the first call.
 import { awsClientConfig, type AwsAccess } from '../system/aws.ts';
 import { hasCode } from '../errors.ts';
+import type { GroupOptions, LogEntity } from '../model.ts';
 import type { LogEvent } from './batch.ts';
 import { classifyLogsError } from './cloudwatch-errors.ts';
 import type { LogTarget } from './log-target.ts';
@@ -15,16 +16,27 @@ export type Rejection = {
   readonly tooNewStart: number;
 };
 
+export type Answer = {
+  /** undefined: all were accepted. */
+  readonly rejection: Rejection | undefined;
+  /** Why CloudWatch did not take the entity; the events are there all the same. */
+  readonly entityProblem: string | undefined;
+};
+
 /** All throw as `classifyLogsError` says, or the signal's reason. */
 export type CloudWatchLogs = {
-  /** undefined: all were accepted. */
   putEvents(
     target: LogTarget,
     events: readonly LogEvent[],
+    entity: LogEntity | undefined,
     signal: AbortSignal,
-  ): Promise<Rejection | undefined>;
-  createGroup(group: string, signal: AbortSignal): Promise<void>;
+  ): Promise<Answer>;
+  /** Without its retention. */
+  createGroup(group: string, options: GroupOptions, signal: AbortSignal): Promise<void>;
   createStream(target: LogTarget, signal: AbortSignal): Promise<void>;
+  /** In days; undefined: it keeps everything, or there is no such group. */
+  retentionOf(group: string, signal: AbortSignal): Promise<number | undefined>;
+  putRetention(group: string, days: number, signal: AbortSignal): Promise<void>;
 };
 
 /** A batch of 1 MB needs more than the usual 5 s on a slow link; given up too early, it would be sent for ever. */
@@ -71,7 +83,7 @@ export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Dispos
   };
 
   return {
-    putEvents: (target, events, signal) =>
+    putEvents: (target, events, entity, signal) =>
       call('PutLogEvents', signal, async ({ sdk, client }) => {
         const command = new sdk.PutLogEventsCommand({
           logGroupName: target.group,
@@ -80,20 +92,44 @@ export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Dispos
             timestamp: timestampMs,
             message,
           })),
+          ...(entity === undefined ? {} : { entity: entityOf(entity) }),
         });
         const answer = await client.send(command, { abortSignal: signal });
         const info = answer.rejectedLogEventsInfo;
-        return info === undefined
-          ? undefined
-          : {
-              tooOldEnd: info.tooOldLogEventEndIndex ?? 0,
-              expiredEnd: info.expiredLogEventEndIndex ?? 0,
-              tooNewStart: info.tooNewLogEventStartIndex ?? events.length,
-            };
+        return {
+          rejection:
+            info === undefined
+              ? undefined
+              : {
+                  tooOldEnd: info.tooOldLogEventEndIndex ?? 0,
+                  expiredEnd: info.expiredLogEventEndIndex ?? 0,
+                  tooNewStart: info.tooNewLogEventStartIndex ?? events.length,
+                },
+          entityProblem: answer.rejectedEntityInfo?.errorType,
+        };
       }),
-    createGroup: (group, signal) =>
+    createGroup: (group, options, signal) =>
       call('CreateLogGroup', signal, async ({ sdk, client }) => {
-        const command = new sdk.CreateLogGroupCommand({ logGroupName: group });
+        const command = new sdk.CreateLogGroupCommand({
+          logGroupName: group,
+          ...(options.class === undefined ? {} : { logGroupClass: options.class }),
+          ...(options.kmsKeyId === undefined ? {} : { kmsKeyId: options.kmsKeyId }),
+          ...(options.tags === undefined ? {} : { tags: options.tags }),
+        });
+        await client.send(command, { abortSignal: signal });
+      }),
+    retentionOf: (group, signal) =>
+      call('DescribeLogGroups', signal, async ({ sdk, client }) => {
+        const command = new sdk.DescribeLogGroupsCommand({ logGroupNamePrefix: group });
+        const { logGroups } = await client.send(command, { abortSignal: signal });
+        return logGroups?.find(({ logGroupName }) => logGroupName === group)?.retentionInDays;
+      }),
+    putRetention: (group, days, signal) =>
+      call('PutRetentionPolicy', signal, async ({ sdk, client }) => {
+        const command = new sdk.PutRetentionPolicyCommand({
+          logGroupName: group,
+          retentionInDays: days,
+        });
         await client.send(command, { abortSignal: signal });
       }),
     createStream: ({ group, stream }, signal) =>
@@ -105,5 +141,17 @@ export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Dispos
         await client.send(command, { abortSignal: signal });
       }),
     [Symbol.dispose]: disconnect,
+  };
+}
+
+/** As the CloudWatch agent says it (logs.md section 1). */
+function entityOf({ service, environment }: LogEntity) {
+  return {
+    keyAttributes: {
+      Type: 'Service',
+      Name: service,
+      ...(environment === undefined ? {} : { Environment: environment }),
+    },
+    attributes: { PlatformType: 'AWS::EC2', 'AWS.ServiceNameSource': 'UserConfiguration' },
   };
 }

@@ -2,7 +2,7 @@
 import { messageOf } from '../errors.ts';
 import type { LogSource } from '../model.ts';
 import type { LogFileStat } from '../system/log-files.ts';
-import { targetOf, type FollowDeps, type Following, type Holder } from './follow.ts';
+import type { FollowDeps, Following, Holder } from './follow.ts';
 import type { Followed } from './followed.ts';
 import { findGenerations, isYounger } from './generations.ts';
 import { noMatch } from './troubles.ts';
@@ -21,7 +21,7 @@ export async function scan(
   sources: readonly LogSource[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, following, shipperOf } = deps;
+  const { clock, following, shippers } = deps;
   const fresh: Found[] = [];
   const named = new Set<Followed>();
   for (const found of await findAll(deps, sources, signal)) {
@@ -46,18 +46,21 @@ export async function scan(
       const { copied } = file;
       following.setHolder(file.path, file.source, { ...file.tail.stat, copied, file });
     }
-    shipperOf(targetOf(file.source)).wake();
+    shippers.wake(file);
   }
 }
 
-/** Looks after the files that lost their names: has the last line been waited for, is all sent? */
-export async function tend(
-  { following, shipperOf, say }: Deps,
-  signal: AbortSignal,
-): Promise<void> {
+/** Has the last event been waited for? And of the files that lost their names: is all sent? */
+export async function tend({ following, shippers, say }: Deps, signal: AbortSignal): Promise<void> {
   for (const file of following.files.values()) {
     signal.throwIfAborted();
-    if (file.detachedAtMs === undefined) continue;
+    if (file.detachedAtMs === undefined) {
+      if (!file.dirty && file.ripe) {
+        file.dirty = true;
+        shippers.wake(file);
+      }
+      continue;
+    }
     const { tail } = file;
     await tail.refresh().catch((error: unknown) => say(file.path, messageOf(error)));
     const quietMs = file.quietForMs() ?? 0;
@@ -65,16 +68,17 @@ export async function tend(
     if (quietMs >= limitMs && tail.acked.offset >= tail.stat.size) await following.letGo(file);
     else if (!file.drained) {
       file.dirty = true;
-      shipperOf(targetOf(file.source)).wake();
+      shippers.wake(file);
     }
   }
 }
 
 async function findAll(
-  { logFiles, say }: Deps,
+  deps: Deps,
   sources: readonly LogSource[],
   signal: AbortSignal,
 ): Promise<readonly Found[]> {
+  const { logFiles, isWanted, say } = deps;
   const found: Found[] = [];
   for (const source of sources) {
     signal.throwIfAborted();
@@ -82,15 +86,35 @@ async function findAll(
     try {
       const paths = await logFiles.expand(source.filePath);
       say(pattern, paths.length === 0 ? noMatch : undefined);
+      const matches: Found[] = [];
       for (const path of paths) {
+        if (!isWanted(source, path)) continue;
         const stat = await logFiles.stat(path);
-        if (stat !== undefined) found.push({ path, source, stat });
+        if (stat !== undefined) matches.push({ path, source, stat });
       }
+      found.push(...(source.files === 'newest' ? withoutOlder(deps, matches) : matches));
     } catch (error) {
       say(pattern, messageOf(error));
     }
   }
   return found;
+}
+
+/** What is followed, and what is newer than all of that; at the start, the newest. */
+function withoutOlder({ following }: Deps, matches: readonly Found[]): readonly Found[] {
+  const isFollowed = ({ stat, source }: Found): boolean =>
+    following.find(stat, source) !== undefined;
+  const times = matches.filter(isFollowed).map(({ stat }) => stat.mtimeMs);
+  const newest = matches.reduce<Found | undefined>(
+    (best, one) => (best === undefined || one.stat.mtimeMs > best.stat.mtimeMs ? one : best),
+    undefined,
+  );
+  return matches.filter(
+    (one) =>
+      isFollowed(one) ||
+      one === newest ||
+      (times.length > 0 && times.every((timeMs) => one.stat.mtimeMs >= timeMs)),
+  );
 }
 
 /** A new file. If another had its path before, that one comes first, and what came and went between the two. */

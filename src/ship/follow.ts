@@ -5,19 +5,20 @@ import type { LogSource } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { LogFile, LogFiles, LogFileStat } from '../system/log-files.ts';
 import type { Checkpoint, Checkpoints } from './checkpoints.ts';
+import type { CompiledSources } from './compile-sources.ts';
 import { createFollowed, type Followed } from './followed.ts';
 import { identify, resumePosition } from './identity.ts';
 import { targetKey, type LogTarget } from './log-target.ts';
-import type { Shipper } from './shipper.ts';
+import type { Shippers } from './shippers.ts';
 import { createTail, startOfFile, type Position } from './tail.ts';
 import type { Troubles } from './troubles.ts';
 
-export type FollowDeps = {
+export type FollowDeps = CompiledSources & {
   readonly clock: Clock;
   readonly logFiles: LogFiles;
   readonly log: Log;
   readonly checkpoints: Checkpoints;
-  readonly shipperOf: (target: LogTarget) => Shipper;
+  readonly shippers: Shippers;
   readonly say: Troubles['say'];
 };
 
@@ -56,7 +57,7 @@ export type Following = AsyncDisposable & {
 };
 
 export function createFollowing(deps: FollowDeps): Following {
-  const { clock, logFiles, log, checkpoints, shipperOf, say } = deps;
+  const { clock, logFiles, log, checkpoints, shippers, splitterOf, say } = deps;
   /** By device, inode and target. */
   const files = new Map<string, Followed>();
   /** By path and target. */
@@ -65,7 +66,8 @@ export function createFollowing(deps: FollowDeps): Following {
   type Start = {
     readonly position: Position;
     readonly copied: boolean;
-    readonly known: boolean;
+    /** The checkpoint of this very file. */
+    readonly known: Checkpoint | undefined;
   };
 
   const startOf = async (
@@ -73,13 +75,13 @@ export function createFollowing(deps: FollowDeps): Following {
     stat: LogFileStat,
     { path, source }: FollowInput,
   ): Promise<Start> => {
-    const candidates = checkpoints.find(stat.inode, targetOf(source));
+    const candidates = checkpoints.find(stat.inode, familyOf(source));
     for (const checkpoint of candidates) {
       const position = await resumePosition(file, stat, checkpoint);
       if (position === undefined) continue;
       // The numbers of devices change with a boot.
       if (checkpoint.device !== stat.device) checkpoints.delete(checkpoint);
-      return { position, copied: checkpoint.copied, known: true };
+      return { position, copied: checkpoint.copied, known: checkpoint };
     }
     const replaced = candidates.some(
       ({ device, birthNs }) => device === stat.device && birthNs === stat.birthNs,
@@ -87,7 +89,7 @@ export function createFollowing(deps: FollowDeps): Following {
     if (candidates.length > 0) {
       log.info({ path }, 'the file or its content is another than before: sent from its beginning');
     }
-    return { position: startOfFile, copied: replaced, known: false };
+    return { position: startOfFile, copied: replaced, known: undefined };
   };
 
   const begin = async (
@@ -99,7 +101,7 @@ export function createFollowing(deps: FollowDeps): Following {
     const key = keyOf(stat, source);
     const { position, copied, known } = await startOf(file, stat, input);
     const moved = stat.inode !== input.inode;
-    if (moved || files.has(key) || (input.onlyKnown && !known)) {
+    if (moved || files.has(key) || (input.onlyKnown && known === undefined)) {
       await file[Symbol.asyncDispose]();
       return moved ? 'moved' : files.get(key);
     }
@@ -107,10 +109,15 @@ export function createFollowing(deps: FollowDeps): Following {
       followed.copied = true;
       log.info({ path: followed.path }, 'the file was truncated: read from its beginning');
     };
-    const tail = createTail({ clock, file, onReplaced }, { position, stat });
+    const tail = createTail(
+      { clock, file, splitter: splitterOf(source), onReplaced },
+      { position, stat },
+    );
+    const target = known ?? targetOf(source, origin);
     const followed: Followed = createFollowed(clock, {
       tail,
       source,
+      target: { group: target.group, stream: target.stream },
       path,
       origin,
       copied,
@@ -120,9 +127,9 @@ export function createFollowing(deps: FollowDeps): Following {
     });
     checkpoints.set(await checkpointOf(followed));
     files.set(key, followed);
-    shipperOf(targetOf(source)).add(followed);
+    shippers.of(followed.target, source).add(followed);
     const { offset } = position;
-    log.info({ path, ...targetOf(source), offset, size: stat.size }, 'following a log file');
+    log.info({ path, ...followed.target, offset, size: stat.size }, 'following a log file');
     return followed;
   };
 
@@ -145,11 +152,11 @@ export function createFollowing(deps: FollowDeps): Following {
     letGo: async (file) => {
       const { path, source, tail } = file;
       files.delete(keyOf(tail.stat, source));
-      shipperOf(targetOf(source)).remove(file);
+      shippers.remove(file);
       if (holders.get(holderKey(path, source))?.file === file) {
         holders.delete(holderKey(path, source));
       }
-      checkpoints.delete({ ...tail.stat, ...targetOf(source) });
+      checkpoints.delete({ ...tail.stat, family: familyOf(source) });
       say(path, undefined);
       await tail[Symbol.asyncDispose]();
       log.info({ path }, 'a log file that was renamed or deleted is read to its end');
@@ -162,19 +169,34 @@ export function createFollowing(deps: FollowDeps): Following {
 }
 
 export async function checkpointOf(file: Followed): Promise<Checkpoint> {
-  const { tail, source, path, origin, copied } = file;
+  const { tail, source, target, path, origin, copied } = file;
   const identity = await identify(tail);
-  return { ...targetOf(source), source: source.filePath, path, origin, copied, ...identity };
+  const family = familyOf(source);
+  return { family, ...target, source: source.filePath, path, origin, copied, ...identity };
 }
 
-export function targetOf(source: LogSource): LogTarget {
-  return { group: source.logGroupName, stream: source.logStreamName };
+/** Where the events of a file go. `origin`: its path, before any rotation. */
+export function targetOf(source: LogSource, origin: string): LogTarget {
+  const { logGroupName: group, logStreamName: stream, files } = source;
+  // As the agent names them (logs.md section 2, publish_multi_logs).
+  const name = origin.replaceAll(/[^.\-_/#A-Za-z0-9]/g, '_');
+  if (files === 'group') return { group: name.slice(0, 512), stream };
+  if (files === 'stream')
+    return { group, stream: `${stream}_${name.replaceAll('/', '_')}`.slice(0, 512) };
+  return { group, stream };
+}
+
+/** Entries whose files are the same files: a file of two of them is sent once. */
+export function familyOf(source: LogSource): string {
+  const { logGroupName: group, logStreamName: stream, files, filePath } = source;
+  const isNamed = files === 'group' || files === 'stream';
+  return targetKey({ group, stream }) + (isNamed ? ` ${files} ${filePath}` : '');
 }
 
 function keyOf({ device, inode }: LogFileStat, source: LogSource): string {
-  return `${device} ${inode} ${targetKey(targetOf(source))}`;
+  return `${device} ${inode} ${familyOf(source)}`;
 }
 
 function holderKey(path: string, source: LogSource): string {
-  return `${targetKey(targetOf(source))} ${path}`;
+  return `${familyOf(source)} ${path}`;
 }

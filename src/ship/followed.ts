@@ -2,12 +2,15 @@
 import { messageOf } from '../errors.ts';
 import type { LogSource } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
-import type { Line } from './lines.ts';
-import type { Tail } from './tail.ts';
+import type { LogTarget } from './log-target.ts';
+import { createMarks, type Marks } from './marks.ts';
+import type { HowFar, Piece } from './splitter.ts';
+import type { Position, Tail } from './tail.ts';
 
 export type Followed = {
   readonly tail: Tail;
   readonly source: LogSource;
+  readonly target: LogTarget;
   /** The name from which rotation took or will take it. */
   readonly origin: string;
   /** The last name under which it was found. */
@@ -26,20 +29,27 @@ export type Followed = {
   readonly readable: boolean;
   /** Nothing left that can be read, not even a line without its newline. */
   readonly drained: boolean;
+  /** Its last event may be unfinished, but nobody has added to it for so long that it counts as it is. */
+  readonly ripe: boolean;
+  readonly marks: Marks;
   /** How long ago it lost its name or changed; undefined while it has its name. */
   quietForMs(): number | undefined;
-  /** The next lines; none if there are none or the file cannot be read, which is said by `onError`. */
-  read(): Promise<readonly Line[]>;
+  /** Asks the file for its size: bytes that are not taken yet, and for how long there have been some. */
+  look(): Promise<{ readonly unread: number; readonly waitedMs: number }>;
+  /** The next events; none if there are none or the file cannot be read, which is said by `onError`. */
+  read(): Promise<readonly Piece[]>;
+  ack(position: Position): void;
   /** Back to what CloudWatch has. */
   rewind(): void;
 };
 
-/** After this long nobody adds to the last line of a renamed file. */
-const lastLineAfterMs = 5_000;
+/** After this long nobody adds to the last event of a file, nor to the last line of a renamed one (logs.md section 2). */
+const lastAfterMs = 5_000;
 
 export type FollowedInput = {
   readonly tail: Tail;
   readonly source: LogSource;
+  readonly target: LogTarget;
   readonly path: string;
   readonly origin: string;
   readonly copied: boolean;
@@ -49,11 +59,25 @@ export type FollowedInput = {
 };
 
 export function createFollowed(clock: Clock, input: FollowedInput): Followed {
-  const { tail, source, onError } = input;
+  const { tail, source, target, onError } = input;
+  const marks = createMarks();
   let broken = false;
+  let generation = tail.position.generation;
+  let unreadSinceMs: number | undefined;
+
+  /** true: the content was replaced. */
+  const note = (): boolean => {
+    const isReplaced = generation !== tail.position.generation;
+    if (isReplaced) marks.clear();
+    generation = tail.position.generation;
+    marks.note(tail.stat.size, clock.nowMs());
+    return isReplaced;
+  };
+
   return {
     tail,
     source,
+    target,
     path: input.path,
     origin: input.origin,
     dirty: true,
@@ -61,6 +85,7 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
     predecessor: input.predecessor,
     detachedAtMs: input.detached ? clock.monotonicMs() : undefined,
     endAt: undefined,
+    marks,
     get readable() {
       if (this.predecessor?.drained === true) this.predecessor = undefined;
       if (this.endAt !== undefined && tail.position.offset >= this.endAt) return false;
@@ -68,23 +93,42 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
     },
     get drained() {
       if (broken) return true;
+      if (this.endAt !== undefined && tail.position.offset >= this.endAt) return true;
       const atEnd = tail.exhausted && tail.position.offset >= tail.stat.size;
       return atEnd && !this.dirty && this.predecessor === undefined;
+    },
+    get ripe() {
+      if (tail.position.offset >= tail.stat.size) return false;
+      return clock.monotonicMs() - tail.changedAtMs >= lastAfterMs;
     },
     quietForMs() {
       if (this.detachedAtMs === undefined) return undefined;
       return clock.monotonicMs() - Math.max(this.detachedAtMs, tail.changedAtMs);
     },
+    async look() {
+      try {
+        await tail.refresh();
+      } catch {
+        // Reading it says what is wrong.
+        return { unread: 1, waitedMs: Infinity };
+      }
+      note();
+      const unread = tail.stat.size - tail.position.offset;
+      if (unread === 0) unreadSinceMs = undefined;
+      else unreadSinceMs ??= clock.monotonicMs();
+      const waitedMs = unreadSinceMs === undefined ? 0 : clock.monotonicMs() - unreadSinceMs;
+      // Shorter than what is taken: it was replaced, which reading finds out.
+      return { unread: Math.abs(unread), waitedMs };
+    },
     async read() {
       this.dirty = false;
       try {
-        const quietMs = this.quietForMs() ?? -1;
-        const ending = this.endAt !== undefined && this.detachedAtMs !== undefined;
-        const lines = await tail.read(ending || quietMs >= lastLineAfterMs);
-        if (lines.length > 0) this.dirty = true;
+        const pieces = await tail.read(howFar(this));
+        if (note() || pieces.length > 0) this.dirty = true;
+        else if (tail.position.offset >= tail.stat.size) unreadSinceMs = undefined;
         broken = false;
         onError(this.path, undefined);
-        return lines;
+        return pieces;
       } catch (error) {
         // The next sweep tries again; meanwhile the file that follows may go on.
         broken = true;
@@ -92,9 +136,20 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
         return [];
       }
     },
+    ack(position) {
+      tail.ack(position);
+      marks.forget(tail.acked.offset);
+    },
     rewind() {
       tail.rewind();
       this.dirty = true;
     },
   };
+}
+
+function howFar(file: Followed): HowFar {
+  const ending = file.endAt !== undefined;
+  if (ending && file.detachedAtMs !== undefined) return 'all';
+  if ((file.quietForMs() ?? -1) >= lastAfterMs) return 'all';
+  return ending || file.ripe ? 'last' : 'more';
 }

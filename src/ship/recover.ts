@@ -2,9 +2,8 @@
 import { dirname, join } from 'node:path';
 import type { LogSource } from '../model.ts';
 import type { Checkpoint } from './checkpoints.ts';
-import { targetOf, type FollowDeps, type Following } from './follow.ts';
+import { familyOf, type FollowDeps, type Following } from './follow.ts';
 import { compareGenerations, type Generation } from './generations.ts';
-import { targetKey } from './log-target.ts';
 
 type Deps = FollowDeps & { readonly following: Following };
 /** By inode. */
@@ -19,14 +18,13 @@ export async function recoverRenamed(
   const folders = new Map<string, Folder>();
   const families = Map.groupBy(
     deps.checkpoints.all(),
-    (one) => `${one.source} ${targetKey(one)} ${one.origin}`,
+    (one) => `${one.source} ${one.family} ${one.origin}`,
   );
   for (const family of families.values()) {
     signal.throwIfAborted();
     const { source: pattern, path } = family[0]!;
-    const target = targetKey(family[0]!);
     const source = sources.find(
-      (one) => one.filePath === pattern && targetKey(targetOf(one)) === target,
+      (one) => one.filePath === pattern && familyOf(one) === family[0]!.family,
     );
     // Kept: the source may be configured again.
     if (source === undefined) continue;

@@ -1,11 +1,11 @@
 // Brings one batch into CloudWatch, however long it takes: what comes back is accepted or refused for good, never lost.
 import { BerthError, hasCode, messageOf } from '../errors.ts';
+import type { LogEntity } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import { restampEvents, truncateEvent, type LogEvent } from './batch.ts';
 import type { CloudWatchLogs, Rejection } from './cloudwatch.ts';
-import type { CreateTarget } from './create-target.ts';
 import type { LogTarget } from './log-target.ts';
 import { createWake } from './wake.ts';
 
@@ -21,7 +21,8 @@ export type SendDeps = {
   readonly clock: Clock;
   readonly random: Random;
   readonly cloudwatch: CloudWatchLogs;
-  readonly createTarget: CreateTarget;
+  /** Throws as CloudWatchLogs does. */
+  readonly createTarget: (target: LogTarget, signal: AbortSignal) => Promise<void>;
   /** After each failed attempt. */
   readonly onFailure: (error: BerthError, delayMs: number) => void;
 };
@@ -30,10 +31,13 @@ export type SendDeps = {
 export type Standing = {
   /** Events that were refused alone since the last one that was accepted. */
   refusedInARow: number;
+  /** Why the entity was refused; from then on it is left out. */
+  entityProblem: string | undefined;
 };
 
 export type SendInput = {
   readonly target: LogTarget;
+  readonly entity: LogEntity | undefined;
   readonly standing: Standing;
   /** One batch, as batch.ts makes it. */
   readonly events: readonly LogEvent[];
@@ -67,9 +71,10 @@ type Tally = {
  */
 export async function sendEvents(
   deps: SendDeps,
-  { target, standing, events, ending }: SendInput,
+  input: SendInput,
   signal: AbortSignal,
 ): Promise<Sent> {
+  const { target, standing, events, ending } = input;
   const tally: Tally = { accepted: 0, calls: 0, alone: 0, refused: [] };
   const wake = createWake(deps.clock);
   ending.addEventListener('abort', wake.ring, { once: true });
@@ -105,7 +110,10 @@ export async function sendEvents(
   async function attemptOnce(part: readonly LogEvent[], mayCreate: boolean): Promise<void> {
     const stamped = restampEvents(part, deps.clock.nowMs());
     try {
-      settle(stamped, await deps.cloudwatch.putEvents(target, stamped, signal));
+      const entity = standing.entityProblem === undefined ? input.entity : undefined;
+      const answer = await deps.cloudwatch.putEvents(target, stamped, entity, signal);
+      standing.entityProblem ??= answer.entityProblem;
+      settle(stamped, answer.rejection);
     } catch (error) {
       if (hasCode(error, 'log-exists')) settle(stamped, undefined);
       else if (hasCode(error, 'log-rejected', 'log-too-large')) await isolate(stamped, error);

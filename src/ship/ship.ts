@@ -8,22 +8,19 @@ import type { Clock } from '../system/clock.ts';
 import type { Files } from '../system/files.ts';
 import type { LogFiles } from '../system/log-files.ts';
 import type { Random } from '../system/random.ts';
+import { removeSent } from './auto-removal.ts';
 import { loadCheckpoints, type Checkpoints } from './checkpoints.ts';
 import { createCloudWatchLogs, type CloudWatchLogs } from './cloudwatch.ts';
+import { compileSources } from './compile-sources.ts';
 import { createTargetMaker } from './create-target.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { scan, tend } from './discovery.ts';
-import {
-  checkpointOf,
-  createFollowing,
-  targetOf,
-  type FollowDeps,
-  type Following,
-} from './follow.ts';
+import { checkpointOf, createFollowing, type FollowDeps, type Following } from './follow.ts';
 import type { Followed } from './followed.ts';
-import { targetKey, type LogTarget } from './log-target.ts';
 import { recoverRenamed } from './recover.ts';
-import { createShipper, type Shipper } from './shipper.ts';
+import { createRetention } from './retention.ts';
+import type { Shipper } from './shipper.ts';
+import { createShippers, type Shippers } from './shippers.ts';
 import { createTroubles } from './troubles.ts';
 import { createWake } from './wake.ts';
 import { createWatches, folderOfPattern } from './watches.ts';
@@ -82,43 +79,48 @@ function startShippingTo(
   const bell = createWake(clock);
   const troubles = createTroubles(log);
   const deadLetters = createDeadLetters(deps, join(folder, 'dead-letters.jsonl'));
-  const shippers = new Map<string, Shipper>();
+  let shippers: Shippers | undefined;
   let checkpoints: Checkpoints | undefined;
   let following: Following | undefined;
   let scanWanted = true;
 
-  const createShippers = (checkpoints: Checkpoints): void => {
-    const shared = {
-      ...deps,
-      createTarget: createTargetMaker(cloudwatch),
-      deadLetters,
-      onAcked: async (files: readonly Followed[]): Promise<void> => {
-        for (const file of files) {
-          try {
-            checkpoints.set(await checkpointOf(file));
-          } catch (error) {
-            troubles.say(file.path, messageOf(error));
-          }
-        }
-        await checkpoints.save();
-      },
-    };
-    for (const source of logs.sources) {
-      const target = targetOf(source);
-      const { forceFlushMs } = logs;
-      if (shippers.has(targetKey(target))) continue;
-      shippers.set(targetKey(target), createShipper(shared, { target, forceFlushMs }));
+  const createTargets = (checkpoints: Checkpoints): Shippers => {
+    const retention = createRetention(deps, over.signal);
+    const makeTarget = createTargetMaker(cloudwatch, (group, { retentionDays }) => {
+      if (retentionDays !== undefined) retention.want(group, retentionDays, true);
+    });
+    for (const { logGroupName, groupOptions, files } of logs.sources) {
+      const { retentionDays } = groupOptions;
+      if (retentionDays !== undefined && files !== 'group')
+        retention.want(logGroupName, retentionDays, false);
     }
+    const onAcked = async (files: readonly Followed[]): Promise<void> => {
+      for (const file of files) {
+        try {
+          checkpoints.set(await checkpointOf(file));
+        } catch (error) {
+          troubles.say(file.path, messageOf(error));
+        }
+      }
+      await checkpoints.save();
+    };
+    const { forceFlushMs } = logs;
+    return createShippers(
+      { ...deps, makeTarget, deadLetters, onAcked },
+      { forceFlushMs },
+      over.signal,
+    );
   };
 
   const onData = (path: string): void => {
     for (const file of following?.files.values() ?? []) {
       if (file.path !== path) continue;
       file.dirty = true;
-      shippers.get(targetKey(targetOf(file.source)))?.wake();
+      shippers?.wake(file);
     }
   };
 
+  const undeletable = new Set<string>();
   const watch = async (looking: Looking): Promise<void> => {
     using watches = createWatches({
       logFiles,
@@ -136,6 +138,7 @@ function startShippingTo(
           const folders = [...looking.following.files.values()].map(({ path }) => dirname(path));
           await watches.update(new Set([...patternFolders, ...folders]));
           await scan(looking, logs.sources, over.signal);
+          await removeSent(deps, looking.following.files.values(), undeletable);
           await looking.checkpoints.save();
         }
         await tend(looking, over.signal);
@@ -149,9 +152,10 @@ function startShippingTo(
 
   const run = async (): Promise<void> => {
     checkpoints = await loadCheckpoints(deps, join(folder, 'checkpoints.json'));
-    createShippers(checkpoints);
-    const shipperOf = (target: LogTarget): Shipper => shippers.get(targetKey(target))!;
-    const followDeps = { ...deps, checkpoints, shipperOf, say: troubles.say };
+    const targets = createTargets(checkpoints);
+    shippers = targets;
+    const compiled = await compileSources(logs.sources);
+    const followDeps = { ...deps, ...compiled, checkpoints, shippers, say: troubles.say };
     await using held = createFollowing(followDeps);
     following = held;
     const looking = { ...followDeps, following: held };
@@ -159,23 +163,20 @@ function startShippingTo(
     await scan(looking, logs.sources, over.signal);
     // From here on a crash finds the files again, whatever they are called then.
     await checkpoints.save();
-    const last = new AbortController();
-    const sending = [...shippers.values()].map((shipper) => shipper.run(last.signal, over.signal));
-    const finish = async (): Promise<void> => {
+    targets.start();
+    try {
       await watch(looking);
       await scan(looking, logs.sources, over.signal);
       for (const file of held.files.values()) {
         await file.tail.refresh().catch(() => undefined);
         file.endAt = file.tail.stat.size;
+        file.dirty = true;
       }
-      last.abort();
-    };
-    try {
-      await Promise.all([finish(), ...sending]);
+      await targets.finish();
     } finally {
       // A shipper may still be reading from files that are about to be closed.
       over.abort();
-      await Promise.allSettled(sending);
+      await targets.finish().catch(() => undefined);
       await checkpoints.save();
     }
   };
@@ -196,7 +197,7 @@ function startShippingTo(
     .finally(() => cloudwatch[Symbol.dispose]());
 
   const status = (): ShipStatus => {
-    const all = [...shippers.values()];
+    const all = shippers?.all() ?? [];
     const files = [...(following?.files.values() ?? [])];
     const sum = (of: (shipper: Shipper) => number): number =>
       all.reduce((total, shipper) => total + of(shipper), 0);

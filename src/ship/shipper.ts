@@ -1,15 +1,15 @@
-// One target: gathers lines from its files into batches and sends one after the other; a file moves on after the answer.
+// One target: gathers events from its files into batches and sends one after the other; a file moves on after the answer.
 import { BerthError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
+import type { LogEntity } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
-import { addEvent, createBatch, createEvent, nextTimestampMs, type Batch } from './batch.ts';
+import { addEvent, createBatch, createEvent, inOrder, maxBatchBytes, type Batch } from './batch.ts';
 import type { CloudWatchLogs } from './cloudwatch.ts';
-import type { CreateTarget } from './create-target.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { Followed } from './followed.ts';
 import type { LogTarget } from './log-target.ts';
-import { sendEvents, type Standing } from './send.ts';
+import { sendEvents, type SendDeps, type Standing } from './send.ts';
 import type { Position } from './tail.ts';
 import { createWake, foreverMs } from './wake.ts';
 
@@ -18,7 +18,7 @@ export type ShipperDeps = {
   readonly random: Random;
   readonly log: Log;
   readonly cloudwatch: CloudWatchLogs;
-  readonly createTarget: CreateTarget;
+  readonly createTarget: SendDeps['createTarget'];
   readonly deadLetters: DeadLetters;
   /** Saves how far these files are; never fails. */
   readonly onAcked: (files: readonly Followed[]) => Promise<void>;
@@ -29,6 +29,8 @@ export type Shipper = {
   readonly sent: { readonly events: number; readonly refused: number; readonly batches: number };
   /** Why nothing goes through now. */
   readonly error: string | undefined;
+  /** How many it has. */
+  readonly files: number;
   add(file: Followed): void;
   remove(file: Followed): void;
   /** There may be something to read in a file. */
@@ -40,21 +42,32 @@ export type Shipper = {
   run(ending: AbortSignal, signal: AbortSignal): Promise<void>;
 };
 
+export type ShipperInput = {
+  readonly target: LogTarget;
+  readonly entity: LogEntity | undefined;
+  /** Bytes wait for more of them at most so long. */
+  readonly forceFlushMs: number;
+};
+
 type Load = { readonly batch: Batch; readonly positions: Map<Followed, Position> };
 
 const surpriseDelayMs = 1_000;
+/** What has to wait is looked at so often: a full batch goes soon. */
+const lookAgainMs = 1_000;
 
 export function createShipper(
   deps: ShipperDeps,
-  { target, forceFlushMs }: { readonly target: LogTarget; readonly forceFlushMs: number },
+  { target, entity, forceFlushMs }: ShipperInput,
 ): Shipper {
   const { clock, log } = deps;
   const files = new Set<Followed>();
   const bell = createWake(clock);
+  /** Rung at the end alone. */
+  const pause = createWake(clock);
   const sent = { events: 0, refused: 0, batches: 0 };
   let error: string | undefined;
-  const standing: Standing = { refusedInARow: 0 };
-  let lastTimestampMs = 0;
+  let entityTold = false;
+  const standing: Standing = { refusedInARow: 0, entityProblem: undefined };
 
   const fail = (caught: unknown, delayMs: number): void => {
     const message = messageOf(caught);
@@ -66,45 +79,57 @@ export function createShipper(
 
   /** Adds what one file has now; false: the batch is full. */
   const readInto = async ({ batch, positions }: Load, file: Followed): Promise<boolean> => {
-    const lines = await file.read();
+    const pieces = await file.read();
+    const nowMs = clock.nowMs();
     let end: number | undefined;
     let room = true;
-    const timestampMs = nextTimestampMs(lastTimestampMs, clock.nowMs());
-    for (const line of lines) {
-      // An empty line is no event; it goes by with the line after it.
-      room = line.message === '' || addEvent(batch, createEvent(line.message, timestampMs));
+    for (const piece of pieces) {
+      // What is no event goes by with the one after it.
+      if (piece.message !== '') {
+        const timestampMs = piece.timestampMs ?? file.marks.timeOf(piece.start, nowMs);
+        const isDated = piece.timestampMs !== undefined;
+        room = addEvent(batch, createEvent(piece.message, timestampMs, isDated));
+      }
       if (!room) break;
-      end = line.end;
+      end = piece.end;
     }
-    if (end !== undefined) {
-      lastTimestampMs = timestampMs;
-      positions.set(file, file.tail.take(end));
-    }
+    if (end !== undefined) positions.set(file, file.tail.take(end));
     return room;
   };
 
-  const gather = async (ending: AbortSignal, signal: AbortSignal): Promise<Load> => {
-    const load: Load = { batch: createBatch(), positions: new Map() };
-    let oldestMs: number | undefined;
+  /** Waits until there is enough to send, or it has waited long enough: until then the files keep it. */
+  const untilDue = async (ending: AbortSignal, signal: AbortSignal): Promise<void> => {
     for (;;) {
-      let read = false;
+      let unread = 0;
+      let leftMs = foreverMs;
+      for (const file of files) {
+        signal.throwIfAborted();
+        if (!file.readable) continue;
+        const seen = await file.look();
+        unread += seen.unread;
+        if (seen.unread > 0) leftMs = Math.min(leftMs, forceFlushMs - seen.waitedMs);
+        else if ((await file.read()).length > 0) leftMs = 0;
+      }
+      if (ending.aborted || leftMs <= 0 || unread >= maxBatchBytes) return;
+      // Word of each new line would only make it look again.
+      if (leftMs === foreverMs) await bell.wait(foreverMs, signal);
+      else await pause.wait(Math.min(leftMs, lookAgainMs), signal);
+    }
+  };
+
+  const gather = async (ending: AbortSignal, signal: AbortSignal): Promise<Load> => {
+    await untilDue(ending, signal);
+    const load: Load = { batch: createBatch(), positions: new Map() };
+    for (let read = true; read;) {
+      read = false;
       for (const file of files) {
         signal.throwIfAborted();
         if (!file.readable) continue;
         read = true;
         if (!(await readInto(load, file))) return load;
       }
-      if (read) {
-        if (load.batch.events.length > 0) oldestMs ??= clock.monotonicMs();
-        continue;
-      }
-      if (ending.aborted || (load.batch.events.length === 0 && load.positions.size > 0))
-        return load;
-      const leftMs =
-        oldestMs === undefined ? foreverMs : oldestMs + forceFlushMs - clock.monotonicMs();
-      if (leftMs <= 0) return load;
-      await bell.wait(leftMs, signal);
     }
+    return load;
   };
 
   const send = async (
@@ -113,7 +138,7 @@ export function createShipper(
     signal: AbortSignal,
   ): Promise<void> => {
     if (batch.events.length > 0) {
-      const input = { target, standing, events: batch.events, ending };
+      const input = { target, entity, standing, events: inOrder(batch), ending };
       const { accepted, calls, refused } = await sendEvents(
         { ...deps, onFailure: fail },
         input,
@@ -125,8 +150,16 @@ export function createShipper(
       sent.batches += calls;
       if (error !== undefined) log.info({ ...target }, 'logs are being sent again');
       error = undefined;
+      if (standing.entityProblem !== undefined && !entityTold) {
+        entityTold = true;
+        const { entityProblem } = standing;
+        log.warn(
+          { ...target, entityProblem },
+          'CloudWatch does not take the service of these logs: sent without it',
+        );
+      }
     }
-    for (const [file, position] of positions) file.tail.ack(position);
+    for (const [file, position] of positions) file.ack(position);
     await deps.onAcked([...positions.keys()]);
   };
 
@@ -140,10 +173,13 @@ export function createShipper(
       files.add(file);
       bell.ring();
     },
+    get files() {
+      return files.size;
+    },
     remove: (file) => void files.delete(file),
     wake: () => bell.ring(),
     run: async (ending, signal) => {
-      ending.addEventListener('abort', bell.ring, { once: true });
+      for (const { ring } of [bell, pause]) ending.addEventListener('abort', ring, { once: true });
       for (;;) {
         try {
           const load = await gather(ending, signal);

@@ -1,8 +1,8 @@
-// One open log file: reads its lines in order from an offset, and notices when its content was replaced.
+// One open log file: reads its events in order from an offset, and notices when its content was replaced.
 import type { Clock } from '../system/clock.ts';
 import type { LogFile, LogFileStat } from '../system/log-files.ts';
 import { maxMessageBytes } from './batch.ts';
-import { decodeLine, indexOfNewline, splitLines, type Line } from './lines.ts';
+import type { HowFar, Piece, Splitter } from './splitter.ts';
 
 /** A place in a file, and the bytes in front of it, by which it is known again. */
 export type Position = {
@@ -13,9 +13,9 @@ export type Position = {
 };
 
 export type Tail = AsyncDisposable & {
-  /** Behind the last line that was taken. */
+  /** Behind the last event that was taken. */
   readonly position: Position;
-  /** Behind the last line that CloudWatch has. */
+  /** Behind the last event that CloudWatch has. */
   readonly acked: Position;
   /** As far as known. */
   readonly stat: LogFileStat;
@@ -26,11 +26,11 @@ export type Tail = AsyncDisposable & {
   /** Asks the file for its size. Throws `disk`. */
   refresh(): Promise<void>;
   /**
-   * The next lines; does not move on, see `take`. `Line.end` counts from the start of the file. None: nothing to read
-   * now. `final`: nobody will add to the last line any more, so it counts without its newline. Throws `disk`.
+   * The next events; does not move on, see `take`. Their offsets count from the start of the file. None: nothing to read
+   * now. Throws `disk`.
    */
-  read(final: boolean): Promise<readonly Line[]>;
-  /** Moves behind a line that the last `read` gave. */
+  read(howFar: HowFar): Promise<readonly Piece[]>;
+  /** Moves behind an event that the last `read` gave. */
   take(end: number): Position;
   /** CloudWatch has everything in front of `position`. */
   ack(position: Position): void;
@@ -48,15 +48,20 @@ const none: Buffer = Buffer.alloc(0);
 export const startOfFile: Position = { generation: 0, offset: 0, marker: none };
 
 export function createTail(
-  deps: { readonly clock: Clock; readonly file: LogFile; readonly onReplaced: () => void },
+  deps: {
+    readonly clock: Clock;
+    readonly file: LogFile;
+    readonly splitter: Splitter;
+    readonly onReplaced: () => void;
+  },
   start: { readonly position: Position; readonly stat: LogFileStat },
 ): Tail {
-  const { clock, file } = deps;
+  const { clock, file, splitter } = deps;
   let { position, stat } = start;
   let acked = position;
   let changedAtMs = clock.monotonicMs();
   let exhausted = false;
-  /** Size and time at which the file was read to its end without a complete line. */
+  /** Size and time at which the file was read to its end without a complete event. */
   let seen: LogFileStat | undefined;
   /** The bytes of the last read, for markers. */
   let window: { readonly start: number; readonly data: Buffer } = { start: 0, data: none };
@@ -68,7 +73,7 @@ export function createTail(
     searchedTo = 0;
     seen = undefined;
   };
-  const startOver = (): readonly Line[] => {
+  const startOver = (): readonly Piece[] => {
     moveTo({ generation: position.generation + 1, offset: 0, marker: none });
     acked = position;
     deps.onReplaced();
@@ -93,16 +98,17 @@ export function createTail(
   };
 
   /** A line beyond the limit: its beginning, once its end is in the file. */
-  const readLongLine = async (head: Buffer, final: boolean): Promise<Line | undefined> => {
+  const readLongLine = async (head: Buffer, howFar: HowFar): Promise<Piece | undefined> => {
     let from = Math.max(searchedTo, position.offset + head.length);
     for (;;) {
       const data = await file.read(from, longLineBytes);
-      const at = indexOfNewline(data);
-      const end = from + (at === -1 ? data.length : at + 1);
-      if (at !== -1 || (final && data.length < longLineBytes)) {
+      const at = splitter.decoder.endOfLine(data, 0);
+      const end = from + (at === -1 ? data.length : at);
+      if (at !== -1 || (howFar === 'all' && data.length < longLineBytes)) {
         const markerStart = end - markerBytes;
         window = { start: markerStart, data: await file.read(markerStart, markerBytes) };
-        return { message: head.toString('utf8'), end };
+        const piece = splitter.whole(splitter.decoder.decode(head), end, clock.nowMs());
+        return { ...piece, start: position.offset };
       }
       searchedTo = end;
       if (data.length < longLineBytes) return undefined;
@@ -110,7 +116,7 @@ export function createTail(
     }
   };
 
-  const read = async (final: boolean): Promise<readonly Line[]> => {
+  const read = async (howFar: HowFar): Promise<readonly Piece[]> => {
     await refresh();
     const looked = stat;
     const { offset } = position;
@@ -118,25 +124,26 @@ export function createTail(
     if (looked.size < offset) return startOver();
     if (looked.size < searchedTo) searchedTo = 0;
     const unchanged = seen?.size === looked.size && seen.mtimeMs === looked.mtimeMs;
-    if (unchanged && (!final || looked.size === offset)) return [];
+    if (unchanged && (howFar === 'more' || looked.size === offset)) return [];
     for (const length of [chunkBytes, longLineBytes]) {
       const data = await readAhead(length);
       if (data === undefined) return startOver();
-      const lines = splitLines(data);
-      if (lines.length > 0) {
+      const isLargest = length === longLineBytes;
+      const enough = isLargest ? 'last' : 'more';
+      const pieces = splitter.split(data, data.length < length ? howFar : enough, clock.nowMs());
+      if (pieces.length > 0) {
         exhausted = false;
-        return lines.map(({ message, end }) => ({ message, end: offset + end }));
+        return pieces.map((piece) => ({
+          ...piece,
+          start: offset + piece.start,
+          end: offset + piece.end,
+        }));
       }
-      if (data.length === length && length === longLineBytes) {
-        const line = await readLongLine(data, final);
-        exhausted = line === undefined;
-        if (line !== undefined) return [line];
-      } else if (data.length < length) {
-        if (final && data.length > 0) {
-          exhausted = false;
-          return [{ message: decodeLine(data), end: offset + data.length }];
-        }
-        break;
+      if (data.length < length) break;
+      if (isLargest) {
+        const piece = await readLongLine(data, howFar);
+        exhausted = piece === undefined;
+        if (piece !== undefined) return [piece];
       }
     }
     seen = looked;

@@ -9,6 +9,7 @@ import {
   readdir,
   rename,
   stat,
+  unlink,
   type FileHandle,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -48,6 +49,8 @@ export type LogFiles = {
   stat(path: string): Promise<LogFileStat | undefined>;
   /** undefined: nothing there, or no regular file. Throws `not-permitted`, `disk`. */
   open(path: string): Promise<LogFile | undefined>;
+  /** Deletes the file if it is still this one; false: it is not. Throws `disk`. */
+  remove(path: string, inode: string): Promise<boolean>;
   /**
    * Calls with a name in the folder: `list` = a file came, went or was renamed; `data` = its content grew or shrank.
    * undefined: it cannot be watched (no such folder, no inotify watch left); then look by yourself, often.
@@ -112,6 +115,17 @@ export const systemLogFiles: LogFiles = {
       return undefined;
     } catch (error) {
       return absentOrThrow(path, error);
+    }
+  },
+
+  remove: async (path, inode) => {
+    try {
+      if (String((await bigStat(path)).ino) !== inode) return false;
+      await unlink(path);
+      return true;
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return false;
+      throw diskError('delete', path, error);
     }
   },
 

@@ -2,10 +2,14 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkConfig } from '../../src/boot/check-config.ts';
+import { loadPatterns } from '../../src/system/patterns.ts';
 import { identityOf } from '../fixtures/identity.ts';
+import { entrySource, logsConfig } from '../fixtures/log-source.ts';
+
+const compile = await loadPatterns();
 
 const facts = { identity: identityOf(), localHostname: 'web-1', nowMs: 0 };
-const check = (input: unknown) => checkConfig(input, facts);
+const check = (input: unknown) => checkConfig(input, facts, compile);
 
 /** Problems as text; [] where the configuration is good. */
 function problems(input: unknown): readonly string[] {
@@ -43,7 +47,7 @@ describe('a good configuration', () => {
   test('an empty one has every default', () => {
     expect(configOf('{}')).toEqual({
       ...plain,
-      logs: { sources: [], forceFlushMs: 5000 },
+      logs: logsConfig({ compression: 'auto' }),
     });
   });
 
@@ -70,22 +74,27 @@ describe('a good configuration', () => {
       ...plain,
       pools: [{ name: 'web', pin: undefined, waitMs: undefined }],
       releaseOnStop: true,
-      logs: {
+      logs: logsConfig({
+        compression: 'auto',
         forceFlushMs: 15_000,
         sources: [
-          {
+          entrySource({
             filePath: '/var/log/messages',
             logGroupName: '/eu-central-1/messages',
             logStreamName: 'i-0123456789abcdef0/10.0.0.10',
-          },
-          { filePath: '/var/log/app/*.log', logGroupName: '/var/log/app/_', logStreamName: 'app' },
-          {
+          }),
+          entrySource({
+            filePath: '/var/log/app/*.log',
+            logGroupName: '/var/log/app/_',
+            logStreamName: 'app',
+          }),
+          entrySource({
             filePath: '/var/log/a.log.1',
             logGroupName: '/var/log/a.log',
             logStreamName: 'i-0123456789abcdef0/10.0.0.10',
-          },
+          }),
         ],
-      },
+      }),
     });
   });
 
@@ -98,15 +107,108 @@ describe('a good configuration', () => {
     const { warnings, ok } = check({
       agent: { debug: true, regoin: 'x' },
       metrics: { metrics_collected: { cpu: {} } },
-      ...filesOf({ file_path: '/a', retention_in_days: 7 }),
+      ...filesOf({ file_path: '/a', backpressure_mode: 'fd_release' }),
     });
     expect(ok).toBe(true);
     expect(warnings.map(({ message }) => message)).toEqual([
       'agent.debug: accepted, not done by this version of berth',
       'unknown key agent.regoin: did you mean region?',
       'metrics: accepted, not done by this version of berth',
-      `${first}.retention_in_days: accepted, not done by this version of berth`,
+      `${first}.backpressure_mode: accepted, not done by this version of berth`,
     ]);
+  });
+});
+
+const sourceOf = (entry: Record<string, unknown>) =>
+  configOf(filesOf({ file_path: '/a', ...entry }))?.logs.sources[0];
+
+describe('log sources', () => {
+  test('every key of the agent reaches its source', () => {
+    expect(
+      sourceOf({
+        log_group_name: 'g',
+        publish_multi_logs: true,
+        blacklist: 'x$',
+        encoding: 'utf_16le',
+        multi_line_start_pattern: '{timestamp_format}',
+        timestamp_format: '%H:%M',
+        timezone: 'UTC',
+        trim_timestamp: true,
+        filters: [{ type: 'exclude', expression: 'DEBUG' }],
+        retention_in_days: 7,
+        log_group_class: 'infrequent_access',
+        kms_key_id: 'arn:aws:kms:x',
+        tags: { a: 'b' },
+        'service.name': 'shop',
+        'deployment.environment': 'prod',
+      }),
+    ).toEqual({
+      filePath: '/a',
+      logGroupName: 'g',
+      logStreamName: 'i-0123456789abcdef0',
+      groupOptions: {
+        class: 'INFREQUENT_ACCESS',
+        retentionDays: 7,
+        kmsKeyId: 'arn:aws:kms:x',
+        tags: { a: 'b' },
+      },
+      files: 'stream',
+      blacklist: 'x$',
+      encoding: 'utf-16le',
+      startPattern: '{timestamp_format}',
+      timestamp: { format: '%H:%M', zone: 'utc', trim: true },
+      filters: [{ type: 'exclude', expression: 'DEBUG' }],
+      autoRemoval: false,
+      entity: { service: 'shop', environment: 'prod' },
+    });
+  });
+
+  test('the service comes from the entry, the section logs or the agent', () => {
+    const input = {
+      agent: { 'service.name': 'agent', 'deployment.environment': 'test' },
+      ...filesOf({ file_path: '/a' }, { file_path: '/b', 'service.name': 'own' }),
+    };
+    expect(configOf(input)?.logs.sources.map(({ entity }) => entity)).toEqual([
+      { service: 'agent', environment: 'test' },
+      { service: 'own', environment: 'test' },
+    ]);
+  });
+
+  test('each line an event, and files that each have a group', () => {
+    expect(sourceOf({ multi_line: false, publish_multi_logs: true })).toMatchObject({
+      startPattern: undefined,
+      files: 'group',
+    });
+  });
+
+  test.each([
+    [{ filters: [{ type: 'include', expression: '(?=x)' }] }, 'filters[0].expression: must be a'],
+    [{ filters: [{ type: 'maybe', expression: 'x' }] }, 'filters[0].type'],
+    [{ blacklist: '(' }, 'blacklist: must be a regular expression'],
+    [{ multi_line_start_pattern: '[' }, 'multi_line_start_pattern: must be a regular'],
+    [{ multi_line_start_pattern: '{timestamp_format}' }, 'needs timestamp_format'],
+    [{ timestamp_format: '%Q' }, 'timestamp_format: may hold %B'],
+    [{ timezone: 'Europe/Berlin' }, 'timezone'],
+    [{ encoding: 'klingon' }, 'encoding: is no encoding'],
+    [{ retention_in_days: 8 }, 'retention_in_days: must be one of'],
+    [{ log_group_class: 'GOLD' }, 'log_group_class'],
+    [{ tags: { '': 'x' } }, 'tags'],
+  ])('%j is refused', (entry, message) => {
+    expect(problems(filesOf({ file_path: '/a', ...entry }))).toEqual([
+      expect.stringContaining(message),
+    ]);
+  });
+
+  test('two entries that want one group to be two things are refused', () => {
+    const other = { file_path: '/b', log_group_name: 'GROUP', retention_in_days: 7 };
+    expect(
+      problems(filesOf({ file_path: '/a', log_group_name: 'group', retention_in_days: 3 }, other)),
+    ).toEqual([expect.stringContaining(`retention_in_days: ${first} wants another one`)]);
+  });
+
+  test('500 entries are judged', () => {
+    const entries = Array.from({ length: 500 }, (_, i) => ({ file_path: `/var/log/${i}.log` }));
+    expect(configOf(filesOf(...entries))?.logs.sources).toHaveLength(500);
   });
 });
 

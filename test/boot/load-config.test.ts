@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/boot/load-config.ts';
 import type { LoadedConfig } from '../../src/model.ts';
 import { diskError, systemFiles, type Files } from '../../src/system/files.ts';
 import { createBootWorld, type BootWorld } from '../fixtures/boot-world.ts';
+import { entrySource, logsConfig } from '../fixtures/log-source.ts';
 import { identityOf } from '../fixtures/identity.ts';
 import { createSsmWorld, type SsmWorld } from '../fixtures/ssm-world.ts';
 import { scratch } from '../lab/environment.ts';
@@ -102,7 +103,7 @@ describe('the first place that has a configuration wins', () => {
         standby: undefined,
         routing: { mode: 'own', localBridges: false, connmark: undefined },
         hooks: { timeoutMs: 30_000 },
-        logs: { sources: [], forceFlushMs: 5000 },
+        logs: logsConfig({ compression: 'auto' }),
       },
       source: { name: 'instance tag berth:pool', version: undefined, lastKnownGood: false },
     };
@@ -126,11 +127,11 @@ describe('the first place that has a configuration wins', () => {
     const collect_list = [{ file_path: '/a', log_group_name: '/{aws_region}/a' }];
     put('/berth/config', { logs: { logs_collected: { files: { collect_list } } } });
     expect((await load()).config.logs.sources).toEqual([
-      {
+      entrySource({
         filePath: '/a',
         logGroupName: '/eu-central-1/a',
         logStreamName: 'i-0123456789abcdef0',
-      },
+      }),
     ]);
   });
 });

@@ -6,6 +6,7 @@ import {
   createBatch,
   createEvent,
   eventOverheadBytes,
+  inOrder,
   maxBatchBytes,
   maxBatchEvents,
   maxMessageBytes,
@@ -50,7 +51,7 @@ describe('addEvent', () => {
         const batches = batchEvents(input);
         expect(batches.flatMap((batch) => batch.events)).toEqual(input);
         for (const batch of batches) {
-          const times = batch.events.map(({ timestampMs }) => timestampMs);
+          const times = inOrder(batch).map(({ timestampMs }) => timestampMs);
           const bytes = batch.events
             .map(({ message }) => Buffer.byteLength(message) + eventOverheadBytes)
             .reduce((a, b) => a + b, 0);
@@ -111,5 +112,10 @@ describe('timestamps', () => {
     const events = [createEvent('a', nowMs + offsetMs - 5), createEvent('b', nowMs + offsetMs)];
     const stamped = restampEvents(events, nowMs).map(({ timestampMs }) => timestampMs - nowMs);
     expect(stamped).toEqual(moved ? [-5, 0] : [offsetMs - 5, offsetMs]);
+  });
+
+  test('of an event that says when it was are never moved', () => {
+    const events = [createEvent('a', nowMs - 13 * 24 * hourMs, true)];
+    expect(restampEvents(events, nowMs)).toBe(events);
   });
 });

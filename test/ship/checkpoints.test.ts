@@ -6,6 +6,7 @@ import type { Files } from '../../src/system/files.ts';
 import { createMemoryLog } from '../fakes/log.ts';
 
 const checkpoint = (offset: number, inode = '7'): Checkpoint => ({
+  family: 'app:i-1',
   group: 'app',
   stream: 'i-1',
   source: '/x/*.log',
@@ -47,7 +48,7 @@ function createDisk() {
 }
 
 describe('checkpoints', () => {
-  test('are there after a restart, by inode and target', async () => {
+  test('are there after a restart, by inode and family', async () => {
     const { files } = createDisk();
     const log = createMemoryLog();
     const first = await loadCheckpoints({ files, log }, '/state');
@@ -55,8 +56,8 @@ describe('checkpoints', () => {
     first.set(checkpoint(20, '8'));
     await first.save();
     const second = await loadCheckpoints({ files, log }, '/state');
-    expect(second.find('7', { group: 'app', stream: 'i-1' })).toEqual([checkpoint(10)]);
-    expect(second.find('7', { group: 'app', stream: 'i-2' })).toEqual([]);
+    expect(second.find('7', 'app:i-1')).toEqual([checkpoint(10)]);
+    expect(second.find('7', 'app:i-2')).toEqual([]);
     second.delete(checkpoint(10));
     expect(second.all()).toEqual([checkpoint(20, '8')]);
   });

@@ -6,6 +6,7 @@ import { systemFiles } from '../../src/system/files.ts';
 import { systemLogFiles } from '../../src/system/log-files.ts';
 import { systemRandom } from '../../src/system/random.ts';
 import { createHastyClock } from '../fakes/hasty-clock.ts';
+import { logsConfig, logSource } from '../fixtures/log-source.ts';
 
 const { folder, stateDir } = JSON.parse(process.argv[2]!) as { folder: string; stateDir: string };
 
@@ -18,10 +19,16 @@ startShipping(
     log: createLog('warn', (line) => void process.stderr.write(line)),
   },
   {
-    logs: {
-      sources: [{ filePath: join(folder, 'app.log'), logGroupName: 'app', logStreamName: 'i-1' }],
+    logs: logsConfig({
+      sources: [
+        logSource({
+          filePath: join(folder, 'app.log'),
+          logGroupName: 'app',
+          logStreamName: 'i-1',
+        }),
+      ],
       forceFlushMs: 20,
-    },
+    }),
     instanceId: 'i-crash',
     stateDir,
     access: {

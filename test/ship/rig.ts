@@ -10,6 +10,7 @@ import { systemLogFiles } from '../../src/system/log-files.ts';
 import { createHastyClock } from '../fakes/hasty-clock.ts';
 import { createMemoryLog, type MemoryLog } from '../fakes/log.ts';
 import { createSeededRandom } from '../fakes/random.ts';
+import { logsConfig, logSource } from '../fixtures/log-source.ts';
 import { scratch } from '../lab/environment.ts';
 import type { Front } from '../lab/front.ts';
 import { createJudgedFront } from '../lab/judged-front.ts';
@@ -37,7 +38,7 @@ export type Rig = AsyncDisposable & {
   readonly logs: LabLogs;
   readonly log: MemoryLog;
   path(name: string): string;
-  source(pattern: string, group?: string, stream?: string): LogSource;
+  source(pattern: string, group?: string, stream?: string, more?: Partial<LogSource>): LogSource;
   start(options?: StartOptions): Shipping;
   /** Ends shipping; fails if that takes over 5 s. */
   stop(shipping: Shipping): Promise<void>;
@@ -92,11 +93,8 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
   const log = createMemoryLog();
   const started: Shipping[] = [];
   const path = (name: string): string => join(folder, name);
-  const source: Rig['source'] = (pattern, group = 'app', stream = 'i-1') => ({
-    filePath: path(pattern),
-    logGroupName: group,
-    logStreamName: stream,
-  });
+  const source: Rig['source'] = (pattern, group = 'app', stream = 'i-1', more = {}) =>
+    logSource({ filePath: path(pattern), logGroupName: group, logStreamName: stream, ...more });
   const arrived = (group = 'app', stream = 'i-1'): readonly string[] =>
     logs.events(group, stream).map(({ message }) => message);
 
@@ -120,7 +118,7 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
           ...deps,
         },
         {
-          logs: { sources, forceFlushMs },
+          logs: logsConfig({ sources, forceFlushMs }),
           instanceId,
           stateDir,
           access: {

@@ -1,17 +1,20 @@
 // One batch on its way, over the real SDK and the wire: what comes back is accepted or refused, and nothing else.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BerthError, hasCode } from '../../src/errors.ts';
+import type { LogEntity } from '../../src/model.ts';
 import { createEvent, maxMessageBytes, type LogEvent } from '../../src/ship/batch.ts';
 import { createCloudWatchLogs, type CloudWatchLogs } from '../../src/ship/cloudwatch.ts';
 import { createTargetMaker } from '../../src/ship/create-target.ts';
-import { sendEvents, type Sent } from '../../src/ship/send.ts';
+import { sendEvents, type Sent, type Standing } from '../../src/ship/send.ts';
 import { systemClock, type Clock } from '../../src/system/clock.ts';
 import { createFakeClock, type FakeClock } from '../fakes/clock.ts';
 import { createSeededRandom } from '../fakes/random.ts';
+import { plainGroup } from '../fixtures/log-source.ts';
 import { createRig, credentials, type Rig } from './rig.ts';
 
 const dayMs = 24 * 3_600_000;
 const target = { group: 'app', stream: 'i-1' };
+const entity: LogEntity = { service: 'shop', environment: 'prod' };
 const never = new AbortController().signal;
 /** Of berth; the lab keeps the real time, but for tests that set it off. */
 let clock: FakeClock;
@@ -19,13 +22,13 @@ let labOffsetMs: number;
 let rig: Rig;
 let cloudwatch: CloudWatchLogs & Disposable;
 let failures: BerthError[];
-let standing: { refusedInARow: number };
+let standing: Standing;
 let askedForCredentials: number;
 
 beforeEach(async () => {
   labOffsetMs = 0;
   failures = [];
-  standing = { refusedInARow: 0 };
+  standing = { refusedInARow: 0, entityProblem: undefined };
   askedForCredentials = 0;
   clock = createFakeClock(Date.now());
   const labClock: Clock = { ...systemClock, nowMs: () => clock.nowMs() + labOffsetMs };
@@ -48,18 +51,25 @@ const events = (...messages: readonly string[]): readonly LogEvent[] =>
 
 async function send(
   batch: readonly LogEvent[],
-  options: { via?: CloudWatchLogs; to?: typeof target; ending?: AbortSignal } = {},
+  options: {
+    via?: CloudWatchLogs;
+    to?: typeof target;
+    ending?: AbortSignal;
+    entity?: LogEntity;
+  } = {},
 ): Promise<Sent> {
   const via = options.via ?? cloudwatch;
+  const makeTarget = createTargetMaker(via, () => undefined);
   const deps = {
     clock,
     random: createSeededRandom(1),
     cloudwatch: via,
-    createTarget: createTargetMaker(via),
+    createTarget: (of: typeof target, signal: AbortSignal) => makeTarget(of, plainGroup, signal),
     onFailure: (error: BerthError) => void failures.push(error),
   };
   const input = {
     target: options.to ?? target,
+    entity: options.entity,
     standing,
     events: batch,
     ending: options.ending ?? never,
@@ -74,10 +84,10 @@ const picky = (dislikes: (message: string) => boolean, code: 'log-rejected' | 'l
   const calls: number[] = [];
   const via: CloudWatchLogs = {
     ...cloudwatch,
-    putEvents: (target, events, signal) => {
+    putEvents: (target, events, entity, signal) => {
       calls.push(events.length);
       if (events.some(({ message }) => dislikes(message))) throw new BerthError(code, 'no');
-      return cloudwatch.putEvents(target, events, signal);
+      return cloudwatch.putEvents(target, events, entity, signal);
     },
   };
   return { via, calls };
@@ -97,15 +107,32 @@ describe('a missing target', () => {
   });
 
   test('whose streams are wanted at the same time gets its group once', async () => {
-    const maker = createTargetMaker(cloudwatch);
+    const maker = createTargetMaker(cloudwatch, () => undefined);
     // So long that all find the group missing before it is made.
     rig.front.latency.otherMs = 100;
     const streams = ['a', 'b', 'c', 'd'];
-    await Promise.all(streams.map((stream) => maker({ group: 'app', stream }, never)));
+    await Promise.all(streams.map((stream) => maker({ group: 'app', stream }, plainGroup, never)));
     expect(rig.logs.streams('app').toSorted()).toEqual(streams);
     expect(rig.calls('CreateLogGroup')).toHaveLength(1);
     expect(rig.calls('CreateLogStream')).toHaveLength(8);
   });
+});
+
+test('an entity that CloudWatch refuses is left out from then on', async () => {
+  const seen: unknown[] = [];
+  const via: CloudWatchLogs = {
+    ...cloudwatch,
+    putEvents: async (target, events, entity, signal) => {
+      seen.push(entity);
+      const answer = await cloudwatch.putEvents(target, events, entity, signal);
+      return { ...answer, entityProblem: entity === undefined ? undefined : 'InvalidEntity' };
+    },
+  };
+  expect(await send(events('a'), { via, entity })).toMatchObject({ accepted: 1 });
+  expect(await send(events('b'), { via, entity })).toMatchObject({ accepted: 1 });
+  // The first time for the missing group, the second for the events.
+  expect(seen).toEqual([entity, entity, undefined]);
+  expect(standing.entityProblem).toBe('InvalidEntity');
 });
 
 describe('a failure on the way', () => {
@@ -210,9 +237,9 @@ describe('refused events', () => {
     const { via } = picky(() => false, 'log-too-large');
     const small: CloudWatchLogs = {
       ...via,
-      putEvents: (target, events, signal) => {
+      putEvents: (target, events, entity, signal) => {
         if (events.length > 1) throw new BerthError('log-too-large', 'too large');
-        return cloudwatch.putEvents(target, events, signal);
+        return cloudwatch.putEvents(target, events, entity, signal);
       },
     };
     expect(await send(events(...messages), { via: small })).toMatchObject({ accepted: 3 });

@@ -3,6 +3,7 @@ import { appendFileSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { identify, resumePosition } from '../../src/ship/identity.ts';
+import { createSplitter, type HowFar } from '../../src/ship/splitter.ts';
 import { createTail, startOfFile, type Tail } from '../../src/ship/tail.ts';
 import { systemLogFiles } from '../../src/system/log-files.ts';
 import { createFakeClock } from '../fakes/clock.ts';
@@ -11,6 +12,10 @@ import { scratch } from '../lab/environment.ts';
 let folder: string;
 let path: string;
 let tail: Tail;
+const splitter = createSplitter(
+  { encoding: 'utf-8', startPattern: undefined, timestamp: undefined, filters: [] },
+  undefined,
+);
 const onReplaced = vi.fn<() => void>();
 
 beforeEach(async () => {
@@ -21,7 +26,7 @@ beforeEach(async () => {
   const file = (await systemLogFiles.open(path))!;
   const stat = await file.stat();
   tail = createTail(
-    { clock: createFakeClock(), file, onReplaced },
+    { clock: createFakeClock(), file, splitter, onReplaced },
     { position: startOfFile, stat },
   );
 });
@@ -31,10 +36,10 @@ afterEach(async () => {
 });
 
 /** Reads to the end and takes it all. */
-async function drain(final = false): Promise<readonly string[]> {
+async function drain(howFar: HowFar = 'more'): Promise<readonly string[]> {
   const messages: string[] = [];
   for (;;) {
-    const lines = await tail.read(final);
+    const lines = await tail.read(howFar);
     if (lines.length === 0) return messages;
     messages.push(...lines.map(({ message }) => message));
     tail.take(lines.at(-1)!.end);
@@ -44,8 +49,8 @@ async function drain(final = false): Promise<readonly string[]> {
 describe('lines', () => {
   test('come again until they are taken, and after a rewind until they are acknowledged', async () => {
     appendFileSync(path, 'a\nb\n');
-    expect(await tail.read(false)).toHaveLength(2);
-    const [first] = await tail.read(false);
+    expect(await tail.read('more')).toHaveLength(2);
+    const [first] = await tail.read('more');
     tail.ack(tail.take(first!.end));
     expect(await drain()).toEqual(['b']);
     tail.rewind();
@@ -55,7 +60,7 @@ describe('lines', () => {
   test('without an end wait for it, unless it is final', async () => {
     appendFileSync(path, 'half');
     expect(await drain()).toEqual([]);
-    expect(await drain(true)).toEqual(['half']);
+    expect(await drain('all')).toEqual(['half']);
     appendFileSync(path, ' line\n');
     expect(await drain()).toEqual([' line']);
   });

@@ -1,0 +1,198 @@
+// Turns the collected files and journals of a configuration into sources with their final names of log group and stream. Pure.
+import { posix } from 'node:path';
+import type { GroupOptions, JournalSource, LogEntity, LogsConfig, LogSource } from '../model.ts';
+import type { CompilePattern } from '../system/patterns.ts';
+import type { ConfigIssue, RawConfig } from './config-schema.ts';
+import { resolveName } from './log-names.ts';
+import type { PlaceholderFacts } from './placeholders.ts';
+
+export type CheckedLogs = {
+  readonly logs: LogsConfig;
+  readonly issues: readonly ConfigIssue[];
+  readonly warnings: readonly ConfigIssue[];
+};
+
+type RawLogs = RawConfig['logs'];
+type RawFile = NonNullable<NonNullable<RawLogs['logs_collected']>['files']>['collect_list'][number];
+type RawJournal = NonNullable<
+  NonNullable<RawLogs['logs_collected']>['journald']
+>['collect_list'][number];
+type Service = Pick<RawFile, 'service.name' | 'deployment.environment'>;
+
+/** The agent's default: a line that begins with white space, or an empty one, belongs to the event before it. */
+export const defaultStartPattern = String.raw`^[\S]`;
+
+const at = (kind: 'files' | 'journald', i: number): string =>
+  `logs.logs_collected.${kind}.collect_list[${i}]`;
+
+/** `compile`: undefined where the configuration has no regular expression. */
+export function checkLogs(
+  { logs, agent }: Pick<RawConfig, 'logs' | 'agent'>,
+  facts: PlaceholderFacts,
+  compile: CompilePattern | undefined,
+): CheckedLogs {
+  const issues: ConfigIssue[] = [];
+  const warnings: ConfigIssue[] = [];
+  const files = logs.logs_collected?.files?.collect_list ?? [];
+  const journals = logs.logs_collected?.journald?.collect_list ?? [];
+
+  const name = (kind: 'group' | 'stream', template: string, path: string): string => {
+    const { text, unknown, problem } = resolveName(kind, template, facts);
+    if (problem !== undefined) issues.push({ path, message: `${path}: ${problem}` });
+    else if (unknown.length > 0) {
+      const message = `${path}: ${unknown.join(', ')} is no placeholder, it stays as it is`;
+      warnings.push({ path, message });
+    }
+    return text;
+  };
+  const streamDefault = name('stream', logs.log_stream_name, 'logs.log_stream_name');
+  const streamOf = (template: string | undefined, path: string): string =>
+    template === undefined ? streamDefault : name('stream', template, `${path}.log_stream_name`);
+
+  const judgePattern = (pattern: string | undefined, path: string): void => {
+    if (pattern === undefined || pattern === defaultStartPattern) return;
+    try {
+      compile?.(pattern);
+    } catch {
+      const rule = 'must be a regular expression of Go (RE2), without look-around';
+      issues.push({ path, message: `${path}: ${rule}` });
+    }
+  };
+  const judgeFilters = (filters: RawFile['filters'], path: string): void => {
+    for (const [i, { expression }] of (filters ?? []).entries())
+      judgePattern(expression, `${path}.filters[${i}].expression`);
+  };
+
+  const entityOf = (own: Partial<Service>): LogEntity | undefined => {
+    const key = 'service.name';
+    const service = own[key] ?? logs[key] ?? agent?.[key];
+    const where = 'deployment.environment';
+    const environment = own[where] ?? logs[where] ?? agent?.[where];
+    return service === undefined ? undefined : { service, environment };
+  };
+
+  const sourceOf = (file: RawFile, path: string): LogSource => {
+    judgePattern(file.blacklist, `${path}.blacklist`);
+    judgeFilters(file.filters, path);
+    const format = file.timestamp_format;
+    const start = file.multi_line_start_pattern;
+    if (start === '{timestamp_format}' && format === undefined) {
+      const message = `${path}.multi_line_start_pattern: {timestamp_format} needs timestamp_format`;
+      issues.push({ path: `${path}.multi_line_start_pattern`, message });
+    } else if (start !== '{timestamp_format}')
+      judgePattern(start, `${path}.multi_line_start_pattern`);
+    const group = file.log_group_name;
+    const separate = group === undefined ? 'group' : 'stream';
+    return {
+      filePath: file.file_path,
+      logGroupName: name('group', group ?? defaultGroup(file.file_path), `${path}.log_group_name`),
+      logStreamName: streamOf(file.log_stream_name, path),
+      groupOptions: groupOptions(file),
+      files: file.publish_multi_logs ? separate : 'newest',
+      blacklist: file.blacklist,
+      encoding: file.encoding.replace(/^utf_/, 'utf-'),
+      startPattern: file.multi_line ? start : undefined,
+      timestamp:
+        format === undefined
+          ? undefined
+          : { format, zone: file.timezone === 'UTC' ? 'utc' : 'local', trim: file.trim_timestamp },
+      filters: file.filters ?? [],
+      autoRemoval: file.auto_removal && !file.publish_multi_logs,
+      entity: entityOf(file),
+    };
+  };
+  const journalOf = (journal: RawJournal, path: string): JournalSource => {
+    judgeFilters(journal.filters, path);
+    return {
+      logGroupName: name('group', journal.log_group_name, `${path}.log_group_name`),
+      logStreamName: streamOf(journal.log_stream_name, path),
+      groupOptions: groupOptions(journal),
+      units: journal.units ?? [],
+      priority: journal.priority,
+      matches: journal.matches ?? [],
+      filters: journal.filters ?? [],
+      entity: entityOf({}),
+    };
+  };
+
+  const sources = files.map((file, i) => sourceOf(file, at('files', i)));
+  const selections = journals.map((journal, i) => journalOf(journal, at('journald', i)));
+  issues.push(...twins(sources, (i) => at('files', i)));
+  issues.push(...twins(selections, (i) => at('journald', i)));
+  issues.push(
+    ...quarrels([
+      ...sources.map((source, i) => ({ source, path: at('files', i) })),
+      ...selections.map((source, i) => ({ source, path: at('journald', i) })),
+    ]),
+  );
+  return {
+    logs: {
+      sources,
+      journals: selections,
+      forceFlushMs: logs.force_flush_interval * 1000,
+      compression: logs.compression,
+      maxBytesPerSecond: logs.max_bytes_per_second,
+      endpoint: logs.endpoint_override,
+      roleArn: logs.credentials?.role_arn ?? agent?.credentials?.role_arn,
+    },
+    issues,
+    warnings,
+  };
+}
+
+function groupOptions(entry: RawFile | RawJournal): GroupOptions {
+  const { retention_in_days, log_group_class, kms_key_id, tags } = entry;
+  return {
+    class: log_group_class,
+    retentionDays: retention_in_days === -1 ? undefined : retention_in_days,
+    kmsKeyId: kms_key_id,
+    tags,
+  };
+}
+
+function twins(sources: readonly unknown[], pathOf: (i: number) => string): readonly ConfigIssue[] {
+  const seen = new Map<string, string>();
+  return sources.flatMap((source, i) => {
+    const key = JSON.stringify(source);
+    const path = pathOf(i);
+    const twin = seen.get(key);
+    if (twin !== undefined)
+      return [{ path, message: `${path}: is the same as ${twin}: remove one of them` }];
+    seen.set(key, path);
+    return [];
+  });
+}
+
+/** Two entries want one log group to be two things; CloudWatch's names differ by more than case, the agent's rule does not. */
+function quarrels(
+  entries: readonly {
+    readonly source: Pick<LogSource, 'logGroupName' | 'groupOptions'>;
+    readonly path: string;
+  }[],
+): readonly ConfigIssue[] {
+  const wanted = new Map<string, { readonly value: unknown; readonly path: string }>();
+  return entries.flatMap(({ source, path }) =>
+    (['retentionDays', 'class'] as const).flatMap((option) => {
+      const value = source.groupOptions[option];
+      if (value === undefined) return [];
+      const key = `${option} ${source.logGroupName.toLowerCase()}`;
+      const first = wanted.get(key);
+      if (first === undefined) wanted.set(key, { value, path });
+      if (first === undefined || first.value === value) return [];
+      const what = option === 'class' ? 'log_group_class' : 'retention_in_days';
+      return [
+        {
+          path,
+          message: `${path}.${what}: ${first.path} wants another one for the same log group`,
+        },
+      ];
+    }),
+  );
+}
+
+/** The agent's rule; what a name cannot hold (the `*` of a pattern) becomes `_`, as the agent does elsewhere. */
+function defaultGroup(filePath: string): string {
+  const extension = /\.[^.]*$/.exec(posix.basename(filePath))?.[0] ?? '';
+  const group = filePath.slice(0, filePath.length - extension.length);
+  return (group === '' ? filePath : group).replaceAll(/[^.\-_/#A-Za-z0-9]/g, '_').slice(0, 512);
+}

@@ -1,0 +1,87 @@
+// The targets that have files: a shipper for each, made with its first file and, where files name targets, gone with its last.
+import type { GroupOptions, LogEntity } from '../model.ts';
+import type { CloudWatchLogs } from './cloudwatch.ts';
+import type { MakeTarget } from './create-target.ts';
+import type { Followed } from './followed.ts';
+import { targetKey, type LogTarget } from './log-target.ts';
+import { createShipper, type Shipper, type ShipperDeps } from './shipper.ts';
+
+/** What an entry of the configuration says of its targets. */
+export type TargetOptions = {
+  readonly groupOptions: GroupOptions;
+  readonly entity: LogEntity | undefined;
+};
+
+export type Shippers = {
+  /** The first entry that names a target decides about its options. */
+  of(target: LogTarget, options: TargetOptions): Shipper;
+  /** There may be something to read in the file. */
+  wake(file: Followed): void;
+  /** The file is done with. */
+  remove(file: Followed): void;
+  all(): readonly Shipper[];
+  /** Lets all of them run, those to come too. */
+  start(): void;
+  /** Resolves when everything there is to read is sent, or needs a person. Rejects as `Shipper.run`. */
+  finish(): Promise<void>;
+};
+
+type Entry = { readonly shipper: Shipper; readonly ending: AbortController; run: Promise<void> };
+
+export type ShippersDeps = Omit<ShipperDeps, 'createTarget'> & {
+  readonly makeTarget: MakeTarget;
+  readonly cloudwatch: CloudWatchLogs;
+};
+
+export function createShippers(
+  deps: ShippersDeps,
+  { forceFlushMs }: { readonly forceFlushMs: number },
+  signal: AbortSignal,
+): Shippers {
+  const entries = new Map<string, Entry>();
+  let started = false;
+
+  const start = (entry: Entry): void => {
+    entry.run = entry.shipper.run(entry.ending.signal, signal);
+    // Awaited by finish; until then nobody does.
+    entry.run.catch(() => undefined);
+  };
+
+  return {
+    of: (target, options) => {
+      const key = targetKey(target);
+      const known = entries.get(key);
+      if (known !== undefined) return known.shipper;
+      const createTarget: ShipperDeps['createTarget'] = (of, signal) =>
+        deps.makeTarget(of, options.groupOptions, signal);
+      const { entity } = options;
+      const shipper = createShipper({ ...deps, createTarget }, { target, entity, forceFlushMs });
+      const entry: Entry = { shipper, ending: new AbortController(), run: Promise.resolve() };
+      entries.set(key, entry);
+      if (started) start(entry);
+      return shipper;
+    },
+    wake: ({ target }) => entries.get(targetKey(target))?.shipper.wake(),
+    remove: (file) => {
+      const key = targetKey(file.target);
+      const entry = entries.get(key);
+      if (entry === undefined) return;
+      entry.shipper.remove(file);
+      const { files } = file.source;
+      if (files === 'newest' || files === 'all' || entry.shipper.files > 0) return;
+      entry.ending.abort();
+      entries.delete(key);
+    },
+    all: () => [...entries.values()].map(({ shipper }) => shipper),
+    start: () => {
+      started = true;
+      for (const entry of entries.values()) start(entry);
+    },
+    finish: async () => {
+      for (const { ending } of entries.values()) ending.abort();
+      const runs = await Promise.allSettled([...entries.values()].map(({ run }) => run));
+      const failed = runs.find((run) => run.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+    },
+  };
+}
