@@ -1,4 +1,5 @@
 // CloudWatch Logs through the AWS SDK, which is loaded with the first call.
+import type { PutLogEventsCommandOutput } from '@aws-sdk/client-cloudwatch-logs';
 import { awsClientConfig, type AwsAccess } from '../system/aws.ts';
 import { hasCode } from '../errors.ts';
 import type { GroupOptions, LogEntity } from '../model.ts';
@@ -31,6 +32,8 @@ export type CloudWatchLogs = {
     entity: LogEntity | undefined,
     signal: AbortSignal,
   ): Promise<Answer>;
+  /** The same with a body that is made already: `bodyAround` has what goes before and behind its events. */
+  putBody(body: Uint8Array, signal: AbortSignal): Promise<Answer>;
   /** Without its retention. */
   createGroup(group: string, options: GroupOptions, signal: AbortSignal): Promise<void>;
   createStream(target: LogTarget, signal: AbortSignal): Promise<void>;
@@ -45,6 +48,8 @@ const requestTimeoutMs = 30_000;
 export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Disposable {
   /** The SDK keeps credentials until shortly before their end: a new client reads them anew. */
   let refused = false;
+  /** Of the calls under way that bring their own, by their input. */
+  const bodies = new WeakMap<object, Uint8Array>();
   const connect = async () => {
     const sdk = await import('./cloudwatch-sdk.ts');
     const config = awsClientConfig(access, refused);
@@ -53,6 +58,16 @@ export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Dispos
       requestHandler: { ...config.requestHandler, requestTimeout: requestTimeoutMs },
     });
     refused = false;
+    // Everything but the serialised body stays the SDK's: its signature, its errors, its sockets.
+    client.middlewareStack.add(
+      (next) => (args) => {
+        const body = bodies.get(args.input);
+        const request = args.request as { body?: unknown };
+        if (body !== undefined) request.body = body;
+        return next(args);
+      },
+      { step: 'build', priority: 'high', name: 'berthBody' },
+    );
     return { sdk, client };
   };
   type Connection = Awaited<ReturnType<typeof connect>>;
@@ -94,19 +109,14 @@ export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Dispos
           })),
           ...(entity === undefined ? {} : { entity: entityOf(entity) }),
         });
-        const answer = await client.send(command, { abortSignal: signal });
-        const info = answer.rejectedLogEventsInfo;
-        return {
-          rejection:
-            info === undefined
-              ? undefined
-              : {
-                  tooOldEnd: info.tooOldLogEventEndIndex ?? 0,
-                  expiredEnd: info.expiredLogEventEndIndex ?? 0,
-                  tooNewStart: info.tooNewLogEventStartIndex ?? events.length,
-                },
-          entityProblem: answer.rejectedEntityInfo?.errorType,
-        };
+        return answerOf(await client.send(command, { abortSignal: signal }));
+      }),
+    putBody: (body, signal) =>
+      call('PutLogEvents', signal, async ({ sdk, client }) => {
+        const input = { logGroupName: '', logStreamName: '', logEvents: [] };
+        bodies.set(input, body);
+        const command = new sdk.PutLogEventsCommand(input);
+        return answerOf(await client.send(command, { abortSignal: signal }));
       }),
     createGroup: (group, options, signal) =>
       call('CreateLogGroup', signal, async ({ sdk, client }) => {
@@ -141,6 +151,30 @@ export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Dispos
         await client.send(command, { abortSignal: signal });
       }),
     [Symbol.dispose]: disconnect,
+  };
+}
+
+/** What goes around the events of a body of PutLogEvents. */
+export function bodyAround(
+  { group, stream }: LogTarget,
+  entity: LogEntity | undefined,
+): { readonly prefix: string; readonly suffix: string } {
+  const names = `"logGroupName":${JSON.stringify(group)},"logStreamName":${JSON.stringify(stream)}`;
+  const more = entity === undefined ? '' : `,"entity":${JSON.stringify(entityOf(entity))}`;
+  return { prefix: `{${names},"logEvents":[`, suffix: `]${more}}` };
+}
+
+function answerOf({
+  rejectedLogEventsInfo: info,
+  rejectedEntityInfo,
+}: PutLogEventsCommandOutput): Answer {
+  return {
+    rejection: info && {
+      tooOldEnd: info.tooOldLogEventEndIndex ?? 0,
+      expiredEnd: info.expiredLogEventEndIndex ?? 0,
+      tooNewStart: info.tooNewLogEventStartIndex ?? Infinity,
+    },
+    entityProblem: rejectedEntityInfo?.errorType,
   };
 }
 

@@ -32,6 +32,8 @@ export type Followed = {
   /** Its last event may be unfinished, but nobody has added to it for so long that it counts as it is. */
   readonly ripe: boolean;
   readonly marks: Marks;
+  /** Bytes that were not taken yet, when it was last looked at. */
+  readonly unread: number;
   /** How long ago it lost its name or changed; undefined while it has its name. */
   quietForMs(): number | undefined;
   /** Asks the file for its size: bytes that are not taken yet, and for how long there have been some. */
@@ -96,6 +98,9 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
       if (this.endAt !== undefined && tail.position.offset >= this.endAt) return true;
       const atEnd = tail.exhausted && tail.position.offset >= tail.stat.size;
       return atEnd && !this.dirty && this.predecessor === undefined;
+    },
+    get unread() {
+      return tail.stat.size - tail.position.offset;
     },
     get ripe() {
       if (tail.position.offset >= tail.stat.size) return false;

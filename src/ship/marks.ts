@@ -8,6 +8,8 @@ export type Marks = {
   timeOf(offset: number, nowMs: number): number;
   /** As far as the bytes behind `offset` were seen together with it. */
   endOf(offset: number): number;
+  /** What ends here and what follows it have the same time: the later one. */
+  merge(end: number): void;
   /** CloudWatch has everything in front. */
   forget(offset: number): void;
   /** The content was replaced. */
@@ -34,6 +36,9 @@ export function createMarks(): Marks {
     },
     timeOf: (offset, nowMs) => find(offset)?.atMs ?? nextTimestampMs(lastMs, nowMs),
     endOf: (offset) => find(offset)?.end ?? Infinity,
+    merge: (end) => {
+      marks = marks.filter((mark) => mark.end !== end);
+    },
     forget: (offset) => {
       const known = marks.findIndex(({ end }) => end > offset);
       if (known !== 0) marks = known === -1 ? [] : marks.slice(known);

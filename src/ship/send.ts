@@ -170,7 +170,8 @@ export async function sendEvents(
   }
 }
 
-function refusedEvents(
+/** Which events of an accepted call CloudWatch refused, and why. */
+export function refusedEvents(
   events: readonly LogEvent[],
   { tooOldEnd, expiredEnd, tooNewStart }: Rejection,
 ): readonly Refused[] {

@@ -9,6 +9,7 @@ import type { Files } from '../system/files.ts';
 import type { LogFiles } from '../system/log-files.ts';
 import type { Random } from '../system/random.ts';
 import { removeSent } from './auto-removal.ts';
+import { createBulks } from './bulk.ts';
 import { loadCheckpoints, type Checkpoints } from './checkpoints.ts';
 import { createCloudWatchLogs, type CloudWatchLogs } from './cloudwatch.ts';
 import { compileSources } from './compile-sources.ts';
@@ -106,7 +107,7 @@ function startShippingTo(
     };
     const { forceFlushMs } = logs;
     return createShippers(
-      { ...deps, makeTarget, deadLetters, onAcked },
+      { ...deps, bulks: createBulks(), makeTarget, deadLetters, onAcked },
       { forceFlushMs },
       over.signal,
     );

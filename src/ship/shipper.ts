@@ -5,11 +5,12 @@ import type { LogEntity } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { addEvent, createBatch, createEvent, inOrder, maxBatchBytes, type Batch } from './batch.ts';
-import type { CloudWatchLogs } from './cloudwatch.ts';
+import { isPlain, minBulkBytes, type Bulks } from './bulk.ts';
+import { bodyAround, type Answer, type CloudWatchLogs } from './cloudwatch.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { Followed } from './followed.ts';
 import type { LogTarget } from './log-target.ts';
-import { sendEvents, type SendDeps, type Standing } from './send.ts';
+import { refusedEvents, sendEvents, type SendDeps, type Sent, type Standing } from './send.ts';
 import type { Position } from './tail.ts';
 import { createWake, foreverMs } from './wake.ts';
 
@@ -20,6 +21,7 @@ export type ShipperDeps = {
   readonly cloudwatch: CloudWatchLogs;
   readonly createTarget: SendDeps['createTarget'];
   readonly deadLetters: DeadLetters;
+  readonly bulks: Bulks;
   /** Saves how far these files are; never fails. */
   readonly onAcked: (files: readonly Followed[]) => Promise<void>;
 };
@@ -117,8 +119,49 @@ export function createShipper(
     }
   };
 
-  const gather = async (ending: AbortSignal, signal: AbortSignal): Promise<Load> => {
-    await untilDue(ending, signal);
+  /** One file that has much to read goes by itself, the quick way. */
+  const sendBulk = async (ending: AbortSignal, signal: AbortSignal): Promise<boolean> => {
+    for (const file of [...files]) {
+      if (!file.readable || !isPlain(file) || file.unread < minBulkBytes || ending.aborted)
+        continue;
+      // Its turn comes again after the others.
+      files.delete(file);
+      files.add(file);
+      using bulk = await deps.bulks.read(file, clock.nowMs()).catch(() => undefined);
+      // Reading it the ordinary way says what is wrong.
+      if (bulk === undefined) continue;
+      const wanted = standing.entityProblem === undefined ? entity : undefined;
+      const { prefix, suffix } = bodyAround(target, wanted);
+      let answer: Answer | undefined;
+      try {
+        answer = await deps.cloudwatch.putBody(bulk.body(prefix, suffix), signal);
+      } catch {
+        signal.throwIfAborted();
+      }
+      if (answer === undefined) {
+        await settle(
+          await sendEvents(
+            { ...deps, onFailure: fail },
+            { target, entity, standing, events: bulk.decode(), ending },
+            signal,
+          ),
+          signal,
+        );
+      } else {
+        standing.entityProblem ??= answer.entityProblem;
+        standing.refusedInARow = 0;
+        const { rejection } = answer;
+        const refused = rejection === undefined ? [] : refusedEvents(bulk.decode(), rejection);
+        await settle({ accepted: bulk.events - refused.length, calls: 1, refused }, signal);
+      }
+      file.ack(bulk.position);
+      await deps.onAcked([file]);
+      return true;
+    }
+    return false;
+  };
+
+  const gather = async (signal: AbortSignal): Promise<Load> => {
     const load: Load = { batch: createBatch(), positions: new Map() };
     for (let read = true; read;) {
       read = false;
@@ -132,6 +175,22 @@ export function createShipper(
     return load;
   };
 
+  const settle = async ({ accepted, calls, refused }: Sent, signal: AbortSignal): Promise<void> => {
+    await deps.deadLetters.put(target, refused, signal);
+    sent.events += accepted;
+    sent.refused += refused.length;
+    sent.batches += calls;
+    if (error !== undefined) log.info({ ...target }, 'logs are being sent again');
+    error = undefined;
+    const { entityProblem } = standing;
+    if (entityProblem === undefined || entityTold) return;
+    entityTold = true;
+    log.warn(
+      { ...target, entityProblem },
+      'CloudWatch does not take the service of these logs: sent without it',
+    );
+  };
+
   const send = async (
     { batch, positions }: Load,
     ending: AbortSignal,
@@ -139,25 +198,7 @@ export function createShipper(
   ): Promise<void> => {
     if (batch.events.length > 0) {
       const input = { target, entity, standing, events: inOrder(batch), ending };
-      const { accepted, calls, refused } = await sendEvents(
-        { ...deps, onFailure: fail },
-        input,
-        signal,
-      );
-      await deps.deadLetters.put(target, refused, signal);
-      sent.events += accepted;
-      sent.refused += refused.length;
-      sent.batches += calls;
-      if (error !== undefined) log.info({ ...target }, 'logs are being sent again');
-      error = undefined;
-      if (standing.entityProblem !== undefined && !entityTold) {
-        entityTold = true;
-        const { entityProblem } = standing;
-        log.warn(
-          { ...target, entityProblem },
-          'CloudWatch does not take the service of these logs: sent without it',
-        );
-      }
+      await settle(await sendEvents({ ...deps, onFailure: fail }, input, signal), signal);
     }
     for (const [file, position] of positions) file.ack(position);
     await deps.onAcked([...positions.keys()]);
@@ -182,7 +223,9 @@ export function createShipper(
       for (const { ring } of [bell, pause]) ending.addEventListener('abort', ring, { once: true });
       for (;;) {
         try {
-          const load = await gather(ending, signal);
+          await untilDue(ending, signal);
+          if (await sendBulk(ending, signal)) continue;
+          const load = await gather(signal);
           if (ending.aborted && load.positions.size === 0) return;
           await send(load, ending, signal);
         } catch (caught) {

@@ -36,7 +36,8 @@ export type SplitterOptions = Pick<
   'encoding' | 'startPattern' | 'timestamp' | 'filters'
 >;
 
-const defaultStart = String.raw`^[\S]`;
+/** The agent's default: a line that begins with white space, or an empty one, belongs to the event before it. */
+export const defaultStart = String.raw`^[\S]`;
 
 /** `compile`: undefined only if no pattern of the source needs it, see `needsPatterns`. */
 export function createSplitter(

@@ -30,7 +30,12 @@ export type Tail = AsyncDisposable & {
    * now. Throws `disk`.
    */
   read(howFar: HowFar): Promise<readonly Piece[]>;
-  /** Moves behind an event that the last `read` gave. */
+  /**
+   * Fills `target` with what comes next; the number of bytes, 0 where there is nothing to read now, or not by this way.
+   * They stay where they are until the next `take`. Throws `disk`.
+   */
+  readInto(target: Uint8Array): Promise<number>;
+  /** Moves behind an event that the last `read` or `readInto` gave. */
   take(end: number): Position;
   /** CloudWatch has everything in front of `position`. */
   ack(position: Position): void;
@@ -168,6 +173,17 @@ export function createTail(
     },
     refresh,
     read,
+    readInto: async (target) => {
+      const { offset, marker } = position;
+      if (marker.length > 0) {
+        const before = await file.read(offset - marker.length, marker.length);
+        if (!before.equals(marker)) return 0;
+      }
+      const length = await file.readInto(target, offset);
+      window = { start: offset, data: Buffer.from(target.buffer, target.byteOffset, length) };
+      exhausted = false;
+      return length;
+    },
     take: (end) => {
       const from = Math.max(0, end - window.start - markerBytes);
       const marker = Buffer.from(window.data.subarray(from, end - window.start));

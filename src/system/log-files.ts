@@ -33,6 +33,8 @@ export type LogFile = AsyncDisposable & {
   stat(): Promise<LogFileStat>;
   /** At most `length` bytes; fewer only at the end of the file. Throws `disk`. */
   read(position: number, length: number): Promise<Buffer>;
+  /** The same into memory that is there; how many bytes. Throws `disk`. */
+  readInto(target: Uint8Array, position: number): Promise<number>;
 };
 
 export type LogFiles = {
@@ -179,6 +181,20 @@ function statOf(found: BigStat): LogFileStat {
 }
 
 function holdFile(path: string, handle: FileHandle): LogFile {
+  const readInto = async (target: Uint8Array, position: number): Promise<number> => {
+    let filled = 0;
+    try {
+      while (filled < target.length) {
+        const left = target.length - filled;
+        const { bytesRead } = await handle.read(target, filled, left, position + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+    } catch (error) {
+      throw diskError('read', path, error);
+    }
+    return filled;
+  };
   return {
     stat: async () => {
       try {
@@ -189,23 +205,9 @@ function holdFile(path: string, handle: FileHandle): LogFile {
     },
     read: async (position, length) => {
       const buffer = Buffer.allocUnsafe(length);
-      let filled = 0;
-      try {
-        while (filled < length) {
-          const { bytesRead } = await handle.read(
-            buffer,
-            filled,
-            length - filled,
-            position + filled,
-          );
-          if (bytesRead === 0) break;
-          filled += bytesRead;
-        }
-      } catch (error) {
-        throw diskError('read', path, error);
-      }
-      return buffer.subarray(0, filled);
+      return buffer.subarray(0, await readInto(buffer, position));
     },
+    readInto,
     [Symbol.asyncDispose]: () => handle.close(),
   };
 }

@@ -1,0 +1,112 @@
+// The fast path of one file: its bytes become the body of a request in WebAssembly, and no line is ever a string.
+import { isUtf8 } from 'node:buffer';
+import { createEvent, type LogEvent } from './batch.ts';
+import type { Followed } from './followed.ts';
+import { createKernel, type Kernel } from './kernel.ts';
+import { defaultStart } from './splitter.ts';
+import type { Position } from './tail.ts';
+
+/** A batch that was made of one file; it holds a kernel until it is disposed of. */
+export type Bulk = Disposable & {
+  readonly position: Position;
+  readonly events: number;
+  /** The body of PutLogEvents. */
+  body(prefix: string, suffix: string): Uint8Array;
+  /** The same events one by one, to be sent the ordinary way. */
+  decode(): readonly LogEvent[];
+};
+
+export type Bulks = {
+  /** undefined: the ordinary path has to look at what comes next in the file. Throws `disk`. Waits for a free kernel. */
+  read(file: Followed, nowMs: number): Promise<Bulk | undefined>;
+};
+
+/** Beneath it the ordinary path is as quick, and gathers all files of its target in one batch. */
+export const minBulkBytes = 256 * 1024;
+/** As many batches are under way at once; each kernel takes 2 MiB. */
+const maxKernels = 4;
+const newline = 0x0a;
+
+/** Can the events of a source be made without looking at them? */
+export function isPlain({ source }: Followed): boolean {
+  const { encoding, startPattern, timestamp, filters } = source;
+  const isUtf = ['utf-8', 'utf8', 'ascii'].includes(encoding.toLowerCase());
+  const joins = startPattern === undefined || startPattern === defaultStart;
+  return isUtf && joins && timestamp === undefined && filters.length === 0;
+}
+
+export function createBulks(): Bulks {
+  const free: Kernel[] = [];
+  const waiting: ((kernel: Kernel) => void)[] = [];
+  let made = 0;
+
+  const acquire = async (): Promise<Kernel> => {
+    const kernel = free.pop();
+    if (kernel !== undefined) return kernel;
+    if (made < maxKernels) {
+      made++;
+      return createKernel();
+    }
+    return await new Promise((resolve) => waiting.push(resolve));
+  };
+  const release = (kernel: Kernel): void => {
+    const next = waiting.shift();
+    if (next === undefined) free.push(kernel);
+    else next(kernel);
+  };
+
+  return {
+    read: async (file, nowMs) => {
+      const kernel = await acquire();
+      let bulk: Bulk | undefined;
+      try {
+        const position = await fill(kernel, file, nowMs);
+        bulk = position && {
+          position,
+          events: kernel.events,
+          body: (prefix, suffix) => kernel.body(prefix, suffix),
+          decode: () => decode(kernel),
+          [Symbol.dispose]: () => release(kernel),
+        };
+        return bulk;
+      } finally {
+        if (bulk === undefined) release(kernel);
+      }
+    },
+  };
+}
+
+/** Behind the last event that is in the kernel now; undefined: there is none. */
+async function fill(
+  kernel: Kernel,
+  { tail, marks, source }: Followed,
+  nowMs: number,
+): Promise<Position | undefined> {
+  kernel.reset();
+  const { offset } = tail.position;
+  const length = await tail.readInto(kernel.input);
+  if (length === 0) return undefined;
+  const data = kernel.input.subarray(0, length);
+  if (!isUtf8(data.subarray(0, data.lastIndexOf(newline) + 1))) return undefined;
+  const join = source.startPattern !== undefined;
+  let start = 0;
+  while (start < length) {
+    const end = Math.min(length, marks.endOf(offset + start) - offset);
+    const timestampMs = marks.timeOf(offset + start, nowMs);
+    const { consumed, why } = kernel.add({ start, end, timestampMs, join, final: false });
+    if (why !== 'end' || end === length) {
+      start = consumed;
+      break;
+    }
+    // What is not whole yet has the time at which its end was seen.
+    if (consumed > start) start = consumed;
+    else marks.merge(offset + end);
+  }
+  return kernel.events === 0 ? undefined : tail.take(offset + start);
+}
+
+function decode(kernel: Kernel): readonly LogEvent[] {
+  const text = Buffer.from(kernel.body('[', ']')).toString('utf8');
+  const events = JSON.parse(text) as { readonly timestamp: number; readonly message: string }[];
+  return events.map(({ timestamp, message }) => createEvent(message, timestamp));
+}
