@@ -2,10 +2,14 @@
 import type { PutLogEventsCommandOutput } from '@aws-sdk/client-cloudwatch-logs';
 import { awsClientConfig, type AwsAccess } from '../system/aws.ts';
 import { hasCode } from '../errors.ts';
-import type { GroupOptions, LogEntity } from '../model.ts';
-import type { LogEvent } from './batch.ts';
+import type { GroupOptions, LogEntity, LogsConfig } from '../model.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Resolve } from '../system/resolve.ts';
+import { eventOverheadBytes, type LogEvent } from './batch.ts';
 import { classifyLogsError } from './cloudwatch-errors.ts';
+import { createCompressor } from './compression.ts';
 import type { LogTarget } from './log-target.ts';
+import { createPace } from './pace.ts';
 
 /** Which events of a batch CloudWatch refused, by their place in it. */
 export type Rejection = {
@@ -26,6 +30,8 @@ export type Answer = {
 
 /** All throw as `classifyLogsError` says, or the signal's reason. */
 export type CloudWatchLogs = {
+  /** What throttling has left of the calls a second; undefined: no limit is known. */
+  readonly callsPerSecond: number | undefined;
   putEvents(
     target: LogTarget,
     events: readonly LogEvent[],
@@ -45,7 +51,22 @@ export type CloudWatchLogs = {
 /** A batch of 1 MB needs more than the usual 5 s on a slow link; given up too early, it would be sent for ever. */
 const requestTimeoutMs = 30_000;
 
-export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Disposable {
+export type CloudWatchOptions = Pick<LogsConfig, 'compression' | 'endpoint' | 'maxBytesPerSecond'>;
+
+/** As much of the SDK's request as is touched here. */
+type WireRequest = {
+  readonly hostname: string;
+  readonly headers: Record<string, string>;
+  body: Uint8Array | string;
+};
+
+export function createCloudWatchLogs(
+  deps: { readonly clock: Clock; readonly resolve: Resolve },
+  access: AwsAccess,
+  { compression, endpoint, maxBytesPerSecond }: CloudWatchOptions,
+): CloudWatchLogs & Disposable {
+  const pace = createPace(deps.clock, { maxBytesPerSecond });
+  const compressor = createCompressor(compression, deps);
   /** The SDK keeps credentials until shortly before their end: a new client reads them anew. */
   let refused = false;
   /** Of the calls under way that bring their own, by their input. */
@@ -55,16 +76,24 @@ export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Dispos
     const config = awsClientConfig(access, refused);
     const client = new sdk.CloudWatchLogsClient({
       ...config,
+      ...(endpoint === undefined ? {} : { endpoint }),
       requestHandler: { ...config.requestHandler, requestTimeout: requestTimeoutMs },
     });
     refused = false;
     // Everything but the serialised body stays the SDK's: its signature, its errors, its sockets.
     client.middlewareStack.add(
-      (next) => (args) => {
-        const body = bodies.get(args.input);
-        const request = args.request as { body?: unknown };
-        if (body !== undefined) request.body = body;
-        return next(args);
+      (next) => async (args) => {
+        const request = args.request as WireRequest;
+        const body = bodies.get(args.input) ?? request.body;
+        request.body = body;
+        if ('logEvents' in args.input) {
+          const packed = await compressor.compress(bytesOf(body), request.hostname);
+          if (packed !== undefined) {
+            request.body = packed;
+            request.headers['content-encoding'] = 'gzip';
+          }
+        }
+        return await next(args);
       },
       { step: 'build', priority: 'high', name: 'berthBody' },
     );
@@ -97,9 +126,29 @@ export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Dispos
     }
   };
 
+  /** PutLogEvents, when its turn has come. */
+  const put = async (
+    bytes: number,
+    signal: AbortSignal,
+    work: (connection: Connection) => Promise<PutLogEventsCommandOutput>,
+  ): Promise<Answer> => {
+    await pace.turn(bytes, signal);
+    try {
+      const answer = await call('PutLogEvents', signal, work);
+      pace.accepted();
+      return answerOf(answer);
+    } catch (error) {
+      if (hasCode(error, 'aws-throttled')) pace.throttled();
+      throw error;
+    }
+  };
+
   return {
+    get callsPerSecond() {
+      return pace.callsPerSecond;
+    },
     putEvents: (target, events, entity, signal) =>
-      call('PutLogEvents', signal, async ({ sdk, client }) => {
+      put(sizeOf(events), signal, async ({ sdk, client }) => {
         const command = new sdk.PutLogEventsCommand({
           logGroupName: target.group,
           logStreamName: target.stream,
@@ -109,14 +158,14 @@ export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Dispos
           })),
           ...(entity === undefined ? {} : { entity: entityOf(entity) }),
         });
-        return answerOf(await client.send(command, { abortSignal: signal }));
+        return await client.send(command, { abortSignal: signal });
       }),
     putBody: (body, signal) =>
-      call('PutLogEvents', signal, async ({ sdk, client }) => {
+      put(body.length, signal, async ({ sdk, client }) => {
         const input = { logGroupName: '', logStreamName: '', logEvents: [] };
         bodies.set(input, body);
         const command = new sdk.PutLogEventsCommand(input);
-        return answerOf(await client.send(command, { abortSignal: signal }));
+        return await client.send(command, { abortSignal: signal });
       }),
     createGroup: (group, options, signal) =>
       call('CreateLogGroup', signal, async ({ sdk, client }) => {
@@ -152,6 +201,16 @@ export function createCloudWatchLogs(access: AwsAccess): CloudWatchLogs & Dispos
       }),
     [Symbol.dispose]: disconnect,
   };
+}
+
+/** The SDK's own bytes complain when they are taken for a string. */
+function bytesOf(body: Uint8Array | string): Uint8Array {
+  if (typeof body === 'string') return Buffer.from(body);
+  return new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
+}
+
+function sizeOf(events: readonly LogEvent[]): number {
+  return events.reduce((total, { bytes }) => total + bytes + eventOverheadBytes, 0);
 }
 
 /** What goes around the events of a body of PutLogEvents. */

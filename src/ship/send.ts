@@ -53,6 +53,8 @@ const endingRetryMs = 500;
 
 /** Nothing has arrived: cheap to try often, so that logs flow again within 5 s of the network. */
 const networkBackoff: Backoff = { firstMs: 200, factor: 2, capMs: 5_000 };
+/** All calls slow down together, see pace.ts. */
+const throttledBackoff: Backoff = { firstMs: 200, factor: 2, capMs: 60_000 };
 const serverBackoff: Backoff = { firstMs: 500, factor: 2, capMs: 60_000 };
 /** Somebody has to put it right: permission, key, quota, name. */
 const personBackoff: Backoff = { firstMs: 60_000, factor: 2, capMs: 15 * 60_000 };
@@ -192,6 +194,7 @@ function backoffOf(error: BerthError): Backoff {
     case 'aws-unavailable':
       return error.details['status'] === undefined ? networkBackoff : serverBackoff;
     case 'aws-throttled':
+      return throttledBackoff;
     case 'aws-credentials':
     case 'credentials-missing':
     case 'log-target-missing':

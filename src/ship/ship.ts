@@ -8,6 +8,7 @@ import type { Clock } from '../system/clock.ts';
 import type { Files } from '../system/files.ts';
 import type { LogFiles } from '../system/log-files.ts';
 import type { Random } from '../system/random.ts';
+import type { Resolve } from '../system/resolve.ts';
 import { removeSent } from './auto-removal.ts';
 import { createBulks } from './bulk.ts';
 import { loadCheckpoints, type Checkpoints } from './checkpoints.ts';
@@ -31,6 +32,7 @@ export type ShipDeps = {
   readonly random: Random;
   readonly files: Files;
   readonly logFiles: LogFiles;
+  readonly resolve: Resolve;
   readonly log: Log;
 };
 
@@ -62,7 +64,7 @@ export function startShipping(
   input: ShipInput & { readonly access: AwsAccess },
   signal: AbortSignal,
 ): Shipping {
-  const cloudwatch = createCloudWatchLogs(input.access);
+  const cloudwatch = createCloudWatchLogs(deps, input.access, input.logs);
   return startShippingTo({ ...deps, cloudwatch }, input, signal);
 }
 

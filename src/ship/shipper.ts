@@ -121,7 +121,7 @@ export function createShipper(
 
   /** One file that has much to read goes by itself, the quick way. */
   const sendBulk = async (ending: AbortSignal, signal: AbortSignal): Promise<boolean> => {
-    for (const file of [...files]) {
+    for (const file of Array.from(files)) {
       if (!file.readable || !isPlain(file) || file.unread < minBulkBytes || ending.aborted)
         continue;
       // Its turn comes again after the others.

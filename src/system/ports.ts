@@ -10,6 +10,7 @@ import { systemLogFiles, type LogFiles } from './log-files.ts';
 import { createNotify, type Notify } from './notify.ts';
 import { systemProbe, type Probe } from './probe.ts';
 import { systemRandom, type Random } from './random.ts';
+import { systemResolve, type Resolve } from './resolve.ts';
 import { systemSysctl, type Sysctl } from './sysctl.ts';
 import { createUdev, type Udev } from './udev.ts';
 
@@ -19,6 +20,7 @@ export type Ports = {
   readonly exec: Exec;
   readonly files: Files;
   readonly logFiles: LogFiles;
+  readonly resolve: Resolve;
   readonly http: Http;
   readonly probe: Probe;
   readonly sockets: LocalSockets;
@@ -37,6 +39,7 @@ export function createPorts(log: Log): Ports & Disposable {
     exec: systemExec,
     files: systemFiles,
     logFiles: systemLogFiles,
+    resolve: systemResolve,
     http,
     probe: systemProbe,
     sockets: systemLocalSockets,

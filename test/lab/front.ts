@@ -124,6 +124,7 @@ export async function createFront(options: FrontOptions): Promise<Front> {
     const record: LabCall = {
       atMs,
       endMs: clock.nowMs(),
+      compressed: request.headers['content-encoding'] === 'gzip',
       service,
       action,
       instanceId,

@@ -45,6 +45,7 @@ export type LabCall = {
   readonly status: number;
   /** AWS error code; undefined when it succeeded. */
   readonly code: string | undefined;
+  readonly compressed: boolean;
 };
 
 /** A wire fault, applied to the next `times` matching calls. */

@@ -4,6 +4,7 @@ import { createLog } from '../../src/log.ts';
 import { startShipping } from '../../src/ship/ship.ts';
 import { systemFiles } from '../../src/system/files.ts';
 import { systemLogFiles } from '../../src/system/log-files.ts';
+import { systemResolve } from '../../src/system/resolve.ts';
 import { systemRandom } from '../../src/system/random.ts';
 import { createHastyClock } from '../fakes/hasty-clock.ts';
 import { logsConfig, logSource } from '../fixtures/log-source.ts';
@@ -16,6 +17,7 @@ startShipping(
     random: systemRandom,
     files: systemFiles,
     logFiles: systemLogFiles,
+    resolve: systemResolve,
     log: createLog('warn', (line) => void process.stderr.write(line)),
   },
   {

@@ -2,11 +2,12 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
-import type { LogSource } from '../../src/model.ts';
+import type { LogsConfig, LogSource } from '../../src/model.ts';
 import { startShipping, type ShipDeps, type Shipping } from '../../src/ship/ship.ts';
 import { systemClock, type Clock } from '../../src/system/clock.ts';
 import { systemFiles } from '../../src/system/files.ts';
 import { systemLogFiles } from '../../src/system/log-files.ts';
+import { systemResolve } from '../../src/system/resolve.ts';
 import { createHastyClock } from '../fakes/hasty-clock.ts';
 import { createMemoryLog, type MemoryLog } from '../fakes/log.ts';
 import { createSeededRandom } from '../fakes/random.ts';
@@ -28,6 +29,7 @@ export type RigOptions = {
 export type StartOptions = {
   readonly sources?: readonly LogSource[];
   readonly forceFlushMs?: number;
+  readonly logs?: Partial<LogsConfig>;
   readonly deps?: Partial<ShipDeps>;
 };
 
@@ -107,18 +109,19 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
     path,
     source,
     arrived,
-    start: ({ sources = [source('app.log')], forceFlushMs = 50, deps } = {}) => {
+    start: ({ sources = [source('app.log')], forceFlushMs = 50, logs = {}, deps } = {}) => {
       const shipping = startShipping(
         {
           clock: createHastyClock(options.haste ?? 20),
           random: createSeededRandom(1),
           files: systemFiles,
           logFiles: systemLogFiles,
+          resolve: systemResolve,
           log,
           ...deps,
         },
         {
-          logs: logsConfig({ sources, forceFlushMs }),
+          logs: logsConfig({ sources, forceFlushMs, ...logs }),
           instanceId,
           stateDir,
           access: {

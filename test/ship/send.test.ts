@@ -7,9 +7,10 @@ import { createCloudWatchLogs, type CloudWatchLogs } from '../../src/ship/cloudw
 import { createTargetMaker } from '../../src/ship/create-target.ts';
 import { sendEvents, type Sent, type Standing } from '../../src/ship/send.ts';
 import { systemClock, type Clock } from '../../src/system/clock.ts';
+import { systemResolve } from '../../src/system/resolve.ts';
 import { createFakeClock, type FakeClock } from '../fakes/clock.ts';
 import { createSeededRandom } from '../fakes/random.ts';
-import { plainGroup } from '../fixtures/log-source.ts';
+import { logsConfig, plainGroup } from '../fixtures/log-source.ts';
 import { createRig, credentials, type Rig } from './rig.ts';
 
 const dayMs = 24 * 3_600_000;
@@ -33,13 +34,15 @@ beforeEach(async () => {
   clock = createFakeClock(Date.now());
   const labClock: Clock = { ...systemClock, nowMs: () => clock.nowMs() + labOffsetMs };
   rig = await createRig({ labClock, deniedGroups: ['denied'] });
-  cloudwatch = createCloudWatchLogs({
+  const access = {
     region: 'eu-central-1',
     credentials: async () => {
       askedForCredentials++;
       return { ...credentials, expiresAtMs: Date.now() + 3_600_000 };
     },
-  });
+  };
+  const deps = { clock: systemClock, resolve: systemResolve };
+  cloudwatch = createCloudWatchLogs(deps, access, logsConfig({}));
 });
 afterEach(async () => {
   cloudwatch[Symbol.dispose]();
