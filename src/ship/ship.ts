@@ -6,6 +6,7 @@ import type { LogsConfig, ShipStatus } from '../model.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Files } from '../system/files.ts';
+import type { Lines } from '../system/lines.ts';
 import type { LogFiles } from '../system/log-files.ts';
 import type { Random } from '../system/random.ts';
 import type { Resolve } from '../system/resolve.ts';
@@ -14,11 +15,13 @@ import { createBulks } from './bulk.ts';
 import { loadCheckpoints, type Checkpoints } from './checkpoints.ts';
 import { createCloudWatchLogs, type CloudWatchLogs } from './cloudwatch.ts';
 import { compileSources } from './compile-sources.ts';
-import { createTargetMaker } from './create-target.ts';
+import { createTargetMaker, type MakeTarget } from './create-target.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { scan, tend } from './discovery.ts';
 import { checkpointOf, createFollowing, type FollowDeps, type Following } from './follow.ts';
 import type { Followed } from './followed.ts';
+import type { Journal } from './journal.ts';
+import { startJournals, type Journals } from './journals.ts';
 import { recoverRenamed } from './recover.ts';
 import { createRetention } from './retention.ts';
 import type { Shipper } from './shipper.ts';
@@ -33,6 +36,7 @@ export type ShipDeps = {
   readonly files: Files;
   readonly logFiles: LogFiles;
   readonly resolve: Resolve;
+  readonly lines: Lines;
   readonly log: Log;
 };
 
@@ -83,36 +87,32 @@ function startShippingTo(
   const troubles = createTroubles(log);
   const deadLetters = createDeadLetters(deps, join(folder, 'dead-letters.jsonl'));
   let shippers: Shippers | undefined;
+  let journals: Journals | undefined;
   let checkpoints: Checkpoints | undefined;
   let following: Following | undefined;
   let scanWanted = true;
 
-  const createTargets = (checkpoints: Checkpoints): Shippers => {
+  const createMaker = (): MakeTarget => {
     const retention = createRetention(deps, over.signal);
-    const makeTarget = createTargetMaker(cloudwatch, (group, { retentionDays }) => {
+    for (const { logGroupName, groupOptions } of [...logs.sources, ...logs.journals]) {
+      const { retentionDays } = groupOptions;
+      if (retentionDays !== undefined) retention.want(logGroupName, retentionDays, false);
+    }
+    return createTargetMaker(cloudwatch, (group, { retentionDays }) => {
       if (retentionDays !== undefined) retention.want(group, retentionDays, true);
     });
-    for (const { logGroupName, groupOptions, files } of logs.sources) {
-      const { retentionDays } = groupOptions;
-      if (retentionDays !== undefined && files !== 'group')
-        retention.want(logGroupName, retentionDays, false);
-    }
-    const onAcked = async (files: readonly Followed[]): Promise<void> => {
-      for (const file of files) {
-        try {
-          checkpoints.set(await checkpointOf(file));
-        } catch (error) {
-          troubles.say(file.path, messageOf(error));
-        }
+  };
+
+  const onAcked = async (files: readonly Followed[]): Promise<void> => {
+    if (checkpoints === undefined || files.length === 0) return;
+    for (const file of files) {
+      try {
+        checkpoints.set(await checkpointOf(file));
+      } catch (error) {
+        troubles.say(file.path, messageOf(error));
       }
-      await checkpoints.save();
-    };
-    const { forceFlushMs } = logs;
-    return createShippers(
-      { ...deps, bulks: createBulks(), makeTarget, deadLetters, onAcked },
-      { forceFlushMs },
-      over.signal,
-    );
+    }
+    await checkpoints.save();
   };
 
   const onData = (path: string): void => {
@@ -155,8 +155,14 @@ function startShippingTo(
 
   const run = async (): Promise<void> => {
     checkpoints = await loadCheckpoints(deps, join(folder, 'checkpoints.json'));
-    const targets = createTargets(checkpoints);
+    const sending = { ...deps, deadLetters, makeTarget: createMaker() };
+    const targets = createShippers(
+      { ...sending, bulks: createBulks(), onAcked },
+      logs,
+      over.signal,
+    );
     shippers = targets;
+    journals = await startJournals(sending, logs, folder, over.signal);
     const compiled = await compileSources(logs.sources);
     const followDeps = { ...deps, ...compiled, checkpoints, shippers, say: troubles.say };
     await using held = createFollowing(followDeps);
@@ -175,11 +181,12 @@ function startShippingTo(
         file.endAt = file.tail.stat.size;
         file.dirty = true;
       }
-      await targets.finish();
+      await Promise.all([targets.finish(), journals.finish()]);
     } finally {
       // A shipper may still be reading from files that are about to be closed.
       over.abort();
       await targets.finish().catch(() => undefined);
+      await journals.finish();
       await checkpoints.save();
     }
   };
@@ -200,10 +207,10 @@ function startShippingTo(
     .finally(() => cloudwatch[Symbol.dispose]());
 
   const status = (): ShipStatus => {
-    const all = shippers?.all() ?? [];
+    const all = [...(shippers?.all() ?? []), ...(journals?.all ?? [])];
     const files = [...(following?.files.values() ?? [])];
-    const sum = (of: (shipper: Shipper) => number): number =>
-      all.reduce((total, shipper) => total + of(shipper), 0);
+    const sum = (of: (one: Shipper | Journal) => number): number =>
+      all.reduce((total, one) => total + of(one), 0);
     return {
       files: files.length,
       eventsSent: sum(({ sent }) => sent.events),

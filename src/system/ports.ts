@@ -5,6 +5,7 @@ import { createDevices, type Devices } from './devices.ts';
 import { systemExec, type Exec } from './exec.ts';
 import { systemFiles, type Files } from './files.ts';
 import { createHttp, imdsConnections, type Http } from './http.ts';
+import { systemLines, type Lines } from './lines.ts';
 import { systemLocalSockets, type LocalSockets } from './local-socket.ts';
 import { systemLogFiles, type LogFiles } from './log-files.ts';
 import { createNotify, type Notify } from './notify.ts';
@@ -21,6 +22,7 @@ export type Ports = {
   readonly files: Files;
   readonly logFiles: LogFiles;
   readonly resolve: Resolve;
+  readonly lines: Lines;
   readonly http: Http;
   readonly probe: Probe;
   readonly sockets: LocalSockets;
@@ -40,6 +42,7 @@ export function createPorts(log: Log): Ports & Disposable {
     files: systemFiles,
     logFiles: systemLogFiles,
     resolve: systemResolve,
+    lines: systemLines,
     http,
     probe: systemProbe,
     sockets: systemLocalSockets,

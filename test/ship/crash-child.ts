@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createLog } from '../../src/log.ts';
 import { startShipping } from '../../src/ship/ship.ts';
 import { systemFiles } from '../../src/system/files.ts';
+import { systemLines } from '../../src/system/lines.ts';
 import { systemLogFiles } from '../../src/system/log-files.ts';
 import { systemResolve } from '../../src/system/resolve.ts';
 import { systemRandom } from '../../src/system/random.ts';
@@ -18,6 +19,7 @@ startShipping(
     files: systemFiles,
     logFiles: systemLogFiles,
     resolve: systemResolve,
+    lines: systemLines,
     log: createLog('warn', (line) => void process.stderr.write(line)),
   },
   {

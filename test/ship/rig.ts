@@ -6,6 +6,7 @@ import type { LogsConfig, LogSource } from '../../src/model.ts';
 import { startShipping, type ShipDeps, type Shipping } from '../../src/ship/ship.ts';
 import { systemClock, type Clock } from '../../src/system/clock.ts';
 import { systemFiles } from '../../src/system/files.ts';
+import { systemLines } from '../../src/system/lines.ts';
 import { systemLogFiles } from '../../src/system/log-files.ts';
 import { systemResolve } from '../../src/system/resolve.ts';
 import { createHastyClock } from '../fakes/hasty-clock.ts';
@@ -117,6 +118,7 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
           files: systemFiles,
           logFiles: systemLogFiles,
           resolve: systemResolve,
+          lines: systemLines,
           log,
           ...deps,
         },
