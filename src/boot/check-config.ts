@@ -5,6 +5,7 @@ import { claimConfig } from './claim-config.ts';
 import { configSchema, type ConfigIssue } from './config-schema.ts';
 import { jsonErrorPosition } from './json-position.ts';
 import { logSources } from './log-sources.ts';
+import { emfConfig, metricsConfig } from './metrics-config.ts';
 import type { PlaceholderFacts } from './placeholders.ts';
 import { checkKeys } from './unknown-keys.ts';
 
@@ -41,13 +42,18 @@ export function checkConfig(input: unknown, facts: PlaceholderFacts): CheckedCon
   }
   const { logs } = parsed.output;
   const sources = logSources(logs, facts);
-  const warnings = [...keys.warnings, ...sources.warnings];
-  const issues = [...keys.issues, ...sources.issues];
+  const metrics = metricsConfig(parsed.output, facts);
+  const emf = emfConfig(logs, facts);
+  const found = [sources, metrics, emf];
+  const warnings = [...keys.warnings, ...found.flatMap((one) => one.warnings)];
+  const issues = [...keys.issues, ...found.flatMap((one) => one.issues)];
   if (issues.length > 0) return { ok: false, issues, warnings };
   const forceFlushMs = logs.force_flush_interval * 1000;
   const config = {
     ...claimConfig(parsed.output),
     logs: { sources: sources.sources, forceFlushMs },
+    metrics: metrics.config,
+    emf: emf.config,
   };
   return { ok: true, config, warnings };
 }

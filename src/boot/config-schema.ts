@@ -1,6 +1,7 @@
 // Every key of the configuration, with its default, its bounds and its description: the only place where they are written.
 // The form is the CloudWatch agent's JSON; what is about the claim is berth's own.
 import * as v from 'valibot';
+import { intervalSeconds, logMetricsSchema, metricsSchema } from './metrics-schema.ts';
 import { fillPlaceholders, type Filled, type PlaceholderFacts } from './placeholders.ts';
 
 /** Metadata of a key that the agent knows and berth accepts, but does not do: a warning, never an error. */
@@ -122,7 +123,7 @@ const logs = v.object({
   credentials: agentKey,
   'deployment.environment': agentKey,
   endpoint_override: agentKey,
-  metrics_collected: agentKey,
+  metrics_collected: v.optional(logMetricsSchema({ agentKey, open, nameTemplate })),
   'service.name': agentKey,
 });
 
@@ -133,8 +134,17 @@ const agent = v.pipe(
     debug: agentKey,
     'deployment.environment': agentKey,
     logfile: agentKey,
-    metrics_collection_interval: agentKey,
-    omit_hostname: agentKey,
+    metrics_collection_interval: v.optional(
+      v.pipe(
+        intervalSeconds,
+        v.description('Seconds between collections of metrics, where a section has no interval'),
+      ),
+      60,
+    ),
+    omit_hostname: v.optional(
+      v.pipe(v.boolean(), v.description('Metrics without the dimension host')),
+      false,
+    ),
     quiet: agentKey,
     region: agentKey,
     run_as_user: agentKey,
@@ -359,7 +369,7 @@ export const configSchema = v.pipe(
     routing: v.optional(routing, {}),
     agent: v.optional(agent),
     logs: v.optional(logs, {}),
-    metrics: agentKey,
+    metrics: v.optional(metricsSchema({ agentKey, open, nameTemplate })),
     opentelemetry: agentKey,
     traces: agentKey,
   }),

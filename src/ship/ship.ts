@@ -6,7 +6,7 @@ import type { LogsConfig, ShipStatus } from '../model.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Files } from '../system/files.ts';
-import type { LogFiles } from '../system/log-files.ts';
+import type { LogFiles, LogFileStat } from '../system/log-files.ts';
 import type { Random } from '../system/random.ts';
 import { loadCheckpoints, type Checkpoints } from './checkpoints.ts';
 import { createCloudWatchLogs, type CloudWatchLogs } from './cloudwatch.ts';
@@ -44,6 +44,8 @@ export type ShipInput = {
 
 export type Shipping = {
   status(): ShipStatus;
+  /** Has CloudWatch all of this file, whatever its name? undefined: it is not followed. */
+  isDelivered(file: Pick<LogFileStat, 'inode' | 'device' | 'size'>): boolean | undefined;
   /**
    * Sends what is in the files now, and ends. Throws `timeout` if `deadline` aborts before that: what is left stays in
    * the files, and the next start goes on there.
@@ -86,6 +88,7 @@ function startShippingTo(
   let checkpoints: Checkpoints | undefined;
   let following: Following | undefined;
   let scanWanted = true;
+  let scanned = false;
 
   const createShippers = (checkpoints: Checkpoints): void => {
     const shared = {
@@ -157,6 +160,7 @@ function startShippingTo(
     const looking = { ...followDeps, following: held };
     await recoverRenamed(looking, logs.sources, over.signal);
     await scan(looking, logs.sources, over.signal);
+    scanned = true;
     // From here on a crash finds the files again, whatever they are called then.
     await checkpoints.save();
     const last = new AbortController();
@@ -217,6 +221,14 @@ function startShippingTo(
     };
   };
 
+  const isDelivered: Shipping['isDelivered'] = ({ inode, device, size }) => {
+    const found = [...(following?.files.values() ?? [])].filter(
+      ({ tail }) => tail.stat.inode === inode && tail.stat.device === device,
+    );
+    if (found.length === 0) return scanned ? undefined : false;
+    return found.every(({ tail }) => tail.acked.offset >= size);
+  };
+
   const stop = async (deadline: AbortSignal): Promise<void> => {
     const cut = (): void => over.abort(deadline.reason);
     if (deadline.aborted) cut();
@@ -234,5 +246,5 @@ function startShippingTo(
     }
   };
 
-  return { status, stop };
+  return { status, isDelivered, stop };
 }

@@ -6,10 +6,13 @@ import { systemExec, type Exec } from './exec.ts';
 import { systemFiles, type Files } from './files.ts';
 import { createHttp, imdsConnections, type Http } from './http.ts';
 import { systemLocalSockets, type LocalSockets } from './local-socket.ts';
+import { systemListeners, type Listeners } from './listeners.ts';
 import { systemLogFiles, type LogFiles } from './log-files.ts';
 import { createNotify, type Notify } from './notify.ts';
 import { systemProbe, type Probe } from './probe.ts';
+import { systemProc, type Proc } from './proc.ts';
 import { systemRandom, type Random } from './random.ts';
+import { systemSpoolFiles, type SpoolFiles } from './spool-files.ts';
 import { systemSysctl, type Sysctl } from './sysctl.ts';
 import { createUdev, type Udev } from './udev.ts';
 
@@ -19,6 +22,9 @@ export type Ports = {
   readonly exec: Exec;
   readonly files: Files;
   readonly logFiles: LogFiles;
+  readonly spoolFiles: SpoolFiles;
+  readonly proc: Proc;
+  readonly listeners: Listeners;
   readonly http: Http;
   readonly probe: Probe;
   readonly sockets: LocalSockets;
@@ -37,6 +43,9 @@ export function createPorts(log: Log): Ports & Disposable {
     exec: systemExec,
     files: systemFiles,
     logFiles: systemLogFiles,
+    spoolFiles: systemSpoolFiles,
+    proc: systemProc,
+    listeners: systemListeners,
     http,
     probe: systemProbe,
     sockets: systemLocalSockets,
