@@ -74,7 +74,7 @@ function pathOf(issue: v.BaseIssue<unknown>): string {
 }
 
 function problem(issue: v.BaseIssue<unknown>): string {
-  if (issue.kind === 'schema') {
+  if (issue.kind === 'schema' && issue.type !== 'union') {
     if (issue.received === 'undefined') return 'must be there';
     const article = /^[aeiou]/i.test(issue.expected ?? '') ? 'an' : 'a';
     return `must be ${article} ${(issue.expected ?? 'value').toLowerCase()}`;

@@ -16,6 +16,8 @@ export type EmfInput = {
 
 const maxMetricsPerDirective = 100;
 const maxDimensions = 30;
+/** Of a metric (PutMetricData). */
+const maxValue = 2 ** 360;
 
 /** One line, without its newline; undefined: there is nothing to say. Throws where there are over 30 dimensions. */
 export function emfDocument(input: EmfInput): string | undefined {
@@ -25,7 +27,7 @@ export function emfDocument(input: EmfInput): string | undefined {
     throw new Error(`a metric has at most ${maxDimensions} dimensions, here are ${names.length}`);
   }
   const metrics = input.metrics.filter(
-    ({ name, value }) => Number.isFinite(value) && !Object.hasOwn(dimensions, name),
+    ({ name, value }) => Math.abs(value) <= maxValue && !Object.hasOwn(dimensions, name),
   );
   if (metrics.length === 0) return undefined;
   const sets = [names, ...aggregations.filter((set) => set.every((name) => names.includes(name)))];
@@ -52,5 +54,5 @@ export function emfDocument(input: EmfInput): string | undefined {
 
 /** Each digit is paid for. */
 function rounded(value: number): number {
-  return Math.round(value * 10_000) / 10_000;
+  return Number.isInteger(value) ? value : Math.round(value * 10_000) / 10_000;
 }
