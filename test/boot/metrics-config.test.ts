@@ -237,10 +237,10 @@ describe('metrics', () => {
   });
 });
 
-describe('the EMF listener', () => {
-  const address = (service_address: string): unknown =>
-    emfOf({ metrics_collected: { emf: { service_address } } })?.listeners;
+const address = (service_address: string): unknown =>
+  emfOf({ metrics_collected: { emf: { service_address } } })?.listeners;
 
+describe('the EMF listener', () => {
   test("has the agent's port, on the loopback alone", () => {
     expect(emfOf({ metrics_collected: { emf: {} }, log_stream_name: 's' })).toEqual({
       listeners: [

@@ -49,6 +49,9 @@ function collectorOf(kernel: Kernel, change: Partial<MetricsSection>) {
   return createCollector({ clock: createFakeClock(), proc, exec }, sectionOf(change));
 }
 
+const emptyOrClosed: Proc['sizeOf'] = (path) =>
+  path === '/' ? Promise.reject(new Error('EACCES')) : Promise.resolve({ ...size, totalBytes: 0 });
+
 const paths = (readings: readonly Reading[]): readonly unknown[] =>
   readings.map(({ dimensions }) => dimensions['path']);
 const names = (readings: readonly Reading[]): readonly unknown[] =>
@@ -124,11 +127,8 @@ describe('disk', () => {
   });
 
   test('not those that are empty or closed to us', async () => {
-    const sizes: Proc['sizeOf'] = (path) =>
-      path === '/'
-        ? Promise.reject(new Error('EACCES'))
-        : Promise.resolve({ ...size, totalBytes: 0 });
-    expect(await collectorOf({ texts, sizes }, { kind: 'disk' })(signal)).toEqual([]);
+    const kernel = { texts, sizes: emptyOrClosed };
+    expect(await collectorOf(kernel, { kind: 'disk' })(signal)).toEqual([]);
   });
 
   test('one whose server is away is left out, and not asked twice', async () => {
@@ -150,39 +150,40 @@ describe('disk', () => {
   });
 });
 
-describe('diskio', () => {
-  const stat = (reads: number): string =>
-    `7 0 loop0 0 0 0 0 0 0 0 0 0 0 0\n259 0 nvme0n1 ${reads} 0 8 5 2 0 8 5 3 9 9\n`;
+const diskstats = (reads: number): string =>
+  `7 0 loop0 0 0 0 0 0 0 0 0 0 0 0\n259 0 nvme0n1 ${reads} 0 8 5 2 0 8 5 3 9 9\n`;
 
+describe('diskio', () => {
   test('what happened since, and what is happening', async () => {
-    const texts: Texts = { '/proc/diskstats': stat(10) };
+    const texts: Texts = { '/proc/diskstats': diskstats(10) };
     const collect = collectorOf({ texts }, { kind: 'diskio' });
     expect(await collect(signal)).toEqual([
       { dimensions: { name: 'nvme0n1' }, fields: { iops_in_progress: 3 } },
     ]);
-    texts['/proc/diskstats'] = stat(17);
+    texts['/proc/diskstats'] = diskstats(17);
     expect((await collect(signal))[0]?.fields).toMatchObject({
       reads: 7,
       writes: 0,
       iops_in_progress: 3,
     });
     // A device that was taken away and came back.
-    texts['/proc/diskstats'] = stat(2);
+    texts['/proc/diskstats'] = diskstats(2);
     expect((await collect(signal))[0]?.fields).toEqual({ iops_in_progress: 3 });
-    texts['/proc/diskstats'] = stat(3);
+    texts['/proc/diskstats'] = diskstats(3);
     expect((await collect(signal))[0]?.fields['reads']).toBe(1);
   });
 
   test('one that is asked for, also if it never did anything', async () => {
-    const texts = { '/proc/diskstats': stat(10) };
+    const texts = { '/proc/diskstats': diskstats(10) };
     const collect = collectorOf({ texts }, { kind: 'diskio', resources: ['loop*'] });
     expect(names(await collect(signal))).toEqual(['loop0']);
   });
 });
 
+const row = (name: string, bytes: number): string =>
+  `${name}: ${bytes} 0 0 0 0 0 0 0 7 0 0 0 0 0 0 0\n`;
+
 describe('interfaces', () => {
-  const row = (name: string, bytes: number): string =>
-    `${name}: ${bytes} 0 0 0 0 0 0 0 7 0 0 0 0 0 0 0\n`;
   const texts: Texts = {
     '/proc/net/dev': row('lo', 1) + row('eth0', 100) + row('eth1', 1) + row('docker0', 1),
     '/sys/class/net/lo/flags': '0x9\n',

@@ -1,5 +1,5 @@
 // EMF documents: valid by CloudWatch's rules, whatever is put into them.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { emfDocument, type EmfInput } from '../../src/ship/emf.ts';
 import { emfProblems } from '../fixtures/emf-rules.ts';

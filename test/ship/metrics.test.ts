@@ -111,7 +111,7 @@ describe('documents', () => {
         return path.endsWith('/uevent') ? 'DRIVER=ena\n' : undefined;
       },
       list: () => ['eth0'],
-      sizeOf: systemProc.sizeOf,
+      sizeOf: (path) => systemProc.sizeOf(path),
     };
     const ethtool = { metrics_include: ['bw_in_allowance_exceeded', 'queue_*_tx_cnt'] };
     const metrics = createMetrics(

@@ -11,10 +11,10 @@ import {
 } from '../../src/ship/proc-stats.ts';
 import { countProcesses, countSockets } from '../../src/ship/proc-tables.ts';
 
-describe('/proc/stat', () => {
-  const at = (...ticks: readonly number[]): string =>
-    `cpu  ${ticks.join(' ')}\ncpu0 1 2 3 4 5 6 7 8 0 0\nintr 35 0 0\nctxt 68\nprocs_running 6\n`;
+const at = (...ticks: readonly number[]): string =>
+  `cpu  ${ticks.join(' ')}\ncpu0 1 2 3 4 5 6 7 8 0 0\nintr 35 0 0\nctxt 68\nprocs_running 6\n`;
 
+describe('/proc/stat', () => {
   test('gives seconds, of all cores and of each', () => {
     const times = parseCpuTimes(at(2000, 100, 500, 9000, 80, 10, 90, 20, 300, 0));
     expect([...times.keys()]).toEqual(['cpu-total', 'cpu0']);

@@ -10,6 +10,9 @@ import { temporaryFolder } from '../fixtures/temporary-folder.ts';
 
 const line = 'x'.repeat(99);
 
+const linesOf = (name: string): readonly string[] =>
+  readFileSync(name, 'utf8').split('\n').filter(Boolean);
+
 /** 100 bytes a line; rotated at 300, bounded at 1000. */
 function setUp(folder: string, change: Partial<SpoolFiles> = {}) {
   const log = createMemoryLog();
@@ -22,8 +25,6 @@ function setUp(folder: string, change: Partial<SpoolFiles> = {}) {
   const fill = async (count: number): Promise<void> => {
     for (let i = 0; i < count; i++) await spool.append([line]);
   };
-  const linesOf = (name: string): readonly string[] =>
-    readFileSync(name, 'utf8').split('\n').filter(Boolean);
   return { log, path, spool, shipped, fill, lines: () => linesOf(path), older: `${path}.1` };
 }
 
