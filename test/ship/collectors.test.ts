@@ -92,6 +92,8 @@ describe('disk', () => {
     '32 27 259:2 /@srv /srv rw - btrfs /dev/nvme1n1 rw',
     '33 27 0:50 / /run rw - tmpfs tmpfs rw',
     '34 27 0:51 / /auto rw - autofs systemd-1 rw',
+    '35 27 259:3 /part /b rw - ext4 /dev/nvme2n1 rw',
+    '36 27 259:3 / /whole rw - ext4 /dev/nvme2n1 rw',
   ].join('\n');
   const texts = {
     '/proc/self/mountinfo': mountinfo,
@@ -100,7 +102,7 @@ describe('disk', () => {
 
   test('each file system once, where it is mounted as a whole', async () => {
     const readings = await collectorOf({ texts }, { kind: 'disk' })(signal);
-    expect(paths(readings)).toEqual(['/', '/srv', '/run']);
+    expect(paths(readings)).toEqual(['/', '/srv', '/run', '/whole']);
     expect(readings[0]).toEqual({
       dimensions: { path: '/', device: 'nvme0n1p1', fstype: 'xfs' },
       fields: {
@@ -121,7 +123,7 @@ describe('disk', () => {
   });
 
   test('without the ignored types, and without the device', async () => {
-    const change = { kind: 'disk', ignored: ['tmpfs', 'btrfs'], dropDevice: true } as const;
+    const change = { kind: 'disk', ignored: ['tmpfs', 'btrfs', 'ext4'], dropDevice: true } as const;
     const readings = await collectorOf({ texts }, change)(signal);
     expect(readings.map(({ dimensions }) => dimensions)).toEqual([{ path: '/', fstype: 'xfs' }]);
   });
@@ -144,9 +146,9 @@ describe('disk', () => {
     const first = collect(signal);
     await new Promise((resolve) => setImmediate(resolve));
     clock.advance(5_000);
-    expect(paths(await first)).toEqual(['/', '/run']);
-    expect(paths(await collect(signal))).toEqual(['/', '/run']);
-    expect(asked).toEqual(['/', '/srv', '/run', '/', '/run']);
+    expect(paths(await first)).toEqual(['/', '/run', '/whole']);
+    expect(paths(await collect(signal))).toEqual(['/', '/run', '/whole']);
+    expect(asked).toEqual(['/', '/srv', '/run', '/whole', '/', '/run', '/whole']);
   });
 });
 

@@ -22,7 +22,7 @@ type Rig = AsyncDisposable & {
   end(): Promise<void>;
 };
 
-async function start(addresses: readonly EmfAddress[]): Promise<Rig> {
+async function start(addresses: readonly EmfAddress[], diskMs = 0): Promise<Rig> {
   const lines: string[] = [];
   const log = createMemoryLog();
   let dropped = 0;
@@ -30,7 +30,10 @@ async function start(addresses: readonly EmfAddress[]): Promise<Rig> {
     written: 0,
     dropped: 0,
     error: undefined,
-    append: async (more) => void lines.push(...more),
+    append: async (more) => {
+      await new Promise((resolve) => setTimeout(resolve, diskMs));
+      lines.push(...more);
+    },
     drop: (count) => {
       dropped += count;
     },
@@ -111,6 +114,16 @@ describe('TCP', () => {
   });
 });
 
+test('a line that does not end is given up at the limit, not held', async () => {
+  await using rig = await start([tcp]);
+  const socket = connect(portOf(rig), '127.0.0.1');
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  socket.write('x'.repeat(1_100_000));
+  await vi.waitFor(() => expect(rig.listener.refused).toBe(1));
+  socket.destroy();
+});
+
 test('both at once, each on its own port', async () => {
   await using rig = await start([udp, tcp]);
   await vi.waitFor(() => expect(rig.listener.ports).toHaveLength(2));
@@ -121,7 +134,7 @@ test('both at once, each on its own port', async () => {
 });
 
 test('what was heard last is spooled at the end, and the port is free again', async () => {
-  const first = await start([tcp]);
+  const first = await start([tcp], 100);
   const port = portOf(first);
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => undefined);

@@ -86,6 +86,16 @@ describe('the spool', () => {
     expect(log.lines.at(-1)).toMatchObject({ level: 'info', dropped: 4 });
   });
 
+  test('counts what it has just rotated', async () => {
+    using folder = temporaryFolder();
+    const { spool, fill, shipped, older } = setUp(folder.path);
+    await fill(10);
+    shipped.isDelivered = true;
+    await spool.append([line, line, line, line]);
+    expect(statSync(older).size).toBe(700);
+    expect([spool.written, spool.dropped]).toEqual([10, 4]);
+  });
+
   test('an older part that nobody ships is only given up when it is in the way', async () => {
     using folder = temporaryFolder();
     const { fill, log, older, shipped } = setUp(folder.path);
