@@ -47,9 +47,15 @@ export function emfDocument(input: EmfInput): string | undefined {
   const values = metrics.map(({ name, value }) => [name, rounded(value)] as const);
   return JSON.stringify({
     _aws: { Timestamp: timestampMs, CloudWatchMetrics: directives },
-    ...dimensions,
+    ...Object.fromEntries(names.map((name) => [name, dimensionValue(dimensions[name]!)])),
     ...Object.fromEntries(values),
   });
+}
+
+/** CloudWatch wants ASCII, and something to see: a mount point may have any name. */
+function dimensionValue(text: string): string {
+  const ascii = text.replaceAll(/[^ -~]/g, '?').slice(0, 1024);
+  return ascii.trim() === '' ? 'none' : ascii;
 }
 
 /** Each digit is paid for. */

@@ -49,7 +49,8 @@ export function createSpool({ spoolFiles, files, log }: SpoolDeps, input: SpoolI
   let error: string | undefined;
   /** A write was cut off: the next begins with a newline. Not known at the start. */
   let torn: boolean | undefined;
-  let turns: Promise<void> = Promise.resolve();
+  /** Made at once: where its folder is missing, the shipper has to look for it each second. */
+  let turns: Promise<void> = spoolFiles.append(path, '').catch(() => undefined);
 
   const drop = (lines: number, why: string): void => {
     const details = { path, lines, dropped: dropped + lines };

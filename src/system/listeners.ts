@@ -25,8 +25,8 @@ export type Listeners = {
   listen(input: ListenInput, heard: Heard): Promise<Listener>;
 };
 
-/** More connections than this are refused: each may hold a line of `maxBytes`. */
-const maxConnections = 64;
+/** More connections than this are refused: each holds a file descriptor, and may hold a line of `maxBytes`. */
+const maxConnections = 512;
 /** What comes in while the loop is busy waits in the kernel; its own bound may be lower (net.core.rmem_max). */
 const receiveBufferBytes = 4 * 1024 * 1024;
 

@@ -70,6 +70,16 @@ describe('emfDocument', () => {
     expect(emfDocument(input({ metrics: [] }))).toBeUndefined();
   });
 
+  test('shows what CloudWatch takes of a dimension', () => {
+    const dimensions = { a: '/mnt/müll', b: '\u3000', c: 'x'.repeat(2000) };
+    expect(documentOf({ dimensions })).toMatchObject({
+      a: '/mnt/m?ll',
+      b: '?',
+      c: 'x'.repeat(1024),
+    });
+    expect(documentOf({ dimensions: { a: ' ' } })).toMatchObject({ a: 'none' });
+  });
+
   test('refuses over 30 dimensions', () => {
     const dimensions = Object.fromEntries(Array.from({ length: 31 }, (_, i) => [`d${i}`, 'x']));
     expect(() => emfDocument(input({ dimensions }))).toThrow('at most 30 dimensions, here are 31');

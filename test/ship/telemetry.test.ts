@@ -80,6 +80,9 @@ test('both arrive, also what was heard while CloudWatch was away', async () => {
   const over = new AbortController();
   const { shipping, telemetry } = startBoth(rig, configOf(port), over.signal);
   const inGroup = (group: string): readonly string[] => rig.arrived(group, instanceId);
+  // Empty at first, so that the shipper need not look for it again and again.
+  const spoolOfEmf = join(rig.stateDir, instanceId, 'spool', 'emf.log');
+  await vi.waitFor(() => expect(statSync(spoolOfEmf).size).toBe(0));
   await vi.waitFor(() => expect(inGroup(metricsGroup)[0]).toContain('"mem_used_percent":'), 10_000);
   expect(inGroup(metricsGroup).flatMap(emfProblems)).toEqual([]);
 
