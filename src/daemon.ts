@@ -8,10 +8,12 @@ import { leaveOtherPools } from './claim/leave-other-pools.ts';
 import { createClaimRecords } from './claim/record.ts';
 import { shareClaims } from './claim/share-claims.ts';
 import { BerthError, messageOf } from './errors.ts';
+import type { Status } from './model.ts';
 import { createUnmanaged, leaveManaged } from './route/unmanaged.ts';
 import { createRouting } from './route/routing.ts';
 import { createServing, type Serving } from './serve.ts';
 import { startShipping, type Shipping } from './ship/ship.ts';
+import { startTelemetry, telemetrySources, type Telemetry } from './ship/telemetry.ts';
 import type { Ports } from './system/ports.ts';
 import { within } from './system/within.ts';
 import { createAnnounce } from './tell/announce.ts';
@@ -60,10 +62,18 @@ export async function runDaemon(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, log } = ports;
-  let shipping: Shipping | undefined;
+  let sending: Sending | undefined;
   const servings: Serving[] = [];
   let releaseOnStop = false;
-  const board = createStatusBoard({ clock, log, shipStatus: () => shipping?.status() }, input);
+  const board = createStatusBoard(
+    {
+      clock,
+      log,
+      shipStatus: () => sending?.shipping.status(),
+      metricsStatus: () => sending?.telemetry.status(),
+    },
+    input,
+  );
   const systemd = createSystemd(ports);
   board.onChange(({ message }) => systemd.status(message));
   using resources = new DisposableStack();
@@ -83,16 +93,7 @@ export async function runDaemon(
     await Promise.all([
       servePools({ ports, input, board, booted, ec2, servings }, signal),
       readyOrLate({ clock, board }, shipAfterMs, signal).then(() => {
-        shipping = startShipping(
-          ports,
-          {
-            logs: booted.config.logs,
-            instanceId: booted.identity.instanceId,
-            stateDir: input.stateDir,
-            access: booted.access,
-          },
-          signal,
-        );
+        sending = startSending({ ports, input, board, booted }, signal);
       }),
     ]);
   } catch (error) {
@@ -107,9 +108,40 @@ export async function runDaemon(
     await Promise.all([
       // Otherwise the address stays served while berth is away.
       ...(releaseOnStop ? servings.map((serving) => giveBack(ports, serving)) : []),
-      shipping === undefined ? undefined : stopShipping(ports, shipping),
+      sending === undefined ? undefined : stopSending(ports, sending),
     ]);
   }
+}
+
+type Sending = { readonly shipping: Shipping; readonly telemetry: Telemetry };
+
+/** Log files, metrics and what applications hand over. Until the signal aborts; the last metrics are sent, too. */
+function startSending(
+  { ports, input, board, booted }: Pick<Service, 'ports' | 'input' | 'board' | 'booted'>,
+  signal: AbortSignal,
+): Sending {
+  const { config, identity, access } = booted;
+  const place = { instanceId: identity.instanceId, stateDir: input.stateDir };
+  const sources = [...config.logs.sources, ...telemetrySources(config, place)];
+  const spooled = new AbortController();
+  const shipping = startShipping(
+    ports,
+    { ...place, logs: { ...config.logs, sources }, access },
+    spooled.signal,
+  );
+  const health = (): Pick<Status, 'pools' | 'logs'> => ({
+    pools: board.current().pools,
+    logs: shipping.status(),
+  });
+  const telemetry = startTelemetry(
+    ports,
+    { ...place, config, isDelivered: (file) => shipping.isDelivered(file), health },
+    signal,
+  );
+  const end = (): void => void telemetry.ended.then(() => spooled.abort());
+  if (signal.aborted) end();
+  else signal.addEventListener('abort', end, { once: true });
+  return { shipping, telemetry };
 }
 
 /** Each pool is served by itself; an instance without one ships its logs. Ends by the signal's reason. */
@@ -193,6 +225,7 @@ async function giveBack(ports: Ports, serving: Serving): Promise<void> {
   await within(ports, releaseWithinMs, 'give the ENI back', (signal) => serving.giveBack(signal));
 }
 
-async function stopShipping(ports: Ports, shipping: Shipping): Promise<void> {
+async function stopSending(ports: Ports, { shipping, telemetry }: Sending): Promise<void> {
+  await telemetry.stop();
   await within(ports, flushWithinMs, 'send the last log lines', (signal) => shipping.stop(signal));
 }

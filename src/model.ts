@@ -4,6 +4,7 @@
 export type Identity = {
   readonly instanceId: string;
   readonly instanceType: string;
+  readonly imageId: string | undefined;
   readonly accountId: string;
   readonly region: string;
   /** `aws`, `aws-cn`, `aws-us-gov`: the second field of an ARN. */
@@ -61,6 +62,10 @@ export type Config = {
   readonly hooks: HooksConfig;
   readonly routing: RoutingConfig;
   readonly logs: LogsConfig;
+  /** undefined: nothing is collected. */
+  readonly metrics: MetricsConfig | undefined;
+  /** undefined: nobody is listened to. */
+  readonly emf: EmfConfig | undefined;
 };
 
 export type PoolConfig = {
@@ -186,6 +191,71 @@ export type JournalSource = {
   /** One include has to match, if there is any, and no exclude. */
   readonly filters: readonly LogFilter[];
   readonly entity: LogEntity | undefined;
+};
+
+/** Where a spool of EMF documents is shipped to. */
+export type SpoolTarget = Pick<LogSource, 'logGroupName' | 'logStreamName'>;
+
+export type MetricsConfig = {
+  readonly namespace: string;
+  /** Of every metric: the host, or what is appended instead. */
+  readonly dimensions: Dimensions;
+  /** Each metric also by these dimensions, where it has all of them. */
+  readonly aggregations: readonly (readonly string[])[];
+  /** Of berth's own health. */
+  readonly intervalMs: number;
+  /** Documents are gathered in memory so long; 0: written at once. */
+  readonly flushMs: number;
+  readonly sections: readonly MetricsSection[];
+  readonly target: SpoolTarget;
+};
+
+export type Dimensions = Readonly<Record<string, string>>;
+
+export type MetricsKind =
+  | 'cpu'
+  | 'disk'
+  | 'diskio'
+  | 'ethtool'
+  | 'mem'
+  | 'net'
+  | 'netstat'
+  | 'processes'
+  | 'swap';
+
+export type MetricsSection = {
+  readonly kind: MetricsKind;
+  readonly metrics: readonly WantedMetric[];
+  readonly intervalMs: number;
+  /** Mount points, devices or interfaces, with `*`; undefined: what the kind has by default. */
+  readonly resources: readonly string[] | undefined;
+  /** File system types, or interfaces. */
+  readonly ignored: readonly string[];
+  /** Beside the sum of all cores: each core. */
+  readonly perCpu: boolean;
+  readonly totalCpu: boolean;
+  /** File systems have no dimension `device`. */
+  readonly dropDevice: boolean;
+  readonly dimensions: Dimensions;
+};
+
+export type WantedMetric = {
+  /** In the words of the kernel's reader: `usage_idle`; of ethtool also with `*`. */
+  readonly field: string;
+  /** In CloudWatch: `cpu_usage_idle`; of ethtool the part in front of the field. */
+  readonly name: string;
+  readonly unit: string;
+};
+
+export type EmfConfig = {
+  readonly listeners: readonly EmfAddress[];
+  readonly target: SpoolTarget;
+};
+
+export type EmfAddress = {
+  readonly protocol: 'udp' | 'tcp';
+  readonly host: string;
+  readonly port: number;
 };
 
 export type LoadedConfig = { readonly config: Config; readonly source: ConfigSource };
@@ -321,6 +391,7 @@ export type Status = {
   /** In the order of the configuration. */
   readonly pools: readonly StatusPool[];
   readonly logs: ShipStatus | undefined;
+  readonly metrics: MetricsStatus | undefined;
 };
 
 export type StatusPool = {
@@ -359,5 +430,17 @@ export type ShipStatus = {
   /** Bytes in the files that CloudWatch has not accepted yet. */
   readonly bytesBehind: number;
   /** What is wrong now; if nothing is, the most recent refusal since the start. */
+  readonly lastError: string | undefined;
+};
+
+/** Of the metrics and the EMF documents, up to the spool; from there on they are log lines. */
+export type MetricsStatus = {
+  /** Written to the spool since the start. */
+  readonly documents: number;
+  /** Documents of applications that are no JSON object, or too large. */
+  readonly refused: number;
+  /** Lost, since the spool was full or could not be written. */
+  readonly dropped: number;
+  /** What is wrong now: a collector that fails, a port that is taken. */
   readonly lastError: string | undefined;
 };

@@ -6,6 +6,7 @@ import { checkLogs } from './check-logs.ts';
 import { claimConfig } from './claim-config.ts';
 import { configSchema, type ConfigIssue } from './config-schema.ts';
 import { jsonErrorPosition } from './json-position.ts';
+import { emfConfig, metricsConfig } from './metrics-config.ts';
 import type { PlaceholderFacts } from './placeholders.ts';
 import { checkKeys } from './unknown-keys.ts';
 
@@ -51,10 +52,19 @@ export function checkConfig(
     return { ok: false, issues, warnings: keys.warnings };
   }
   const { logs, ...checked } = checkLogs(parsed.output, facts, compile);
-  const warnings = [...keys.warnings, ...checked.warnings];
-  const issues = [...keys.issues, ...checked.issues];
+  const metrics = metricsConfig(parsed.output, facts);
+  const emf = emfConfig(parsed.output.logs, facts);
+  const found = [checked, metrics, emf];
+  const warnings = [...keys.warnings, ...found.flatMap((one) => one.warnings)];
+  const issues = [...keys.issues, ...found.flatMap((one) => one.issues)];
   if (issues.length > 0) return { ok: false, issues, warnings };
-  return { ok: true, config: { ...claimConfig(parsed.output), logs }, warnings };
+  const config = {
+    ...claimConfig(parsed.output),
+    logs,
+    metrics: metrics.config,
+    emf: emf.config,
+  };
+  return { ok: true, config, warnings };
 }
 
 function describe(issue: v.BaseIssue<unknown>): ConfigIssue {
@@ -73,7 +83,7 @@ function pathOf(issue: v.BaseIssue<unknown>): string {
 }
 
 function problem(issue: v.BaseIssue<unknown>): string {
-  if (issue.kind === 'schema') {
+  if (issue.kind === 'schema' && issue.type !== 'union') {
     if (issue.received === 'undefined') return 'must be there';
     const article = /^[aeiou]/i.test(issue.expected ?? '') ? 'an' : 'a';
     return `must be ${article} ${(issue.expected ?? 'value').toLowerCase()}`;

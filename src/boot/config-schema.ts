@@ -3,6 +3,7 @@
 import * as v from 'valibot';
 import { agentKey, open } from './key-marks.ts';
 import { logs, service } from './logs-schema.ts';
+import { intervalSeconds, metricsSchema } from './metrics-schema.ts';
 
 const agent = v.pipe(
   v.object({
@@ -10,8 +11,17 @@ const agent = v.pipe(
     credentials: v.optional(v.object({ role_arn: v.optional(v.string()) })),
     debug: agentKey,
     logfile: agentKey,
-    metrics_collection_interval: agentKey,
-    omit_hostname: agentKey,
+    metrics_collection_interval: v.optional(
+      v.pipe(
+        intervalSeconds,
+        v.description('Seconds between collections of metrics, where a section has no interval'),
+      ),
+      60,
+    ),
+    omit_hostname: v.optional(
+      v.pipe(v.boolean(), v.description('Metrics without the dimension host')),
+      false,
+    ),
     quiet: agentKey,
     region: agentKey,
     run_as_user: agentKey,
@@ -236,7 +246,7 @@ export const configSchema = v.pipe(
     routing: v.optional(routing, {}),
     agent: v.optional(agent),
     logs: v.optional(logs, {}),
-    metrics: agentKey,
+    metrics: v.optional(metricsSchema()),
     opentelemetry: agentKey,
     traces: agentKey,
   }),

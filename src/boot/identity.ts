@@ -15,6 +15,8 @@ const ourTag = new RegExp(`^(${tagPrefix}|aws:)[\\w+=.,:@-]+$`);
 const documentSchema = v.object({
   instanceId: v.pipe(v.string(), v.regex(/^i-[0-9a-f]{8,17}$/)),
   instanceType: v.pipe(v.string(), v.regex(/^[a-z0-9-]+\.[a-z0-9-]+$/)),
+  // For metrics only, so that no boot fails of it.
+  imageId: v.fallback(v.nullish(v.pipe(v.string(), v.regex(/^ami-[0-9a-f]{8,17}$/))), null),
   accountId: v.pipe(v.string(), v.regex(/^\d{12}$/)),
   region: v.pipe(v.string(), v.regex(/^[a-z]+(-[a-z]+)+-\d+$/)),
   availabilityZone: v.pipe(v.string(), v.regex(/^[a-z]+(-[a-z0-9]+)+$/)),
@@ -47,6 +49,7 @@ export async function readIdentity(
   return {
     instanceId: document.instanceId,
     instanceType: document.instanceType,
+    imageId: document.imageId ?? undefined,
     accountId: document.accountId,
     region: document.region,
     partition: partition ?? partitionOf(document.region),

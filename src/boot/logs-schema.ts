@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { agentKey } from './key-marks.ts';
 import { nameTemplate } from './log-names.ts';
+import { logMetricsSchema } from './metrics-schema.ts';
 
 /** What PutRetentionPolicy takes, and -1: leave it alone. */
 const retentionDays = [
@@ -285,5 +286,5 @@ export const logs = v.object({
   ),
   ...service,
   concurrency: agentKey,
-  metrics_collected: agentKey,
+  metrics_collected: v.optional(logMetricsSchema()),
 });

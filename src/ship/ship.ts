@@ -7,7 +7,7 @@ import type { AwsAccess } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Files } from '../system/files.ts';
 import type { Lines } from '../system/lines.ts';
-import type { LogFiles } from '../system/log-files.ts';
+import type { LogFiles, LogFileStat } from '../system/log-files.ts';
 import type { Random } from '../system/random.ts';
 import type { Resolve } from '../system/resolve.ts';
 import { removeSent } from './auto-removal.ts';
@@ -48,6 +48,8 @@ export type ShipInput = {
 
 export type Shipping = {
   status(): ShipStatus;
+  /** Has CloudWatch all of this file, whatever its name? undefined: it is not followed. */
+  isDelivered(file: Pick<LogFileStat, 'inode' | 'device' | 'size'>): boolean | undefined;
   /**
    * Sends what is in the files now, and ends. Throws `timeout` if `deadline` aborts before that: what is left stays in
    * the files, and the next start goes on there.
@@ -91,6 +93,7 @@ function startShippingTo(
   let checkpoints: Checkpoints | undefined;
   let following: Following | undefined;
   let scanWanted = true;
+  let scanned = false;
 
   const createMaker = (): MakeTarget => {
     const retention = createRetention(deps, over.signal);
@@ -170,6 +173,7 @@ function startShippingTo(
     const looking = { ...followDeps, following: held };
     await recoverRenamed(looking, logs.sources, over.signal);
     await scan(looking, logs.sources, over.signal);
+    scanned = true;
     // From here on a crash finds the files again, whatever they are called then.
     await checkpoints.save();
     targets.start();
@@ -228,6 +232,14 @@ function startShippingTo(
     };
   };
 
+  const isDelivered: Shipping['isDelivered'] = ({ inode, device, size }) => {
+    const found = [...(following?.files.values() ?? [])].filter(
+      ({ tail }) => tail.stat.inode === inode && tail.stat.device === device,
+    );
+    if (found.length === 0) return scanned ? undefined : false;
+    return found.every(({ tail }) => tail.acked.offset >= size);
+  };
+
   const stop = async (deadline: AbortSignal): Promise<void> => {
     const cut = (): void => over.abort(deadline.reason);
     if (deadline.aborted) cut();
@@ -245,5 +257,5 @@ function startShippingTo(
     }
   };
 
-  return { status, stop };
+  return { status, isDelivered, stop };
 }

@@ -7,11 +7,14 @@ import { systemFiles, type Files } from './files.ts';
 import { createHttp, imdsConnections, type Http } from './http.ts';
 import { systemLines, type Lines } from './lines.ts';
 import { systemLocalSockets, type LocalSockets } from './local-socket.ts';
+import { systemListeners, type Listeners } from './listeners.ts';
 import { systemLogFiles, type LogFiles } from './log-files.ts';
 import { createNotify, type Notify } from './notify.ts';
 import { systemProbe, type Probe } from './probe.ts';
+import { systemProc, type Proc } from './proc.ts';
 import { systemRandom, type Random } from './random.ts';
 import { systemResolve, type Resolve } from './resolve.ts';
+import { systemSpoolFiles, type SpoolFiles } from './spool-files.ts';
 import { systemSysctl, type Sysctl } from './sysctl.ts';
 import { createUdev, type Udev } from './udev.ts';
 
@@ -23,6 +26,9 @@ export type Ports = {
   readonly logFiles: LogFiles;
   readonly resolve: Resolve;
   readonly lines: Lines;
+  readonly spoolFiles: SpoolFiles;
+  readonly proc: Proc;
+  readonly listeners: Listeners;
   readonly http: Http;
   readonly probe: Probe;
   readonly sockets: LocalSockets;
@@ -43,6 +49,9 @@ export function createPorts(log: Log): Ports & Disposable {
     logFiles: systemLogFiles,
     resolve: systemResolve,
     lines: systemLines,
+    spoolFiles: systemSpoolFiles,
+    proc: systemProc,
+    listeners: systemListeners,
     http,
     probe: systemProbe,
     sockets: systemLocalSockets,

@@ -10,7 +10,7 @@ export function renderStatus(
 ): string {
   const paint: Paint = (colour, text) =>
     inColour ? `\u001B[${colours[colour]}m${text}\u001B[0m` : text;
-  const { pools, config, logs } = status;
+  const { pools, config, logs, metrics } = status;
   const state = status.ready ? paint('green', 'ready') : paint(stateColour(status), status.phase);
   const rows: (readonly [string, string | undefined])[] = [
     ['state', `${state}  ${status.message}`],
@@ -20,6 +20,11 @@ export function renderStatus(
     ...pools.flatMap((pool) => poolRows(pool, { paint, withCommands })),
     ['logs', logs === undefined ? undefined : describeLogs(logs)],
     ['log error', logs?.lastError === undefined ? undefined : paint('red', logs.lastError)],
+    ['metrics', metrics === undefined ? undefined : describeMetrics(metrics)],
+    [
+      'metrics error',
+      metrics?.lastError === undefined ? undefined : paint('red', metrics.lastError),
+    ],
     ['berth', `${status.version}, process ${status.pid}`],
   ];
   const shown = rows.filter((row): row is readonly [string, string] => Boolean(row[1]));
@@ -65,4 +70,8 @@ function describeConfig({ name, version, lastKnownGood }: NonNullable<Status['co
 
 function describeLogs(logs: NonNullable<Status['logs']>): string {
   return `${logs.files} files, ${logs.eventsSent} events sent, ${logs.eventsRefused} refused, ${logs.bytesBehind} bytes behind`;
+}
+
+function describeMetrics(metrics: NonNullable<Status['metrics']>): string {
+  return `${metrics.documents} documents, ${metrics.refused} refused, ${metrics.dropped} dropped`;
 }

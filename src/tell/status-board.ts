@@ -1,6 +1,6 @@
 // The status of the daemon in one place: the stages' news go in, systemd, the log and `berth status` hear of it.
 import type { Log } from '../log.ts';
-import type { Phase, ShipStatus, Status, StatusPool } from '../model.ts';
+import type { MetricsStatus, Phase, ShipStatus, Status, StatusPool } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 
 /** The news of the whole process, or of one pool. */
@@ -29,6 +29,7 @@ export type StatusBoardDeps = {
   readonly clock: Clock;
   readonly log: Log;
   readonly shipStatus: () => ShipStatus | undefined;
+  readonly metricsStatus: () => MetricsStatus | undefined;
 };
 
 type State = Pick<StatusPool, 'phase' | 'ready' | 'message'>;
@@ -39,7 +40,7 @@ export function createStatusBoard(
 ): StatusBoard {
   const listeners: ((status: Status) => void)[] = [];
   const pools = new Map<string, StatusPool>();
-  let fixed: Omit<Status, 'logs' | 'pools' | keyof State> = {
+  let fixed: Omit<Status, 'logs' | 'metrics' | 'pools' | keyof State> = {
     version: input.version,
     pid: input.pid,
     startedAt: new Date(deps.clock.nowMs() - deps.clock.monotonicMs()).toISOString(),
@@ -56,6 +57,7 @@ export function createStatusBoard(
     ...overall(),
     pools: [...pools.values()],
     logs: deps.shipStatus(),
+    metrics: deps.metricsStatus(),
   });
 
   function change(work: () => void): void {

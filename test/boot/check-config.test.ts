@@ -106,14 +106,14 @@ describe('a good configuration', () => {
   test('what berth does not do yet is a warning for each', () => {
     const { warnings, ok } = check({
       agent: { debug: true, regoin: 'x' },
-      metrics: { metrics_collected: { cpu: {} } },
+      traces: {},
       ...filesOf({ file_path: '/a', backpressure_mode: 'fd_release' }),
     });
     expect(ok).toBe(true);
     expect(warnings.map(({ message }) => message)).toEqual([
       'agent.debug: accepted, not done by this version of berth',
       'unknown key agent.regoin: did you mean region?',
-      'metrics: accepted, not done by this version of berth',
+      'traces: accepted, not done by this version of berth',
       `${first}.backpressure_mode: accepted, not done by this version of berth`,
     ]);
   });

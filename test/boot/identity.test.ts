@@ -20,6 +20,7 @@ describe('readIdentity', () => {
     expect(await identity()).toEqual({
       instanceId: 'i-0123456789abcdef0',
       instanceType: 't3.micro',
+      imageId: 'ami-0123456789abcdef0',
       accountId: '123456789012',
       region: 'eu-central-1',
       partition: 'aws',

@@ -104,6 +104,8 @@ describe('the first place that has a configuration wins', () => {
         routing: { mode: 'own', localBridges: false, connmark: undefined },
         hooks: { timeoutMs: 30_000 },
         logs: logsConfig({ compression: 'auto' }),
+        metrics: undefined,
+        emf: undefined,
       },
       source: { name: 'instance tag berth:pool', version: undefined, lastKnownGood: false },
     };
@@ -219,10 +221,10 @@ describe('a bad configuration', () => {
   });
 
   test('keys that are not done are warnings in the log', async () => {
-    put('/berth/config', { pool: 'web', metrics: {} });
+    put('/berth/config', { pool: 'web', traces: {} });
     await load();
     expect(linesOf('warn')).toMatchObject([
-      { msg: 'metrics: accepted, not done by this version of berth' },
+      { msg: 'traces: accepted, not done by this version of berth' },
     ]);
   });
 });

@@ -13,7 +13,10 @@ let stop: AbortController;
 beforeEach(() => {
   clock = createFakeClock();
   log = createMemoryLog();
-  board = createStatusBoard({ clock, log, shipStatus: () => undefined }, { version: '1', pid: 7 });
+  board = createStatusBoard(
+    { clock, log, shipStatus: () => undefined, metricsStatus: () => undefined },
+    { version: '1', pid: 7 },
+  );
   stop = new AbortController();
 });
 

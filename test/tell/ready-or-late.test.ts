@@ -9,7 +9,7 @@ function rig() {
   const clock = createVirtualTime();
   const log = createMemoryLog();
   const board = createStatusBoard(
-    { clock, log, shipStatus: () => undefined },
+    { clock, log, shipStatus: () => undefined, metricsStatus: () => undefined },
     { version: '1', pid: 7 },
   );
   const stop = new AbortController();

@@ -12,7 +12,10 @@ let heard: Status[];
 beforeEach(() => {
   clock = createFakeClock(Date.parse('2027-01-15T08:00:00Z'));
   log = createMemoryLog();
-  board = createStatusBoard({ clock, log, shipStatus: () => undefined }, { version: '1', pid: 7 });
+  board = createStatusBoard(
+    { clock, log, shipStatus: () => undefined, metricsStatus: () => undefined },
+    { version: '1', pid: 7 },
+  );
   heard = [];
   board.onChange((status) => heard.push(status));
 });
@@ -21,7 +24,7 @@ describe('createStatusBoard', () => {
   test('counts the start from the start of the process', () => {
     clock.advance(500);
     const later = createStatusBoard(
-      { clock, log, shipStatus: () => undefined },
+      { clock, log, shipStatus: () => undefined, metricsStatus: () => undefined },
       { version: '1', pid: 7 },
     );
     expect(later.current().startedAt).toBe('2027-01-15T08:00:00.000Z');

@@ -28,7 +28,12 @@ afterEach(() => folder[Symbol.dispose]());
 const { signal } = new AbortController();
 const boardOf = (pid: number): StatusBoard =>
   createStatusBoard(
-    { clock: createFakeClock(), log: createMemoryLog(), shipStatus: () => undefined },
+    {
+      clock: createFakeClock(),
+      log: createMemoryLog(),
+      shipStatus: () => undefined,
+      metricsStatus: () => undefined,
+    },
     { version: '1', pid },
   );
 const serve = (board: StatusBoard) => serveStatus(systemLocalSockets, folder.path, board);

@@ -1,0 +1,107 @@
+// Metrics of the host and EMF documents of applications, from where they arise to the spool that the shipper follows.
+import { join } from 'node:path';
+import type { Log } from '../log.ts';
+import type { Config, LogSource, MetricsStatus } from '../model.ts';
+import type { Files } from '../system/files.ts';
+import type { Listeners } from '../system/listeners.ts';
+import type { SpoolFile, SpoolFiles } from '../system/spool-files.ts';
+import { createEmfListener, type EmfListener } from './emf-listener.ts';
+import type { Health } from './health.ts';
+import { createMetrics, type Metrics, type MetricsDeps } from './metrics.ts';
+import { createSpool, spoolSource, type Spool } from './spool.ts';
+
+export type TelemetryDeps = MetricsDeps & {
+  readonly spoolFiles: SpoolFiles;
+  readonly files: Pick<Files, 'remove'>;
+  readonly listeners: Listeners;
+  readonly log: Log;
+};
+
+export type TelemetryPlace = { readonly instanceId: string; readonly stateDir: string };
+
+export type TelemetryInput = TelemetryPlace & {
+  readonly config: Pick<Config, 'metrics' | 'emf'>;
+  readonly isDelivered: (file: SpoolFile) => boolean | undefined;
+  readonly health: () => Omit<Health, 'metrics'>;
+};
+
+export type Telemetry = {
+  /** undefined: neither metrics nor EMF are configured. */
+  status(): MetricsStatus | undefined;
+  /** After the signal's abort or `stop`: everything is in the spool. Never rejects. */
+  readonly ended: Promise<void>;
+  stop(): Promise<void>;
+};
+
+/** What the shipper follows, beside the log files of the configuration. */
+export function telemetrySources(
+  { metrics, emf }: Pick<Config, 'metrics' | 'emf'>,
+  place: TelemetryPlace,
+): readonly LogSource[] {
+  return [
+    ...(metrics === undefined ? [] : [spoolSource(pathOf(place, 'metrics'), metrics.target)]),
+    ...(emf === undefined ? [] : [spoolSource(pathOf(place, 'emf'), emf.target)]),
+  ];
+}
+
+/** Starts and returns at once; all goes on until the signal aborts. Never throws. */
+export function startTelemetry(
+  deps: TelemetryDeps,
+  input: TelemetryInput,
+  signal: AbortSignal,
+): Telemetry {
+  const { config, isDelivered } = input;
+  const over = new AbortController();
+  const life = AbortSignal.any([signal, over.signal]);
+  const running: Promise<void>[] = [];
+  const spools: Spool[] = [];
+  let metrics: Metrics | undefined;
+  let emf: EmfListener | undefined;
+  const spoolOf = (name: SpoolName): Spool => {
+    const spool = createSpool(deps, { path: pathOf(input, name), isDelivered });
+    spools.push(spool);
+    return spool;
+  };
+  const counted = (): Pick<MetricsStatus, 'refused' | 'dropped'> => ({
+    refused: emf?.refused ?? 0,
+    dropped: spools.reduce((sum, { dropped }) => sum + dropped, 0),
+  });
+
+  if (config.emf !== undefined) {
+    const { listeners: addresses } = config.emf;
+    emf = createEmfListener(deps, { addresses, spool: spoolOf('emf') });
+    running.push(emf.run(life));
+  }
+  if (config.metrics !== undefined) {
+    const spool = spoolOf('metrics');
+    metrics = createMetrics(deps, {
+      config: config.metrics,
+      health: () => ({ ...input.health(), metrics: counted() }),
+      write: (documents) => spool.append(documents),
+    });
+    running.push(metrics.run(life));
+  }
+  const ended = Promise.all(running).then(() => undefined);
+  return {
+    status: () => {
+      if (running.length === 0) return undefined;
+      return {
+        documents: spools.reduce((sum, { written }) => sum + written, 0),
+        ...counted(),
+        lastError:
+          spools.find(({ error }) => error !== undefined)?.error ?? emf?.error ?? metrics?.error,
+      };
+    },
+    ended,
+    stop: () => {
+      over.abort();
+      return ended;
+    },
+  };
+}
+
+type SpoolName = 'metrics' | 'emf';
+
+function pathOf({ stateDir, instanceId }: TelemetryPlace, name: SpoolName): string {
+  return join(stateDir, instanceId, 'spool', `${name}.log`);
+}
