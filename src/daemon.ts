@@ -12,6 +12,7 @@ import type { Status } from './model.ts';
 import { createUnmanaged, leaveManaged } from './route/unmanaged.ts';
 import { createRouting } from './route/routing.ts';
 import { createServing, type Serving } from './serve.ts';
+import { agentStateFolder } from './ship/agent-state.ts';
 import { startShipping, type Shipping } from './ship/ship.ts';
 import { startTelemetry, telemetrySources, type Telemetry } from './ship/telemetry.ts';
 import type { Ports } from './system/ports.ts';
@@ -126,7 +127,7 @@ function startSending(
   const spooled = new AbortController();
   const shipping = startShipping(
     ports,
-    { ...place, logs: { ...config.logs, sources }, access },
+    { ...place, agentState: agentStateFolder, logs: { ...config.logs, sources }, access },
     spooled.signal,
   );
   const health = (): Pick<Status, 'pools' | 'logs'> => ({

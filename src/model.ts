@@ -124,8 +124,6 @@ export type LogsConfig = {
   readonly maxBytesPerSecond: number | undefined;
   /** URL of CloudWatch Logs; undefined: that of the region. */
   readonly endpoint: string | undefined;
-  /** Role that is assumed for sending; undefined: that of the instance. */
-  readonly roleArn: string | undefined;
 };
 
 /** What a log group is to be: made so where it is missing; only the retention is put right later. */

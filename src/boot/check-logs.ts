@@ -133,7 +133,6 @@ export function checkLogs(
       compression: logs.compression,
       maxBytesPerSecond: logs.max_bytes_per_second,
       endpoint: logs.endpoint_override,
-      roleArn: logs.credentials?.role_arn ?? agent?.credentials?.role_arn,
     },
     issues,
     warnings,

@@ -8,7 +8,7 @@ import { intervalSeconds, metricsSchema } from './metrics-schema.ts';
 const agent = v.pipe(
   v.object({
     aws_sdk_log_level: agentKey,
-    credentials: v.optional(v.object({ role_arn: v.optional(v.string()) })),
+    credentials: agentKey,
     debug: agentKey,
     logfile: agentKey,
     metrics_collection_interval: v.optional(

@@ -273,17 +273,7 @@ export const logs = v.object({
   endpoint_override: v.optional(
     v.pipe(v.string(), v.url('must be a URL'), v.description('Of CloudWatch Logs')),
   ),
-  credentials: v.optional(
-    v.object({
-      role_arn: v.optional(
-        v.pipe(
-          v.string(),
-          v.regex(/^arn:[a-z0-9-]+:iam::\d{12}:role\/.{1,512}$/, 'must be the ARN of a role'),
-          v.description('Role with which logs are sent. Default: agent.credentials.role_arn'),
-        ),
-      ),
-    }),
-  ),
+  credentials: agentKey,
   ...service,
   concurrency: agentKey,
   metrics_collected: v.optional(logMetricsSchema()),

@@ -21,6 +21,8 @@ export type Checkpoint = FileIdentity &
   };
 
 export type Checkpoints = {
+  /** There was no state file: berth never shipped on this instance. */
+  readonly isFirstStart: boolean;
   all(): readonly Checkpoint[];
   /** Those of this inode and family; whether one is of this file, `resumePosition` decides. */
   find(inode: string, family: string): readonly Checkpoint[];
@@ -70,8 +72,10 @@ export async function loadCheckpoints({ files, log }: Deps, path: string): Promi
     const devices = table.get(keyOf(checkpoint)) ?? new Map<string, Checkpoint>();
     table.set(keyOf(checkpoint), devices.set(checkpoint.device, checkpoint));
   };
+  let isFirstStart = false;
   try {
     const text = await files.readText(path);
+    isFirstStart = text === undefined;
     const loaded = text === undefined ? [] : parseCheckpoints(text);
     for (const checkpoint of loaded) put(checkpoint);
   } catch (error) {
@@ -106,6 +110,7 @@ export async function loadCheckpoints({ files, log }: Deps, path: string): Promi
   };
 
   return {
+    isFirstStart,
     all,
     find: (inode, family) => [...(table.get(keyOf({ inode, family }))?.values() ?? [])],
     set: (checkpoint) => {

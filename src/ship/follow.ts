@@ -4,6 +4,7 @@ import type { Log } from '../log.ts';
 import type { LogSource } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { LogFile, LogFiles, LogFileStat } from '../system/log-files.ts';
+import type { AgentState } from './agent-state.ts';
 import type { Checkpoint, Checkpoints } from './checkpoints.ts';
 import type { CompiledSources } from './compile-sources.ts';
 import { createFollowed, type Followed } from './followed.ts';
@@ -18,6 +19,7 @@ export type FollowDeps = CompiledSources & {
   readonly logFiles: LogFiles;
   readonly log: Log;
   readonly checkpoints: Checkpoints;
+  readonly agentState: AgentState;
   readonly shippers: Shippers;
   readonly say: Troubles['say'];
 };
@@ -57,7 +59,7 @@ export type Following = AsyncDisposable & {
 };
 
 export function createFollowing(deps: FollowDeps): Following {
-  const { clock, logFiles, log, checkpoints, shippers, splitterOf, say } = deps;
+  const { clock, logFiles, log, checkpoints, agentState, shippers, splitterOf, say } = deps;
   /** By device, inode and target. */
   const files = new Map<string, Followed>();
   /** By path and target. */
@@ -82,6 +84,10 @@ export function createFollowing(deps: FollowDeps): Following {
       // The numbers of devices change with a boot.
       if (checkpoint.device !== stat.device) checkpoints.delete(checkpoint);
       return { position, copied: checkpoint.copied, known: checkpoint };
+    }
+    if (checkpoints.isFirstStart && candidates.length === 0) {
+      const position = await agentState.positionOf(path, file, stat);
+      if (position !== undefined) return { position, copied: false, known: undefined };
     }
     const replaced = candidates.some(
       ({ device, birthNs }) => device === stat.device && birthNs === stat.birthNs,

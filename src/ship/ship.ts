@@ -10,6 +10,7 @@ import type { Lines } from '../system/lines.ts';
 import type { LogFiles, LogFileStat } from '../system/log-files.ts';
 import type { Random } from '../system/random.ts';
 import type { Resolve } from '../system/resolve.ts';
+import { createAgentState } from './agent-state.ts';
 import { removeSent } from './auto-removal.ts';
 import { createBulks } from './bulk.ts';
 import { loadCheckpoints, type Checkpoints } from './checkpoints.ts';
@@ -44,6 +45,8 @@ export type ShipInput = {
   readonly logs: LogsConfig;
   readonly instanceId: string;
   readonly stateDir: string;
+  /** Of the CloudWatch agent, see `agentStateFolder`. */
+  readonly agentState: string;
 };
 
 export type Shipping = {
@@ -76,7 +79,7 @@ export function startShipping(
 
 function startShippingTo(
   deps: ShipDeps & { readonly cloudwatch: CloudWatchLogs & Disposable },
-  { logs, instanceId, stateDir }: ShipInput,
+  { logs, instanceId, stateDir, agentState: agentFolder }: ShipInput,
   signal: AbortSignal,
 ): Shipping {
   const { clock, logFiles, log, cloudwatch } = deps;
@@ -167,7 +170,15 @@ function startShippingTo(
     shippers = targets;
     journals = await startJournals(sending, logs, folder, over.signal);
     const compiled = await compileSources(logs.sources);
-    const followDeps = { ...deps, ...compiled, checkpoints, shippers, say: troubles.say };
+    const agentState = createAgentState(deps, agentFolder);
+    const followDeps = {
+      ...deps,
+      ...compiled,
+      agentState,
+      checkpoints,
+      shippers,
+      say: troubles.say,
+    };
     await using held = createFollowing(followDeps);
     following = held;
     const looking = { ...followDeps, following: held };

@@ -35,6 +35,7 @@ startShipping(
     }),
     instanceId: 'i-crash',
     stateDir,
+    agentState: join(folder, 'agent-state'),
     access: {
       region: 'eu-central-1',
       credentials: async () => ({

@@ -126,6 +126,7 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
           logs: logsConfig({ sources, forceFlushMs, ...logs }),
           instanceId,
           stateDir,
+          agentState: join(folder, 'agent-state'),
           access: {
             region: 'eu-central-1',
             credentials: async () => ({ ...credentials, expiresAtMs: Date.now() + 3_600_000 }),

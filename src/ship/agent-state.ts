@@ -1,0 +1,56 @@
+// The CloudWatch agent's own state, taken over at berth's first start: no gap, no replay (logs.md section 3).
+// Its format (internal/state of the agent): the largest offset, the path, and the ranges that were sent, a line each.
+import { join } from 'node:path';
+import { messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Files } from '../system/files.ts';
+import type { LogFile, LogFileStat } from '../system/log-files.ts';
+import { markerBytes, type Position } from './tail.ts';
+
+export type AgentState = {
+  /** Where the agent was in the file that is open; undefined: it says nothing of this path that fits the file. */
+  positionOf(path: string, file: LogFile, stat: LogFileStat): Promise<Position | undefined>;
+};
+
+/** Where the agent keeps it. */
+export const agentStateFolder = '/opt/aws/amazon-cloudwatch-agent/logs/state';
+const newline = 0x0a;
+
+export function createAgentState(
+  { files, log }: { readonly files: Files; readonly log: Log },
+  folder: string,
+): AgentState {
+  return {
+    positionOf: async (path, file, stat) => {
+      const name = path.replaceAll(/[/ :]/g, '_');
+      try {
+        const text = await files.readText(join(folder, name));
+        if (text === undefined) return undefined;
+        const offset = offsetOf(text, path);
+        // It knows a file by its path alone: what does not look like the place behind a line is another file.
+        if (offset === undefined || offset > stat.size) return undefined;
+        const from = Math.max(0, offset - markerBytes);
+        const marker = await file.read(from, offset - from);
+        if (offset > 0 && marker.at(-1) !== newline) return undefined;
+        log.info({ path, offset }, "going on where the CloudWatch agent's state says it was");
+        return { generation: 0, offset, marker };
+      } catch (error) {
+        log.warn(
+          { path, error: messageOf(error) },
+          "cannot read the CloudWatch agent's state: the file is sent from its beginning",
+        );
+        return undefined;
+      }
+    },
+  };
+}
+
+/** Everything in front of it was sent. Where ranges were sent out of turn, what lies behind the first is sent again. */
+function offsetOf(text: string, path: string): number | undefined {
+  const [largest, name, ranges] = text.split('\n');
+  if (name !== path || largest === undefined || !/^\d+$/.test(largest)) return undefined;
+  if (ranges === undefined || ranges === '') return Number(largest);
+  const first = /^(\d+)-(\d+)(?:,|$)/.exec(ranges);
+  if (first === null) return undefined;
+  return Number(first[1]) === 0 ? Number(first[2]) : 0;
+}
