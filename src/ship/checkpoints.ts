@@ -1,8 +1,10 @@
 // The state file: how far CloudWatch has each file, by the file's identity, never by its path.
+import { crc32 } from 'node:zlib';
 import * as v from 'valibot';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Files } from '../system/files.ts';
+import type { LogFiles } from '../system/log-files.ts';
 import type { FileIdentity } from './identity.ts';
 import type { LogTarget } from './log-target.ts';
 
@@ -37,33 +39,51 @@ export type Checkpoints = {
   readonly error: string | undefined;
 };
 
-const schema = v.object({
-  version: v.literal(1),
-  checkpoints: v.array(
-    v.object({
-      family: v.string(),
-      group: v.string(),
-      stream: v.string(),
-      source: v.string(),
-      path: v.string(),
-      origin: v.string(),
-      copied: v.boolean(),
-      inode: v.string(),
-      device: v.string(),
-      birthNs: v.optional(v.string()),
-      headBytes: v.pipe(v.number(), v.integer(), v.minValue(0)),
-      headHash: v.string(),
-      offset: v.pipe(v.number(), v.integer(), v.minValue(0)),
-      markerBytes: v.pipe(v.number(), v.integer(), v.minValue(0)),
-      markerHash: v.string(),
-    }),
-  ),
+const checkpoint = v.object({
+  family: v.string(),
+  group: v.string(),
+  stream: v.string(),
+  source: v.string(),
+  path: v.string(),
+  origin: v.string(),
+  copied: v.boolean(),
+  inode: v.string(),
+  device: v.string(),
+  birthNs: v.optional(v.string()),
+  headBytes: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  headHash: v.string(),
+  offset: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  markerBytes: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  markerHash: v.string(),
 });
+const snapshot = v.object({ version: v.literal(1), checkpoints: v.array(checkpoint) });
+/** A line of the journal. */
+const change = v.union([
+  v.object({ set: checkpoint }),
+  v.object({ gone: v.object({ inode: v.string(), device: v.string(), family: v.string() }) }),
+]);
+type Change =
+  | { readonly set: Checkpoint }
+  | { readonly gone: Pick<Checkpoint, 'inode' | 'device' | 'family'> };
 
-type Deps = { readonly files: Files; readonly log: Log };
+type Deps = {
+  readonly files: Files;
+  readonly logFiles: Pick<LogFiles, 'append'>;
+  readonly log: Log;
+};
 
-/** Whatever is wrong with the file, it is said, and every log file is read from its beginning. */
-export async function loadCheckpoints({ files, log }: Deps, path: string): Promise<Checkpoints> {
+/** Then everything is written anew, and the journal begins afresh. */
+const maxJournalBytes = 1024 * 1024;
+
+/**
+ * `path`: everything, now and then; `path.journal`: what changed since. Whatever is wrong with them, it is said: what
+ * cannot be read is sent from the beginning of its file.
+ */
+export async function loadCheckpoints(
+  { files, logFiles, log }: Deps,
+  path: string,
+): Promise<Checkpoints> {
+  const journal = `${path}.journal`;
   /** By inode and family, then by device. */
   const table = new Map<string, Map<string, Checkpoint>>();
   const all = (): readonly Checkpoint[] =>
@@ -72,33 +92,76 @@ export async function loadCheckpoints({ files, log }: Deps, path: string): Promi
     const devices = table.get(keyOf(checkpoint)) ?? new Map<string, Checkpoint>();
     table.set(keyOf(checkpoint), devices.set(checkpoint.device, checkpoint));
   };
-  let isFirstStart = false;
-  try {
-    const text = await files.readText(path);
-    isFirstStart = text === undefined;
-    const loaded = text === undefined ? [] : parseCheckpoints(text);
-    for (const checkpoint of loaded) put(checkpoint);
-  } catch (error) {
+  /** false: there was none. */
+  const drop = (gone: Pick<Checkpoint, 'inode' | 'device' | 'family'>): boolean => {
+    const devices = table.get(keyOf(gone));
+    if (devices?.delete(gone.device) !== true) return false;
+    if (devices.size === 0) table.delete(keyOf(gone));
+    return true;
+  };
+
+  const complain = (error: unknown): void =>
     log.warn(
       { path, error: messageOf(error) },
       'cannot use the saved positions: every log file is sent from its beginning',
     );
+  let isFirstStart = false;
+  try {
+    const text = await files.readText(path);
+    isFirstStart = text === undefined;
+    for (const loaded of text === undefined ? [] : parseSnapshot(text)) put(loaded);
+  } catch (error) {
+    complain(error);
+  }
+  try {
+    const { changes, damaged } = parseJournal((await files.readText(journal)) ?? '');
+    for (const one of changes) {
+      if ('set' in one) put(one.set);
+      else drop(one.gone);
+    }
+    if (damaged > 0)
+      log.warn(
+        { path: journal, damaged },
+        'some saved positions are damaged: lines may be sent twice',
+      );
+  } catch (error) {
+    complain(error);
   }
 
-  let changes = 0;
+  /** Since the last write that succeeded; the newest of each file. */
+  let unsaved = new Map<string, Change>();
+  /** undefined: the next write is of everything. */
+  let journalBytes: number | undefined;
+  /** How many changes there were, and how many of them are on disk. */
+  let changed = 0;
   let saved = 0;
   let error: string | undefined;
   let running: Promise<void> | undefined;
 
   const write = async (): Promise<void> => {
-    const upTo = changes;
+    const upTo = changed;
+    const changes = unsaved;
+    unsaved = new Map();
     try {
-      const text = `${JSON.stringify({ version: 1, checkpoints: all() })}\n`;
-      await files.writeAtomic(path, text, 0o600);
+      const text = [...changes.values()].map(journalLine).join('');
+      if (journalBytes === undefined || journalBytes + text.length > maxJournalBytes) {
+        journalBytes = undefined;
+        const everything = `${JSON.stringify({ version: 1, checkpoints: all() })}\n`;
+        await files.writeAtomic(path, everything, 0o600);
+        // Until it is gone its changes come again after a crash, and end where the snapshot is.
+        await files.remove(journal);
+        journalBytes = 0;
+      } else {
+        await logFiles.append(journal, text, Infinity);
+        journalBytes += text.length;
+      }
       saved = upTo;
       if (error !== undefined) log.info({ path }, 'the positions in log files can be saved again');
       error = undefined;
     } catch (caught) {
+      // Half a line may be there now.
+      journalBytes = undefined;
+      unsaved = new Map([...changes, ...unsaved]);
       if (error === undefined) {
         log.error(
           { path, error: messageOf(caught) },
@@ -115,17 +178,16 @@ export async function loadCheckpoints({ files, log }: Deps, path: string): Promi
     find: (inode, family) => [...(table.get(keyOf({ inode, family }))?.values() ?? [])],
     set: (checkpoint) => {
       put(checkpoint);
-      changes++;
+      unsaved.set(`${keyOf(checkpoint)} ${checkpoint.device}`, { set: checkpoint });
+      changed++;
     },
-    delete: (checkpoint) => {
-      const key = keyOf(checkpoint);
-      const devices = table.get(key);
-      if (devices?.delete(checkpoint.device) !== true) return;
-      if (devices.size === 0) table.delete(key);
-      changes++;
+    delete: ({ inode, device, family }) => {
+      if (!drop({ inode, device, family })) return;
+      unsaved.set(`${keyOf({ inode, family })} ${device}`, { gone: { inode, device, family } });
+      changed++;
     },
     save: async () => {
-      const wanted = changes;
+      const wanted = changed;
       // The write under way may have begun before the change; the one after it has everything.
       if (running !== undefined) await running;
       if (saved >= wanted) return;
@@ -140,9 +202,48 @@ export async function loadCheckpoints({ files, log }: Deps, path: string): Promi
   };
 }
 
-function parseCheckpoints(text: string): readonly Checkpoint[] {
-  const { checkpoints } = v.parse(schema, JSON.parse(text));
+function parseSnapshot(text: string): readonly Checkpoint[] {
+  const { checkpoints } = v.parse(snapshot, JSON.parse(text));
   return checkpoints.map((entry) => ({ ...entry, birthNs: entry.birthNs }));
+}
+
+type Read = { readonly changes: readonly Change[]; readonly damaged: number };
+
+/** Each line stands for itself. The last one may be cut: a crash was in its middle, and its batch is sent again. */
+function parseJournal(text: string): Read {
+  const lines = text.split('\n');
+  const last = lines.pop();
+  const changes: Change[] = [];
+  let damaged = 0;
+  for (const line of last === '' ? lines : [...lines, last!]) {
+    const body = line.slice(9);
+    const parsed =
+      sumOf(body) === line.slice(0, 8) ? v.safeParse(change, parseOr(body)) : undefined;
+    if (parsed?.success !== true) {
+      if (line !== last) damaged++;
+      continue;
+    }
+    const one = parsed.output;
+    changes.push('set' in one ? { set: { ...one.set, birthNs: one.set.birthNs } } : one);
+  }
+  return { changes, damaged };
+}
+
+function parseOr(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function journalLine(one: Change): string {
+  const body = JSON.stringify(one);
+  return `${sumOf(body)} ${body}\n`;
+}
+
+function sumOf(text: string): string {
+  return crc32(text).toString(16).padStart(8, '0');
 }
 
 function keyOf({ inode, family }: Pick<Checkpoint, 'inode' | 'family'>): string {

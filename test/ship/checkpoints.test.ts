@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { BerthError } from '../../src/errors.ts';
 import { loadCheckpoints, type Checkpoint } from '../../src/ship/checkpoints.ts';
 import type { Files } from '../../src/system/files.ts';
+import type { LogFiles } from '../../src/system/log-files.ts';
 import { createMemoryLog } from '../fakes/log.ts';
 
 const checkpoint = (offset: number, inode = '7'): Checkpoint => ({
@@ -24,74 +25,144 @@ const checkpoint = (offset: number, inode = '7'): Checkpoint => ({
 });
 
 function createDisk() {
-  const disk = {
-    content: undefined as string | undefined,
-    writes: 0,
-    full: false,
-    /** Held back until called. */
-    finish: undefined as (() => void) | undefined,
+  const content = new Map<string, string>();
+  const disk = { content, writes: 0, full: false };
+  /** Takes a moment, in which others may ask for the same. */
+  const write = async (path: string, text: string): Promise<void> => {
+    disk.writes++;
+    await new Promise((resolve) => setImmediate(resolve));
+    if (disk.full) throw new BerthError('disk', 'cannot write: the disk is full');
+    content.set(path, text);
   };
   const files: Files = {
-    readText: async () => disk.content,
-    writeAtomic: async (_path, content) => {
-      disk.writes++;
-      await new Promise<void>((resolve) => {
-        disk.finish = resolve;
-        setImmediate(resolve);
-      });
-      if (disk.full) throw new BerthError('disk', 'cannot write: the disk is full');
-      disk.content = content;
-    },
-    remove: async () => undefined,
+    readText: async (path) => content.get(path),
+    writeAtomic: write,
+    remove: async (path) => void content.delete(path),
   };
-  return { disk, files };
+  const log = createMemoryLog();
+  const logFiles: Pick<LogFiles, 'append'> = {
+    append: async (path, text) => {
+      await write(path, (content.get(path) ?? '') + text);
+      return { replaced: false };
+    },
+  };
+  const load = () => loadCheckpoints({ files, logFiles, log }, '/state');
+  return { disk, log, load };
 }
 
 describe('checkpoints', () => {
   test('are there after a restart, by inode and family', async () => {
-    const { files } = createDisk();
-    const log = createMemoryLog();
-    const first = await loadCheckpoints({ files, log }, '/state');
+    const { load } = createDisk();
+    const first = await load();
+    expect(first.isFirstStart).toBe(true);
     first.set(checkpoint(10));
     first.set(checkpoint(20, '8'));
     await first.save();
-    const second = await loadCheckpoints({ files, log }, '/state');
+    const second = await load();
+    expect(second.isFirstStart).toBe(false);
     expect(second.find('7', 'app:i-1')).toEqual([checkpoint(10)]);
     expect(second.find('7', 'app:i-2')).toEqual([]);
     second.delete(checkpoint(10));
     expect(second.all()).toEqual([checkpoint(20, '8')]);
   });
 
+  test('the first write is of everything, the next ones of what changed', async () => {
+    const { disk, load } = createDisk();
+    const checkpoints = await load();
+    for (let inode = 0; inode < 1_000; inode++) checkpoints.set(checkpoint(1, String(inode)));
+    await checkpoints.save();
+    const whole = disk.content.get('/state')!;
+    checkpoints.set(checkpoint(2, '5'));
+    checkpoints.delete(checkpoint(1, '6'));
+    await checkpoints.save();
+    expect(disk.content.get('/state')).toBe(whole);
+    expect(disk.content.get('/state.journal')!.length).toBeLessThan(1_000);
+    const again = await load();
+    expect(again.find('5', 'app:i-1')).toEqual([checkpoint(2, '5')]);
+    expect(again.find('6', 'app:i-1')).toEqual([]);
+    expect(again.all()).toHaveLength(999);
+  });
+
+  test('a journal that has grown is written anew, and its changes count once', async () => {
+    const { disk, load } = createDisk();
+    const checkpoints = await load();
+    for (let offset = 1; offset <= 5_000; offset++) {
+      checkpoints.set(checkpoint(offset));
+      await checkpoints.save();
+    }
+    expect(disk.content.get('/state.journal')!.length).toBeLessThan(1024 * 1024);
+    expect((await load()).all()).toEqual([checkpoint(5_000)]);
+  });
+
   test('saved at the same time share a write that has them all', async () => {
-    const { disk, files } = createDisk();
-    const checkpoints = await loadCheckpoints({ files, log: createMemoryLog() }, '/state');
+    const { disk, load } = createDisk();
+    const checkpoints = await load();
     const saves = [1, 2, 3, 4, 5].map(async (offset) => {
       checkpoints.set(checkpoint(offset));
       await checkpoints.save();
-      return JSON.parse(disk.content!) as { checkpoints: { offset: number }[] };
+      return (await load()).all();
     });
     const seen = await Promise.all(saves);
-    for (const [index, { checkpoints }] of seen.entries()) {
-      expect(checkpoints[0]!.offset).toBeGreaterThanOrEqual(index + 1);
+    for (const [index, all] of seen.entries()) {
+      expect(all[0]!.offset).toBeGreaterThanOrEqual(index + 1);
     }
     expect(disk.writes).toBeLessThanOrEqual(2);
     await checkpoints.save();
     expect(disk.writes, 'nothing new, nothing written').toBeLessThanOrEqual(2);
   });
 
-  test('on a full disk say so once, and go on', async () => {
-    const { disk, files } = createDisk();
-    const log = createMemoryLog();
-    const checkpoints = await loadCheckpoints({ files, log }, '/state');
+  test('on a full disk say so once, go on, and are written whole afterwards', async () => {
+    const { disk, log, load } = createDisk();
+    const checkpoints = await load();
+    checkpoints.set(checkpoint(1, '1'));
+    await checkpoints.save();
     disk.full = true;
-    checkpoints.set(checkpoint(1));
+    checkpoints.set(checkpoint(2, '2'));
     await checkpoints.save();
     await checkpoints.save();
     expect(checkpoints.error).toMatch(/disk is full/);
     disk.full = false;
     await checkpoints.save();
     expect(checkpoints.error).toBeUndefined();
-    expect(disk.content).toContain('"offset":1');
+    expect((await load()).all()).toEqual([checkpoint(1, '1'), checkpoint(2, '2')]);
     expect(log.lines.map(({ level }) => level)).toEqual(['error', 'info']);
+  });
+});
+
+describe('a journal of positions', () => {
+  const written = async () => {
+    const disk = createDisk();
+    const checkpoints = await disk.load();
+    for (const offset of [1, 2, 3]) {
+      checkpoints.set(checkpoint(offset));
+      await checkpoints.save();
+    }
+    return { ...disk, text: disk.disk.content.get('/state.journal')! };
+  };
+
+  test('cut at any byte by a power cut gives the position before, and no complaint', async () => {
+    const { disk, log, load, text } = await written();
+    const offsets = new Set<number>();
+    for (let length = 0; length <= text.length; length++) {
+      disk.content.set('/state.journal', text.slice(0, length));
+      const [one] = (await load()).all();
+      offsets.add(one!.offset);
+    }
+    expect([...offsets]).toEqual([1, 2, 3]);
+    expect(log.lines).toEqual([]);
+  });
+
+  test('damaged in its middle loses that line alone, and says so', async () => {
+    const { disk, log, load, text } = await written();
+    disk.content.set('/state.journal', text.replace('"offset":2', '"offset":9'));
+    expect((await load()).all()).toEqual([checkpoint(3)]);
+    expect(log.lines.map(({ level }) => level)).toEqual(['warn']);
+  });
+
+  test('makes good for a damaged snapshot', async () => {
+    const { disk, log, load } = await written();
+    disk.content.set('/state', '{"version":1,"checkp');
+    expect((await load()).all()).toEqual([checkpoint(3)]);
+    expect(log.lines.map(({ level }) => level)).toEqual(['warn']);
   });
 });

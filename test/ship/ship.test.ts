@@ -289,7 +289,11 @@ describe('a restart', () => {
     ['of another kind', '{"version":1,"checkpoints":[{"offset":"much"}]}'],
   ])('with a state file that is %s starts at the beginning and says so', async (_, content) => {
     write('app.log', numbered(0, 100));
-    await restart(() => writeFileSync(join(rig.stateDir, instanceId, 'checkpoints.json'), content));
+    await restart(() => {
+      const state = join(rig.stateDir, instanceId, 'checkpoints.json');
+      writeFileSync(state, content);
+      rmSync(`${state}.journal`, { force: true });
+    });
     await vi.waitFor(() => expect(rig.arrived()).toHaveLength(200));
     expect(await rig.delivery(numbered(0, 100))).toEqual({ ...intact, repeats: 100 });
     expect(rig.logged()).toContain(
