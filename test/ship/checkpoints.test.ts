@@ -129,17 +129,17 @@ describe('checkpoints', () => {
   });
 });
 
-describe('a journal of positions', () => {
-  const written = async () => {
-    const disk = createDisk();
-    const checkpoints = await disk.load();
-    for (const offset of [1, 2, 3]) {
-      checkpoints.set(checkpoint(offset));
-      await checkpoints.save();
-    }
-    return { ...disk, text: disk.disk.content.get('/state.journal')! };
-  };
+const written = async () => {
+  const disk = createDisk();
+  const checkpoints = await disk.load();
+  for (const offset of [1, 2, 3]) {
+    checkpoints.set(checkpoint(offset));
+    await checkpoints.save();
+  }
+  return { ...disk, text: disk.disk.content.get('/state.journal')! };
+};
 
+describe('a journal of positions', () => {
   test('cut at any byte by a power cut gives the position before, and no complaint', async () => {
     const { disk, log, load, text } = await written();
     const offsets = new Set<number>();
