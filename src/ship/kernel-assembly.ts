@@ -10,21 +10,29 @@ const OVERHEAD: usize = 26;
 export const ESCAPES: usize = 0;
 /** `"},{"timestamp":T,"message":"`, which ends an event and begins the next; at most 44 bytes. */
 export const SEPARATOR: usize = ESCAPES + 0x60 * 8;
+/** Three bytes that each block is compared with. */
+const NEEDLES: usize = SEPARATOR + 56;
 /** Events begin here. The prefix of a body goes before them. */
 export const OUTPUT: usize = SEPARATOR + 64 + 16 * 1024;
 /** The JSON of a full batch fits: a byte becomes 6 at most, and 6 times the overhead is more than a separator. */
 const OUTPUT_END: usize = OUTPUT + 6 * MAX_BYTES;
-/** Before it is room for what one block can become, and for the suffix of a body. */
+/** Before it is room for what the last block can become, and for the suffix of a body. */
 export const INPUT: usize = OUTPUT_END + 512 + 16 * 1024;
 export const INPUT_BYTES: usize = (1024 + 64) * 1024;
-// Once, before anybody has a view on it. Blocks are read whole, and so up to 32 bytes behind the end.
-memory.grow(<i32>((INPUT + INPUT_BYTES + 32) >> 16) + 1);
 
 const QUOTE: u8 = 0x22;
 const BACKSLASH: u8 = 0x5c;
 const NEWLINE: u8 = 0x0a;
 const CARRIAGE_RETURN: u8 = 0x0d;
 const LAST_CONTROL: u8 = 0x1f;
+
+// Once, before anybody has a view on it. Blocks are read whole, and so up to 32 bytes behind the end.
+memory.grow(<i32>((INPUT + INPUT_BYTES + 32) >> 16) + 1);
+
+// Read from memory they stay in registers; V8 builds a constant anew for each block, which costs a fifth of the speed.
+store<u8>(NEEDLES, QUOTE);
+store<u8>(NEEDLES + 1, BACKSLASH);
+store<u8>(NEEDLES + 2, LAST_CONTROL);
 
 const END: u32 = 0;
 const FULL: u32 = 1;
@@ -51,9 +59,9 @@ export function add(
   join: bool,
   final: bool,
 ): usize {
-  const quotes = i8x16.splat(QUOTE);
-  const backslashes = i8x16.splat(BACKSLASH);
-  const lastControls = i8x16.splat(LAST_CONTROL);
+  const quotes = v128.load_splat<u8>(NEEDLES);
+  const backslashes = v128.load_splat<u8>(NEEDLES + 1);
+  const lastControls = v128.load_splat<u8>(NEEDLES + 2);
 
   let event = start; // The open event begins here,
   let line = start; // its last line here,
@@ -67,19 +75,27 @@ export function add(
   for (let i = start; i < end; i += 16) {
     // An event that passes the end of the output fits into no batch: it is only read to its end.
     if (o > OUTPUT_END) o = OUTPUT_END;
-    const block = v128.load(i);
-    let special = i8x16.bitmask(
-      v128.or(
-        v128.or(i8x16.eq(block, quotes), i8x16.eq(block, backslashes)),
-        i8x16.eq(i8x16.min_u(block, lastControls), block),
-      ),
-    );
+    const mostClean = min(end, i + (OUTPUT_END - o));
+    let special: i32;
+    for (;;) {
+      const block = v128.load(i);
+      special = i8x16.bitmask(
+        v128.or(
+          v128.or(i8x16.eq(block, quotes), i8x16.eq(block, backslashes)),
+          i8x16.eq(i8x16.min_u(block, lastControls), block),
+        ),
+      );
+      if (special !== 0 || i + 16 > mostClean) break;
+      v128.store(o, block);
+      i += 16;
+      o += 16;
+    }
+    // What is left of the block beyond the end is no part of it.
     let size: usize = 16;
     if (end - i < 16) {
       size = end - i;
       special &= (1 << (<i32>size)) - 1;
     }
-    v128.store(o, block);
     let done: usize = 0;
     for (; special !== 0; special &= special - 1) {
       const at = <usize>ctz(special);
@@ -91,7 +107,7 @@ export function add(
       const byte = load<u8>(here);
       if (byte === NEWLINE) {
         if (here > line && load<u8>(here - 1) === CARRIAGE_RETURN) {
-          o -= 2;
+          o -= 2; // Its escape, which is already there.
           cut += 1;
         }
         line = here + 1;
@@ -101,6 +117,7 @@ export function add(
           cut = 0;
           continue;
         }
+        // Otherwise the newline is one of the message, or the last byte of a part that does not tell.
         if (!join || (line === end ? final : !isSpace(load<u8>(line)))) {
           why = close(length, o);
           if (why !== END) return event;

@@ -95,7 +95,7 @@ export function createKernel(): Kernel {
   const inputBytes = wasm.INPUT_BYTES.value;
   const outputAt = wasm.OUTPUT.value;
   writeEscapes(memory.subarray(wasm.ESCAPES.value));
-  let separatorMs = -1;
+  let separatorMs = Number.NaN;
   let separatorBytes = 0;
 
   return {

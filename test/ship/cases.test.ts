@@ -1,0 +1,216 @@
+// The 15 cases of logs.md section 5 that no other test holds whole, under their numbers. The others: 1, 2, 4, 9, 11 in
+// ship.test.ts and checkpoints.test.ts, 5 and 8 in outage.test.ts and crash.test.ts, 10 in send.test.ts.
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { LogSource } from '../../src/model.ts';
+import { createRig, intact, numbered, textOf, type Rig } from './rig.ts';
+
+const patience = { timeout: 20_000, interval: 20 };
+let rig: Rig;
+beforeEach(async () => {
+  rig = await createRig();
+});
+afterEach(() => rig[Symbol.asyncDispose]());
+
+const write = (name: string, text: string | Buffer): void => appendFileSync(rig.path(name), text);
+/** Line by line, until the file system can tell its birth from its last change. */
+const writeGrown = (name: string, lines: readonly string[]): void => {
+  const [last = '', ...others] = lines.toReversed();
+  write(name, textOf(others.toReversed()));
+  const isTold = (): boolean => {
+    const { birthtimeNs, ctimeNs } = statSync(rig.path(name), { bigint: true });
+    return ctimeNs > birthtimeNs;
+  };
+  while (!isTold()) chmodSync(rig.path(name), 0o644);
+  write(name, `${last}\n`);
+};
+const source = (pattern: string, more: Partial<LogSource> = {}): LogSource =>
+  rig.source(pattern, 'app', 'i-1', more);
+const openLogs = (): number =>
+  readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(rig.folder);
+    } catch {
+      return false;
+    }
+  }).length;
+
+test('3. rotated twice while down, once to .gz: the tail of .1 first, then the new file', async () => {
+  writeGrown('app.log', numbered(0, 100));
+  await rig.stop(rig.start());
+  renameSync(rig.path('app.log'), rig.path('app.log.2'));
+  writeFileSync(rig.path('app.log.2.gz'), gzipSync('compressed\n'));
+  rmSync(rig.path('app.log.2'));
+  writeGrown('app.log.1', numbered(100, 50));
+  writeGrown('app.log', numbered(150, 50));
+  rig.start();
+  expect(await rig.delivery(numbered(0, 200))).toEqual(intact);
+});
+
+test('6. half of all calls throttled, 200 streams: all arrives, nothing is described', async () => {
+  const names = Array.from({ length: 200 }, (_, index) => `s${index}`);
+  for (const name of names) write(`${name}.log`, textOf(numbered(0, 20, name)));
+  for (let call = 0; call < 150; call++) {
+    const fault = { kind: 'error', status: 400, code: 'ThrottlingException' } as const;
+    rig.front.fail({ match: 'logs:PutLogEvents', times: 1, fault });
+  }
+  rig.start({ sources: names.map((name) => rig.source(`${name}.log`, 'app', name)) });
+  for (const name of names) {
+    await vi.waitFor(() => expect(rig.arrived('app', name)).toHaveLength(20), patience);
+    expect(rig.arrived('app', name)).toEqual(numbered(0, 20, name));
+  }
+  expect(rig.front.calls.filter(({ action }) => action.startsWith('Describe'))).toEqual([]);
+}, 60_000);
+
+test('7. 20 bad targets, 5 good ones: the good ones do not wait, the stop does not either', async () => {
+  await using bad = await createRig({
+    deniedGroups: Array.from({ length: 20 }, (_, index) => `denied-${index}`),
+  });
+  appendFileSync(bad.path('app.log'), textOf(numbered(0, 100)));
+  const groups = [
+    ...Array.from({ length: 20 }, (_, index) => `denied-${index}`),
+    ...Array.from({ length: 5 }, (_, index) => `good-${index}`),
+  ];
+  const shipping = bad.start({ sources: groups.map((group) => bad.source('app.log', group)) });
+  for (const group of groups.slice(20))
+    await vi.waitFor(() => expect(bad.arrived(group)).toEqual(numbered(0, 100)), patience);
+  expect(shipping.status().bytesBehind).toBeGreaterThan(0);
+  await bad.stop(shipping);
+  expect(bad.deadLetters()).toEqual([]);
+});
+
+describe('12. times of every kind', () => {
+  const timestamp = { format: '%Y-%m-%dT%H:%M:%S', zone: 'utc', trim: false } as const;
+  const at = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
+
+  test('too old and too new are counted and kept, their neighbours arrive, a span of days is split', async () => {
+    const now = Date.now();
+    const day = 86_400_000;
+    const lines = [
+      `${at(now)} now`,
+      `${at(now - 20 * day)} too old`,
+      `${at(now - 3 * day)} days ago`,
+      `${at(now + day)} too new`,
+      `${at(now - day / 2)} this morning`,
+      'no time at all',
+      '9999-99-99T99:99:99 nonsense',
+      `${at(now + 60_000)} a minute ahead`,
+    ];
+    write('app.log', textOf(lines));
+    const shipping = rig.start({ sources: [source('app.log', { timestamp })] });
+    await vi.waitFor(
+      () => expect(rig.arrived().length + rig.deadLetters().length).toBe(lines.length),
+      patience,
+    );
+    expect(shipping.status()).toMatchObject({ eventsRefused: 2, eventsSent: 6 });
+    const refused = new Set(rig.deadLetters().map(({ message }) => message));
+    expect(refused).toEqual(new Set([lines[1], lines[3]]));
+    expect(new Set(rig.arrived())).toEqual(new Set(lines.filter((line) => !refused.has(line))));
+    const timeOf = (text: string) =>
+      rig.logs.events('app', 'i-1').find(({ message }) => message.endsWith(text))!.timestamp;
+    expect(timeOf('days ago')).toBe(Math.floor((now - 3 * day) / 1_000) * 1_000);
+    // Never the time of another event.
+    expect(Math.abs(timeOf('at all') - now)).toBeLessThan(60_000);
+    expect(Math.abs(timeOf('nonsense') - now)).toBeLessThan(60_000);
+  });
+});
+
+test('13. 2,000 files in 100 folders: each is there, and a new one within a second', async () => {
+  for (let folder = 0; folder < 100; folder++) {
+    mkdirSync(rig.path(`d${folder}`));
+    for (let file = 0; file < 20; file++)
+      writeFileSync(rig.path(`d${folder}/${file}.log`), `${folder}-${file}\n`);
+  }
+  const shipping = rig.start({ sources: [source('*/*.log')] });
+  await vi.waitFor(() => expect(shipping.status().files).toBe(2_000), patience);
+  await vi.waitFor(() => expect(rig.arrived()).toHaveLength(2_000), patience);
+  writeFileSync(rig.path('d50/new.log'), 'new\n');
+  await vi.waitFor(() => expect(rig.arrived()).toContain('new'), { timeout: 5_000, interval: 20 });
+}, 60_000);
+
+test('14. 300 files born and deleted: all arrives, no file stays open, no stream is kept in memory', async () => {
+  const sources = [source('*.log', { files: 'stream' })];
+  // Five minutes of a deleted file's silence are to pass.
+  const hasty = await createRig({ haste: 400 });
+  await using _ = hasty;
+  const shipping = hasty.start({
+    sources: sources.map((one) => ({ ...one, filePath: hasty.path('*.log') })),
+  });
+  for (let round = 0; round < 10; round++) {
+    const names = Array.from({ length: 30 }, (_unused, index) => `${round}-${index}.log`);
+    for (const name of names) writeFileSync(hasty.path(name), `in ${name}\n`);
+    const streamOf = (name: string): string => `i-1_${hasty.path(name).replaceAll('/', '_')}`;
+    for (const name of names) {
+      await vi.waitFor(
+        () => expect(hasty.arrived('app', streamOf(name))).toEqual([`in ${name}`]),
+        patience,
+      );
+      rmSync(hasty.path(name));
+    }
+  }
+  await vi.waitFor(() => expect(shipping.status().files).toBe(0), patience);
+  expect(openLogs()).toBe(0);
+}, 120_000);
+
+describe('15. what does not end', () => {
+  test('a line of 5 MB is cut and marked, and the next goes on', async () => {
+    write('app.log', `before\n${'x'.repeat(5_000_000)}\nafter\n`);
+    rig.start();
+    await vi.waitFor(() => expect(rig.arrived()).toHaveLength(3), patience);
+    const [before, long, after] = rig.arrived();
+    expect([before, after]).toEqual(['before', 'after']);
+    expect(long).toMatch(/^x+\[Truncated\.\.\.\]$/);
+  });
+
+  test('a pattern that never matches: lines go together, and all of them', async () => {
+    const lines = numbered(0, 5_000);
+    write('app.log', textOf(lines));
+    rig.start({ sources: [source('app.log', { startPattern: 'NEVER' })] });
+    await vi.waitFor(() => expect(rig.arrived().join('\n')).toBe(lines.join('\n')), patience);
+  });
+});
+
+describe('bad input', () => {
+  test('a binary file is sent as text, without harm to others', async () => {
+    const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, index) => (index * 7919) % 256));
+    write('a.bin', bytes);
+    write('b.log', 'text\n');
+    const shipping = rig.start({ sources: [rig.source('a.bin', 'bin'), rig.source('b.log')] });
+    await vi.waitFor(() => expect(rig.arrived()).toEqual(['text']), patience);
+    await vi.waitFor(() => expect(rig.arrived('bin').length).toBeGreaterThan(100), patience);
+    expect(shipping.status().eventsRefused).toBe(0);
+  });
+
+  test('a device, a FIFO, a loop of links and a link to nowhere are left alone', async () => {
+    execFileSync('mkfifo', [rig.path('fifo.log')]);
+    symlinkSync('/dev/zero', rig.path('device.log'));
+    symlinkSync(rig.path('loop-b.log'), rig.path('loop-a.log'));
+    symlinkSync(rig.path('loop-a.log'), rig.path('loop-b.log'));
+    symlinkSync('/nowhere', rig.path('nowhere.log'));
+    symlinkSync('.', rig.path('itself'));
+    write('good.log', 'good\n');
+    const shipping = rig.start({ sources: [source('**/*.log')] });
+    await vi.waitFor(() => expect(rig.arrived()).toEqual(['good']), patience);
+    expect(shipping.status().files).toBe(1);
+  });
+
+  test('two entries for the same file and target send it once, by other targets twice', async () => {
+    write('app.log', 'a\n');
+    rig.start({ sources: [source('app.log'), source('app.*'), rig.source('app.log', 'other')] });
+    await vi.waitFor(() => expect(rig.arrived('other')).toEqual(['a']), patience);
+    await vi.waitFor(() => expect(rig.arrived()).toEqual(['a']), patience);
+  });
+});
