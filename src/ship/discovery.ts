@@ -1,7 +1,8 @@
 // Which files there are: finds new ones, the generations that nobody saw, renames and deletions.
+import { dirname, join, matchesGlob } from 'node:path';
 import { messageOf } from '../errors.ts';
 import type { LogSource } from '../model.ts';
-import type { LogFileStat } from '../system/log-files.ts';
+import { isArchive, type LogFileStat } from '../system/log-files.ts';
 import type { FollowDeps, Following, Holder } from './follow.ts';
 import type { Followed } from './followed.ts';
 import { findGenerations, isYounger } from './generations.ts';
@@ -15,47 +16,55 @@ const forgetDeletedAfterMs = 300_000;
 /** A writer that never opens its log anew goes on with the renamed file: a nightly job with last night's. */
 const forgetRenamedAfterMs = 26 * 3_600_000;
 
-/** Looks for the files of all sources, and marks every file as worth a look. */
+/** Looks for the files of all sources, everywhere or `only` in these folders; what has changed is worth a look. */
 export async function scan(
   deps: Deps,
   sources: readonly LogSource[],
+  only: ReadonlySet<string> | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, following, shippers } = deps;
+  const isMeant = (path: string): boolean => only === undefined || only.has(dirname(path));
   const fresh: Found[] = [];
   const named = new Set<Followed>();
-  for (const found of await findAll(deps, sources, signal)) {
+  for (const found of await findAll(deps, sources, only, signal)) {
     const file = following.find(found.stat, found.source);
-    if (file === undefined) fresh.push(found);
-    else {
-      file.path = found.path;
-      file.detachedAtMs = undefined;
-      named.add(file);
+    if (file === undefined) {
+      fresh.push(found);
+      continue;
     }
+    const { size, mtimeMs } = file.tail.stat;
+    const isChanged = size !== found.stat.size || mtimeMs !== found.stat.mtimeMs;
+    if (isChanged || file.unread !== 0) file.dirty = true;
+    file.path = found.path;
+    file.detachedAtMs = undefined;
+    named.add(file);
   }
   for (const file of following.files.values()) {
+    if (named.has(file) || !isMeant(file.path)) continue;
     file.dirty = true;
-    if (!named.has(file)) file.detachedAtMs ??= clock.monotonicMs();
+    file.detachedAtMs ??= clock.monotonicMs();
   }
   for (const found of fresh.toSorted((a, b) => a.stat.mtimeMs - b.stat.mtimeMs)) {
     signal.throwIfAborted();
     await followFresh(deps, found);
   }
   for (const file of following.files.values()) {
-    if (file.detachedAtMs === undefined) {
+    if (file.detachedAtMs === undefined && isMeant(file.path)) {
       const { copied } = file;
       following.setHolder(file.path, file.source, { ...file.tail.stat, copied, file });
     }
-    shippers.wake(file);
+    if (file.dirty) shippers.wake(file);
   }
 }
 
 /** Has the last event been waited for? And of the files that lost their names: is all sent? */
 export async function tend({ following, shippers, say }: Deps, signal: AbortSignal): Promise<void> {
-  for (const file of following.files.values()) {
+  for (const file of following.restless) {
     signal.throwIfAborted();
     if (file.detachedAtMs === undefined) {
-      if (!file.dirty && file.ripe) {
+      if (!file.dirty && file.unread === 0) following.restless.delete(file);
+      else if (!file.dirty && file.ripe) {
         file.dirty = true;
         shippers.wake(file);
       }
@@ -76,6 +85,7 @@ export async function tend({ following, shippers, say }: Deps, signal: AbortSign
 async function findAll(
   deps: Deps,
   sources: readonly LogSource[],
+  only: ReadonlySet<string> | undefined,
   signal: AbortSignal,
 ): Promise<readonly Found[]> {
   const { logFiles, isWanted, say } = deps;
@@ -84,15 +94,19 @@ async function findAll(
     signal.throwIfAborted();
     const pattern = `pattern ${source.filePath}`;
     try {
-      const paths = await logFiles.expand(source.filePath);
-      say(pattern, paths.length === 0 ? noMatch : undefined);
+      const paths =
+        only === undefined
+          ? await logFiles.expand(source.filePath)
+          : await matchesIn(deps, source.filePath, only);
+      if (only === undefined || paths.length > 0)
+        say(pattern, paths.length === 0 ? noMatch : undefined);
       const matches: Found[] = [];
       for (const path of paths) {
         if (!isWanted(source, path)) continue;
         const stat = await logFiles.stat(path);
         if (stat !== undefined) matches.push({ path, source, stat });
       }
-      found.push(...(source.files === 'newest' ? withoutOlder(deps, matches) : matches));
+      found.push(...(source.files === 'newest' ? withoutOlder(deps, source, matches) : matches));
     } catch (error) {
       say(pattern, messageOf(error));
     }
@@ -100,20 +114,40 @@ async function findAll(
   return found;
 }
 
+async function matchesIn(
+  { logFiles }: Deps,
+  pattern: string,
+  folders: ReadonlySet<string>,
+): Promise<readonly string[]> {
+  const paths: string[] = [];
+  for (const folder of folders) {
+    for (const name of await logFiles.list(folder)) {
+      const path = join(folder, name);
+      if (!isArchive(path) && (path === pattern || matchesGlob(path, pattern))) paths.push(path);
+    }
+  }
+  return paths;
+}
+
 /** What is followed, and what is newer than all of that; at the start, the newest. */
-function withoutOlder({ following }: Deps, matches: readonly Found[]): readonly Found[] {
-  const isFollowed = ({ stat, source }: Found): boolean =>
-    following.find(stat, source) !== undefined;
-  const times = matches.filter(isFollowed).map(({ stat }) => stat.mtimeMs);
+function withoutOlder(
+  { following }: Deps,
+  source: LogSource,
+  matches: readonly Found[],
+): readonly Found[] {
+  const isFollowed = ({ stat }: Found): boolean => following.find(stat, source) !== undefined;
+  const newestMs = Math.max(
+    ...[...following.files.values()]
+      .filter((file) => file.source === source)
+      .map(({ tail }) => tail.stat.mtimeMs),
+  );
   const newest = matches.reduce<Found | undefined>(
     (best, one) => (best === undefined || one.stat.mtimeMs > best.stat.mtimeMs ? one : best),
     undefined,
   );
   return matches.filter(
     (one) =>
-      isFollowed(one) ||
-      one === newest ||
-      (times.length > 0 && times.every((timeMs) => one.stat.mtimeMs >= timeMs)),
+      isFollowed(one) || (newestMs === -Infinity ? one === newest : one.stat.mtimeMs >= newestMs),
   );
 }
 

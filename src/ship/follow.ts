@@ -47,6 +47,8 @@ export type Holder = Pick<LogFileStat, 'inode' | 'birthNs' | 'mtimeMs'> & {
 
 export type Following = AsyncDisposable & {
   readonly files: ReadonlyMap<string, Followed>;
+  /** Those about which something is to be done or waited for; `tend` takes out the others. */
+  readonly restless: Set<Followed>;
   find(stat: LogFileStat, source: LogSource): Followed | undefined;
   /**
    * Also if it was followed already. `moved`: another file has the path now, or none. undefined: it cannot be read,
@@ -62,6 +64,7 @@ export function createFollowing(deps: FollowDeps): Following {
   const { clock, logFiles, log, checkpoints, agentState, shippers, splitterOf, say } = deps;
   /** By device, inode and target. */
   const files = new Map<string, Followed>();
+  const restless = new Set<Followed>();
   /** By path and target. */
   const holders = new Map<string, Holder>();
 
@@ -130,9 +133,11 @@ export function createFollowing(deps: FollowDeps): Following {
       detached,
       predecessor,
       onError: say,
+      onDirty: (file) => restless.add(file),
     });
     checkpoints.set(await checkpointOf(followed));
     files.set(key, followed);
+    restless.add(followed);
     shippers.of(followed.target, source).add(followed);
     const { offset } = position;
     log.info({ path, ...followed.target, offset, size: stat.size }, 'following a log file');
@@ -141,6 +146,7 @@ export function createFollowing(deps: FollowDeps): Following {
 
   return {
     files,
+    restless,
     find: (stat, source) => files.get(keyOf(stat, source)),
     follow: async (input) => {
       let file: LogFile | undefined;
@@ -159,6 +165,7 @@ export function createFollowing(deps: FollowDeps): Following {
       const { path, source, tail } = file;
       files.delete(keyOf(tail.stat, source));
       shippers.remove(file);
+      restless.delete(file);
       if (holders.get(holderKey(path, source))?.file === file) {
         holders.delete(holderKey(path, source));
       }

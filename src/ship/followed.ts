@@ -58,12 +58,15 @@ export type FollowedInput = {
   readonly detached: boolean;
   readonly predecessor: Followed | undefined;
   readonly onError: (path: string, message: string | undefined) => void;
+  /** It may have to be looked after. */
+  readonly onDirty: (file: Followed) => void;
 };
 
 export function createFollowed(clock: Clock, input: FollowedInput): Followed {
   const { tail, source, target, onError } = input;
   const marks = createMarks();
   let broken = false;
+  let dirty = true;
   let generation = tail.position.generation;
   let unreadSinceMs: number | undefined;
 
@@ -82,7 +85,13 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
     target,
     path: input.path,
     origin: input.origin,
-    dirty: true,
+    get dirty() {
+      return dirty;
+    },
+    set dirty(value) {
+      dirty = value;
+      if (value) input.onDirty(this);
+    },
     copied: input.copied,
     predecessor: input.predecessor,
     detachedAtMs: input.detached ? clock.monotonicMs() : undefined,

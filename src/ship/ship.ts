@@ -29,7 +29,7 @@ import type { Shipper } from './shipper.ts';
 import { createShippers, type Shippers } from './shippers.ts';
 import { createTroubles } from './troubles.ts';
 import { createWake } from './wake.ts';
-import { createWatches, folderOfPattern } from './watches.ts';
+import { createWatches, folderPatterns, hasWildcard } from './watches.ts';
 
 export type ShipDeps = {
   readonly clock: Clock;
@@ -62,8 +62,9 @@ export type Shipping = {
 
 /** Files that lost their name, and folders that cannot be watched, are looked at this often. */
 const tickMs = 1_000;
-/** The safety net under inotify: every file, each so many ticks. */
+/** Where inotify cannot watch every folder, all files are looked for each so many ticks; otherwise as a safety net. */
 const ticksPerScan = 5;
+const ticksPerSweep = 60;
 
 type Looking = FollowDeps & { readonly following: Following };
 
@@ -95,7 +96,7 @@ function startShippingTo(
   let journals: Journals | undefined;
   let checkpoints: Checkpoints | undefined;
   let following: Following | undefined;
-  let scanWanted = true;
+  let byPath: ReadonlyMap<string, readonly Followed[]> = new Map();
   let scanned = false;
 
   const createMaker = (): MakeTarget => {
@@ -122,8 +123,7 @@ function startShippingTo(
   };
 
   const onData = (path: string): void => {
-    for (const file of following?.files.values() ?? []) {
-      if (file.path !== path) continue;
+    for (const file of byPath.get(path) ?? []) {
       file.dirty = true;
       shippers?.wake(file);
     }
@@ -131,32 +131,59 @@ function startShippingTo(
 
   const undeletable = new Set<string>();
   const watch = async (looking: Looking): Promise<void> => {
+    const { files } = looking.following;
+    /** Where names have changed; undefined: look everywhere. */
+    let changed: Set<string> | undefined;
     using watches = createWatches({
       logFiles,
       onData,
-      onList: () => {
-        scanWanted = true;
-        bell.ring();
+      onList: (folder, name) => {
+        void isAboutFolders(folder, name).then((isSo) => {
+          if (isSo) changed = undefined;
+          else changed?.add(folder);
+          bell.ring();
+        });
       },
     });
-    const patternFolders = logs.sources.map(({ filePath }) => folderOfPattern(filePath));
-    for (let tick = 0; !ending.signal.aborted; tick++) {
+    for (let tick = 0, lookedAt = -Infinity; !ending.signal.aborted; tick++) {
+      const every = watches.complete ? ticksPerSweep : ticksPerScan;
+      const only = tick - lookedAt >= every ? undefined : changed;
+      changed = new Set();
       try {
-        if (scanWanted || !watches.complete || tick % ticksPerScan === 0) {
-          scanWanted = false;
-          const folders = [...looking.following.files.values()].map(({ path }) => dirname(path));
-          await watches.update(new Set([...patternFolders, ...folders]));
-          await scan(looking, logs.sources, over.signal);
-          await removeSent(deps, looking.following.files.values(), undeletable);
-          await looking.checkpoints.save();
+        if (only === undefined) {
+          lookedAt = tick;
+          await watches.update(await foldersOf(files.values()));
+        }
+        if (only === undefined || only.size > 0) {
+          await scan(looking, logs.sources, only, over.signal);
+          byPath = Map.groupBy(files.values(), ({ path }) => path);
+          await removeSent(deps, files.values(), undeletable);
         }
         await tend(looking, over.signal);
+        // What could not be written is tried again.
+        await looking.checkpoints.save();
       } catch (error) {
         over.signal.throwIfAborted();
+        changed = undefined;
         log.error({ err: error }, 'cannot look for log files; trying again');
       }
-      await bell.wait(scanWanted ? 0 : tickMs, over.signal);
+      await bell.wait(tickMs, over.signal);
     }
+  };
+
+  /** One that came may bring files; one that went is not watched any more. */
+  const isAboutFolders = async (folder: string, name: string | undefined): Promise<boolean> => {
+    if (name === undefined || (await logFiles.folderInode(folder)) === undefined) return true;
+    return (await logFiles.folderInode(join(folder, name))) !== undefined;
+  };
+
+  const foldersOf = async (files: Iterable<Followed>): Promise<ReadonlySet<string>> => {
+    const folders = new Set([...files].map(({ path }) => dirname(path)));
+    for (const pattern of logs.sources.flatMap(({ filePath }) => folderPatterns(filePath))) {
+      if (!hasWildcard(pattern)) folders.add(pattern);
+      else for (const folder of await logFiles.expandFolders(pattern)) folders.add(folder);
+    }
+    return folders;
   };
 
   const run = async (): Promise<void> => {
@@ -183,14 +210,14 @@ function startShippingTo(
     following = held;
     const looking = { ...followDeps, following: held };
     await recoverRenamed(looking, logs.sources, over.signal);
-    await scan(looking, logs.sources, over.signal);
+    await scan(looking, logs.sources, undefined, over.signal);
     scanned = true;
     // From here on a crash finds the files again, whatever they are called then.
     await checkpoints.save();
     targets.start();
     try {
       await watch(looking);
-      await scan(looking, logs.sources, over.signal);
+      await scan(looking, logs.sources, undefined, over.signal);
       for (const file of held.files.values()) {
         await file.tail.refresh().catch(() => undefined);
         file.endAt = file.tail.stat.size;

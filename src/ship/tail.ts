@@ -130,7 +130,9 @@ export function createTail(
     if (looked.size < searchedTo) searchedTo = 0;
     const unchanged = seen?.size === looked.size && seen.mtimeMs === looked.mtimeMs;
     if (unchanged && (howFar === 'more' || looked.size === offset)) return [];
-    for (const length of [chunkBytes, longLineBytes]) {
+    // A byte more than there should be tells whether there are more.
+    const left = Math.max(0, looked.size - offset) + 1;
+    for (const length of [Math.min(chunkBytes, left), longLineBytes]) {
       const data = await readAhead(length);
       if (data === undefined) return startOver();
       const isLargest = length === longLineBytes;
@@ -152,6 +154,8 @@ export function createTail(
       }
     }
     seen = looked;
+    // Idle files are many.
+    window = { start: 0, data: none };
     return [];
   };
 

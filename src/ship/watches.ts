@@ -11,8 +11,8 @@ export type Watches = Disposable & {
 
 export type WatchesDeps = {
   readonly logFiles: LogFiles;
-  /** A file came, went or was renamed. */
-  readonly onList: () => void;
+  /** Something of this name came, went or was renamed in a folder; undefined: nobody knows what. */
+  readonly onList: (folder: string, name: string | undefined) => void;
   /** A file grew or shrank. */
   readonly onData: (path: string) => void;
 };
@@ -41,7 +41,7 @@ export function createWatches({ logFiles, onList, onData }: WatchesDeps): Watche
             : logFiles.watch(folder, (kind, name) => {
                 if (kind === 'lost') drop(folder);
                 if (kind === 'data' && name !== undefined) onData(join(folder, name));
-                else onList();
+                else onList(folder, name);
               });
         if (watch === undefined || inode === undefined) complete = false;
         else watches.set(folder, { watch, inode });
@@ -56,8 +56,17 @@ export function createWatches({ logFiles, onList, onData }: WatchesDeps): Watche
   };
 }
 
-/** The folder of a pattern as far as it is free of wildcards: new files and folders show there. */
-export function folderOfPattern(pattern: string): string {
-  const wildcard = pattern.search(/[*?[{]|[!+@]\(/);
-  return dirname(wildcard === -1 ? pattern : `${pattern.slice(0, wildcard)}x`);
+/**
+ * The folders in which files of a pattern are or may come, and those above them in which such folders may: as patterns, of
+ * which the first is a folder.
+ */
+export function folderPatterns(pattern: string): readonly string[] {
+  const folders = dirname(pattern).split('/');
+  const wild = folders.findIndex((part) => /[*?[{]|[!+@]\(/.test(part));
+  if (wild === -1) return [folders.join('/') || '/'];
+  return folders.slice(wild - 1).map((_, index) => folders.slice(0, wild + index).join('/') || '/');
+}
+
+export function hasWildcard(pattern: string): boolean {
+  return /[*?[{]|[!+@]\(/.test(pattern);
 }

@@ -43,6 +43,8 @@ export type LogFiles = {
    * What cannot be looked into is left out, as if it were not there.
    */
   expand(pattern: string): Promise<readonly string[]>;
+  /** The folders that match. What cannot be looked into is left out. */
+  expandFolders(pattern: string): Promise<readonly string[]>;
   /** Names in a folder, of whatever kind; none if there is no such folder or it may not be read. */
   list(folder: string): Promise<readonly string[]>;
   /** By which a folder that was made anew is told from the one before; undefined: there is none. */
@@ -83,6 +85,13 @@ export const systemLogFiles: LogFiles = {
       if (entry.isFile() || (entry.isSymbolicLink() && (await leadsToFile(path)))) found.push(path);
     }
     return found.toSorted();
+  },
+
+  expandFolders: async (pattern) => {
+    const found: string[] = [];
+    for await (const entry of glob(pattern, { withFileTypes: true }))
+      if (entry.isDirectory()) found.push(join(entry.parentPath, entry.name));
+    return found;
   },
 
   list: async (folder) => {
