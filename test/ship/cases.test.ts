@@ -92,9 +92,10 @@ test('7. 20 bad targets, 5 good ones: the good ones do not wait, the stop does n
   expect(bad.deadLetters()).toEqual([]);
 });
 
+const at = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
+
 describe('12. times of every kind', () => {
   const timestamp = { format: '%Y-%m-%dT%H:%M:%S', zone: 'utc', trim: false } as const;
-  const at = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
 
   test('too old and too new are counted and kept, their neighbours arrive, a span of days is split', async () => {
     const now = Date.now();
