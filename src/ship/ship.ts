@@ -64,7 +64,7 @@ export type Shipping = {
 const tickMs = 1_000;
 /** Where inotify cannot watch every folder, all files are looked for each so many ticks; otherwise as a safety net. */
 const ticksPerScan = 5;
-const ticksPerSweep = 60;
+const ticksPerSweep = 300;
 
 type Looking = FollowDeps & { readonly following: Following };
 
