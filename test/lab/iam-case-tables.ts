@@ -1,7 +1,7 @@
 // All cases, by the name of the policy that they are about.
 import { baseRows } from './iam-cases-base.ts';
 import { standbyRows, takeoverRows } from './iam-cases-ha.ts';
-import { configRows, keepRows, logsRows } from './iam-cases-other.ts';
+import { configRows, keepRows, logsRows, retentionRows } from './iam-cases-other.ts';
 import type { Row } from './iam-cases.ts';
 
 export const rowsOf: Readonly<Record<string, readonly Row[]>> = {
@@ -9,6 +9,7 @@ export const rowsOf: Readonly<Record<string, readonly Row[]>> = {
   config: configRows,
   keep: keepRows,
   logs: logsRows,
+  retention: retentionRows,
   standby: standbyRows,
   takeover: takeoverRows,
 };

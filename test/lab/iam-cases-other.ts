@@ -1,4 +1,4 @@
-// Cases of config.json, logs.json and keep.json.
+// Cases of config.json, logs.json, retention.json and keep.json.
 import { me, mine, theirs, pool, type Row } from './iam-cases.ts';
 
 const parameter = (name: string): string => `arn:aws:ssm:eu-west-1:111122223333:parameter/${name}`;
@@ -25,6 +25,17 @@ export const logsRows: readonly Row[] = [
   })),
   { name: 'L2 send to another group', action: 'logs:PutLogEvents', on: stream('/other') },
   { name: 'L3 delete a group', action: 'logs:DeleteLogGroup', on: stream('/app/a') },
+];
+
+export const retentionRows: readonly Row[] = [
+  ...['PutRetentionPolicy', 'DescribeLogGroups', 'TagResource'].map((action): Row => ({
+    name: `R1 ${action} of a named group`,
+    action: `logs:${action}`,
+    on: stream('/app/a'),
+    allow: 'SetUpLogGroups',
+  })),
+  { name: 'R2 another group', action: 'logs:PutRetentionPolicy', on: stream('/other') },
+  { name: 'R3 delete the retention', action: 'logs:DeleteRetentionPolicy', on: stream('/app/a') },
 ];
 
 const modify = 'ModifyNetworkInterfaceAttribute';
