@@ -18,7 +18,11 @@ describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`,
 
   beforeAll(async () => {
     cloud = stack.use(await createSmallCloud({}));
-    cloud.lab.ssm.put({ name: '/berth/config', value: '{"pool":"db"}' });
+    const journald = {
+      collect_list: [{ log_group_name: 'journal', units: ['berth.service'] }],
+    };
+    const logs = { force_flush_interval: 1, logs_collected: { journald } };
+    cloud.lab.ssm.put({ name: '/berth/config', value: JSON.stringify({ pool: 'db', logs }) });
     instance = stack.use(await bootInstance(cloud, 'inst-a'));
   }, 90_000);
   afterAll(() => stack.disposeAsync());
@@ -52,6 +56,17 @@ describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`,
     const status = await instance.run('stat', '-c', '%U:%G %a', '/run/berth/status.sock');
     expect(status.out.trim()).toBe('berth:berth 660');
   });
+
+  test('it ships the journal out of its sandbox: its own log arrives', async () => {
+    const { instanceId } = instances['inst-a'];
+    const messages = (): readonly string[] =>
+      cloud.lab.logs.events('journal', instanceId).map(({ message }) => message);
+    await until('its own log in CloudWatch', 30_000, async () =>
+      messages().some((message) => message.includes('is served')) ? true : undefined,
+    );
+    const own = messages().find((message) => message.includes('is served'))!;
+    expect(JSON.parse(own)).toMatchObject({ _SYSTEMD_UNIT: 'berth.service' });
+  }, 40_000);
 
   test('kill -9: systemd starts it again, the same ENI, the address served throughout', async () => {
     const before = await show('MainPID');

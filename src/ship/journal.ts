@@ -225,6 +225,8 @@ function argvOf(
     '--output=json',
     '--follow',
     '--no-tail',
+    // Without it --follow means the boot of now alone: what the one before wrote last would be left out.
+    '--merge',
     '--all',
     '--quiet',
     ...(cursor === undefined ? [`--since=${firstSince}`] : [`--after-cursor=${cursor}`]),
