@@ -9,7 +9,8 @@ export type Decoder = {
 
 /** `label`: of the WHATWG encoding standard. Throws RangeError on another. */
 export function createDecoder(label: string): Decoder {
-  const name = new TextDecoder(label).encoding;
+  // The agent takes it for UTF-8; the standard for windows-1252.
+  const name = label.toLowerCase() === 'ascii' ? 'utf-8' : new TextDecoder(label).encoding;
   if (name === 'utf-8') {
     return { endOfLine: endOfByteLine, decode: (line) => withoutEnd(line.toString('utf8')) };
   }

@@ -4,9 +4,17 @@ import type { Log } from '../log.ts';
 import type { LogEntity } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
-import { addEvent, createBatch, createEvent, inOrder, maxBatchBytes, type Batch } from './batch.ts';
+import {
+  addEvent,
+  createBatch,
+  createEvent,
+  inOrder,
+  maxBatchBytes,
+  type Batch,
+  type LogEvent,
+} from './batch.ts';
 import { isPlain, minBulkBytes, type Bulks } from './bulk.ts';
-import { bodyAround, type Answer, type CloudWatchLogs } from './cloudwatch.ts';
+import { bodyAround, type CloudWatchLogs } from './cloudwatch.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { Followed } from './followed.ts';
 import type { LogTarget } from './log-target.ts';
@@ -52,6 +60,12 @@ export type ShipperInput = {
 };
 
 type Load = { readonly batch: Batch; readonly positions: Map<Followed, Position> };
+
+/** What became of one call: settled, or the events that have to go the ordinary way. */
+type Attempt = { readonly position: Position } & (
+  | { readonly sent: Sent; readonly left?: undefined }
+  | { readonly left: readonly LogEvent[] }
+);
 
 const surpriseDelayMs = 1_000;
 /** What has to wait is looked at so often: a full batch goes soon. */
@@ -119,47 +133,51 @@ export function createShipper(
     }
   };
 
+  /** One call for a batch of one file. It lets go of its kernel before anybody waits for a bad target. */
+  const attemptBulk = async (file: Followed, signal: AbortSignal): Promise<Attempt | undefined> => {
+    // What is wrong with the file the ordinary way says.
+    using bulk = await deps.bulks.read(file, clock.nowMs()).catch(() => undefined);
+    if (bulk === undefined) return undefined;
+    const { position, events } = bulk;
+    const wanted = standing.entityProblem === undefined ? entity : undefined;
+    const { prefix, suffix } = bodyAround(target, wanted);
+    try {
+      const answer = await deps.cloudwatch.putBody(bulk.body(prefix, suffix), signal);
+      standing.entityProblem ??= answer.entityProblem;
+      standing.refusedInARow = 0;
+      const { rejection } = answer;
+      const refused = rejection === undefined ? [] : refusedEvents(bulk.decode(), rejection);
+      return { position, sent: { accepted: events - refused.length, calls: 1, refused } };
+    } catch {
+      signal.throwIfAborted();
+      return { position, left: bulk.decode() };
+    }
+  };
+
   /** One file that has much to read goes by itself, the quick way. */
   const sendBulk = async (ending: AbortSignal, signal: AbortSignal): Promise<boolean> => {
     for (const file of Array.from(files)) {
-      if (!file.readable || !isPlain(file) || file.unread < minBulkBytes || ending.aborted)
-        continue;
+      if (!file.readable || !isPlain(file) || file.unread < minBulkBytes) continue;
       // Its turn comes again after the others.
       files.delete(file);
       files.add(file);
-      using bulk = await deps.bulks.read(file, clock.nowMs()).catch(() => undefined);
-      // Reading it the ordinary way says what is wrong.
-      if (bulk === undefined) continue;
-      const wanted = standing.entityProblem === undefined ? entity : undefined;
-      const { prefix, suffix } = bodyAround(target, wanted);
-      let answer: Answer | undefined;
-      try {
-        answer = await deps.cloudwatch.putBody(bulk.body(prefix, suffix), signal);
-      } catch {
-        signal.throwIfAborted();
-      }
-      if (answer === undefined) {
-        await settle(
-          await sendEvents(
-            { ...deps, onFailure: fail },
-            { target, entity, standing, events: bulk.decode(), ending },
-            signal,
-          ),
-          signal,
-        );
-      } else {
-        standing.entityProblem ??= answer.entityProblem;
-        standing.refusedInARow = 0;
-        const { rejection } = answer;
-        const refused = rejection === undefined ? [] : refusedEvents(bulk.decode(), rejection);
-        await settle({ accepted: bulk.events - refused.length, calls: 1, refused }, signal);
-      }
-      file.ack(bulk.position);
+      const attempt = await attemptBulk(file, signal);
+      if (attempt === undefined) continue;
+      const { position, left } = attempt;
+      await settle(left === undefined ? attempt.sent : await deliver(left, ending, signal), signal);
+      file.ack(position);
       await deps.onAcked([file]);
       return true;
     }
     return false;
   };
+
+  const deliver = (
+    events: readonly LogEvent[],
+    ending: AbortSignal,
+    signal: AbortSignal,
+  ): Promise<Sent> =>
+    sendEvents({ ...deps, onFailure: fail }, { target, entity, standing, events, ending }, signal);
 
   const gather = async (signal: AbortSignal): Promise<Load> => {
     const load: Load = { batch: createBatch(), positions: new Map() };
@@ -197,8 +215,7 @@ export function createShipper(
     signal: AbortSignal,
   ): Promise<void> => {
     if (batch.events.length > 0) {
-      const input = { target, entity, standing, events: inOrder(batch), ending };
-      await settle(await sendEvents({ ...deps, onFailure: fail }, input, signal), signal);
+      await settle(await deliver(inOrder(batch), ending, signal), signal);
     }
     for (const [file, position] of positions) file.ack(position);
     await deps.onAcked([...positions.keys()]);

@@ -20,6 +20,8 @@ export type Shippers = {
   /** The file is done with. */
   remove(file: Followed): void;
   all(): readonly Shipper[];
+  /** Of the targets that are gone. */
+  readonly past: Shipper['sent'];
   /** Lets all of them run, those to come too. */
   start(): void;
   /** Resolves when everything there is to read is sent, or needs a person. Rejects as `Shipper.run`. */
@@ -39,6 +41,7 @@ export function createShippers(
   signal: AbortSignal,
 ): Shippers {
   const entries = new Map<string, Entry>();
+  const past = { events: 0, refused: 0, batches: 0 };
   let started = false;
 
   const start = (entry: Entry): void => {
@@ -71,7 +74,10 @@ export function createShippers(
       if (files === 'newest' || files === 'all' || entry.shipper.files > 0) return;
       entry.ending.abort();
       entries.delete(key);
+      for (const count of ['events', 'refused', 'batches'] as const)
+        past[count] += entry.shipper.sent[count];
     },
+    past,
     all: () => [...entries.values()].map(({ shipper }) => shipper),
     start: () => {
       started = true;

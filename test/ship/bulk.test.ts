@@ -1,5 +1,5 @@
 // The fast path and the ordinary one, side by side on the same bytes: the events are the same.
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createSeededRandom } from '../fakes/random.ts';
 import { createRig, type Rig } from './rig.ts';
@@ -63,4 +63,16 @@ test('what cannot be sent at once goes the ordinary way, in order and once', asy
   rig.start();
   await vi.waitFor(() => expect(rig.arrived()).toHaveLength(lines.length), 10_000);
   expect(rig.arrived()).toEqual(lines);
+});
+
+test('targets that nobody may write to do not hold up a good one', async () => {
+  const groups = Array.from({ length: 6 }, (_, index) => `denied-${index}`);
+  await using bad = await createRig({ deniedGroups: groups });
+  const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i} ${'x'.repeat(40)}`);
+  writeFileSync(bad.path('app.log'), `${lines.join('\n')}\n`);
+  const sources = [...groups, 'app'].map((group) => bad.source('app.log', group));
+  bad.start({ sources });
+  await vi.waitFor(() => expect(bad.arrived()).toHaveLength(lines.length), 10_000);
+  appendFileSync(bad.path('app.log'), `${lines.join('\n')}\n`);
+  await vi.waitFor(() => expect(bad.arrived()).toHaveLength(2 * lines.length), 10_000);
 });

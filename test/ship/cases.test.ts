@@ -163,6 +163,7 @@ test('14. 300 files born and deleted: all arrives, no file stays open, no stream
     }
   }
   await vi.waitFor(() => expect(shipping.status().files).toBe(0), patience);
+  expect(shipping.status().eventsSent).toBe(300);
   expect(openLogs()).toBe(0);
 }, 120_000);
 

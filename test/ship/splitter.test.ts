@@ -107,6 +107,7 @@ describe('encodings', () => {
     ['latin1', [0xe9, 0x0a], 'é'],
     ['shift_jis', [0x83, 0x65, 0x83, 0x58, 0x83, 0x67, 0x0a], 'テスト'],
     ['gbk', [0xd6, 0xd0, 0x0a], '中'],
+    ['ascii', [0xc3, 0xa9, 0x0a], 'é'],
     ['utf-8', [0x61, 0xff, 0x62, 0x0d, 0x0a], 'a\ufffdb'],
   ])('%s', (encoding, bytes, expected) => {
     expect(messages(Buffer.from(bytes), { encoding })).toEqual([expected]);
