@@ -31,6 +31,8 @@ export type Journal = {
   run(ending: AbortSignal, signal: AbortSignal): Promise<void>;
 };
 
+const notYet = Promise.resolve('not yet' as const);
+
 type Entry = { readonly event: LogEvent | undefined; readonly cursor: string };
 
 /** Before the first cursor: what a boot has written until berth is up, and no whole journal of an old host. */
@@ -117,7 +119,9 @@ export function createJournal(
         const leftMs = dueMs - clock.monotonicMs();
         if (leftMs <= -lateMs) return 'due';
         const waitMs = ending.aborted ? (heardAny ? graceMs : startMs) : Math.max(leftMs, graceMs);
-        const result = await firstOf(next, waitMs, ending);
+        // What is there already needs no timer.
+        const ready = await Promise.race([next, notYet]);
+        const result = ready === 'not yet' ? await firstOf(next, waitMs, ending) : ready;
         if (result === 'ending') continue;
         if (result === 'due') return 'due';
         if (result.done === true) return 'over';
