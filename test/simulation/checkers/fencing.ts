@@ -13,6 +13,7 @@ export function checkFencing({ world, fail, reads }: CheckerDeps): Checker {
   const { model, time, plan } = world;
   const isFirst = createOnce();
   const downAtMs = new Map<Host, number>();
+  const down = new Set<Host>();
   const fences: { readonly by: Host; readonly of: Host; readonly atMs: number }[] = [];
 
   const isFenced = (host: Host | undefined): boolean =>
@@ -61,9 +62,12 @@ export function checkFencing({ world, fail, reads }: CheckerDeps): Checker {
 
   return {
     see: (fact) => {
-      if (fact.what === 'instance' && fact.state === 'stopped') {
+      if (fact.what === 'instance') {
         const host = hostOf(world, fact.instanceId);
-        if (host !== undefined) downAtMs.set(host, time.nowMs());
+        if (host !== undefined && fact.state === 'stopped') {
+          downAtMs.set(host, time.nowMs());
+          down.add(host);
+        } else if (host !== undefined) down.delete(host);
       }
       if (fact.what === 'arrival' && fact.call.change?.do === 'stop') {
         const { host, change } = fact.call;
@@ -78,7 +82,8 @@ export function checkFencing({ world, fail, reads }: CheckerDeps): Checker {
         );
         if (isMutual && by !== of)
           fail('S9', `${by.instanceId} and ${of.instanceId} stop each other`);
-        fences.push({ by, of, atMs });
+        // A stop that finds its instance stopped ends nobody: whoever starts it afterwards may fence.
+        if (!down.has(of)) fences.push({ by, of, atMs });
       }
       if (fact.what === 'arrival' && fact.call.change !== undefined && isFirst(fact.call)) {
         const { call } = fact;
