@@ -19,9 +19,6 @@ type RawJournal = NonNullable<
 >['collect_list'][number];
 type Service = Pick<RawFile, 'service.name' | 'deployment.environment'>;
 
-/** The agent's default: a line that begins with white space, or an empty one, belongs to the event before it. */
-export const defaultStartPattern = String.raw`^[\S]`;
-
 const at = (kind: 'files' | 'journald', i: number): string =>
   `logs.logs_collected.${kind}.collect_list[${i}]`;
 
@@ -50,7 +47,7 @@ export function checkLogs(
     template === undefined ? streamDefault : name('stream', template, `${path}.log_stream_name`);
 
   const judgePattern = (pattern: string | undefined, path: string): void => {
-    if (pattern === undefined || pattern === defaultStartPattern) return;
+    if (pattern === undefined) return;
     try {
       compile?.(pattern);
     } catch {

@@ -107,7 +107,6 @@ export function createJournal(
     let held: Entry | undefined;
     let heardAny = false;
     /** At the end: what was written until then is sent. */
-    const endMs = (): number => (ending.aborted ? endingAtMs : Infinity);
     let endingAtMs = ending.aborted ? clock.nowMs() : Infinity;
     const onEnding = (): void => {
       endingAtMs = clock.nowMs();
@@ -146,7 +145,7 @@ export function createJournal(
             isOver = entry === 'over' || ending.aborted;
             break;
           }
-          if ((entry.event?.timestampMs ?? 0) > endMs()) {
+          if ((entry.event?.timestampMs ?? 0) > endingAtMs) {
             isOver = true;
             break;
           }

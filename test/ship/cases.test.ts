@@ -131,7 +131,7 @@ describe('12. times of every kind', () => {
   });
 });
 
-test('13. 2,000 files in 100 folders: each is there, and a new one within a second', async () => {
+test('13. 2,000 files in 100 folders: each is there, and a new one that comes', async () => {
   for (let folder = 0; folder < 100; folder++) {
     mkdirSync(rig.path(`d${folder}`));
     for (let file = 0; file < 20; file++)
