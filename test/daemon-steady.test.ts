@@ -118,7 +118,8 @@ describe.skipIf(!inNamespaces)(`steady${needsNamespaces}`, () => {
       argv: ['ip', '-n', instance, '-o', 'monitor', 'address', 'route', 'rule'],
       env: {},
     });
-    const daemon = await startFast(60);
+    // A reconcile takes seconds: what is seen within one belongs to it, also on a busy machine.
+    const daemon = await startFast(20);
     await monitor.line('the primary', ({ msg }) => msg?.includes(`inet ${primary}/`) === true);
     const before = inKernel();
     const heardOf = monitor.lines.length;
@@ -164,17 +165,18 @@ describe.skipIf(!inNamespaces)(`steady${needsNamespaces}`, () => {
 
   test('while nothing happens: one call to EC2 a minute at most, and only to look', async () => {
     const factor = 240;
-    const minutes = 30;
+    const looks = 20;
     const daemon = await startFast(factor);
     await called();
     const before = ofEc2().length;
     const startMs = performance.now();
-    const isOver = (): boolean => performance.now() - startMs >= (minutes * 60_000) / factor;
-    await until('the minutes', 60_000, () => isOver() || undefined);
-    const calls = ofEc2().slice(before);
+    const calls = await until('the looks', 60_000, () => {
+      const since = ofEc2().slice(before);
+      return since.length >= looks ? since : undefined;
+    });
     // Each instance has a period of its own, of 60 to 90 s, and looks at its watch every 15 to 25.
-    expect(calls.length).toBeLessThanOrEqual(minutes);
-    expect(calls.length).toBeGreaterThan(minutes / 2);
+    const minutes = ((performance.now() - startMs) * factor) / 60_000;
+    expect(minutes).toBeGreaterThanOrEqual(calls.length);
     expect(new Set(calls.map(({ action }) => action))).toEqual(
       new Set(['DescribeNetworkInterfaces']),
     );
