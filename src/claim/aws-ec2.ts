@@ -1,73 +1,18 @@
-// The port to EC2 over the AWS SDK, loaded when the first call is made.
-import type { EC2Client, Filter } from '@aws-sdk/client-ec2';
+// The port to EC2 over the AWS SDK.
+import type { Filter } from '@aws-sdk/client-ec2';
 import type * as Sdk from './ec2-sdk.ts';
 import type { Eni } from '../model.ts';
-import { awsClientConfig, awsCodeOf, type AwsAccess } from '../system/aws.ts';
-import type { Clock } from '../system/clock.ts';
-import type { Log } from '../log.ts';
-import { classifyEc2Error } from './ec2-errors.ts';
+import type { AwsAccess } from '../system/aws.ts';
+import { createEc2Calls, type Ec2CallsDeps } from './ec2-calls.ts';
 import type { Ec2 } from './ec2.ts';
 import { pageSize } from './look.ts';
 import { parseEni, parseTags } from './parse-eni.ts';
 import { createPeerCalls } from './peer-calls.ts';
-import { refuseHtml } from './refuse-html.ts';
 import { tagKeys } from './tags.ts';
 import { BerthError } from '../errors.ts';
 
-export type AwsEc2Deps = { readonly clock: Clock; readonly log: Log };
-
-export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposable {
-  let loading: Promise<{ sdk: typeof Sdk; client: EC2Client }> | undefined;
-  /** The SDK keeps credentials until shortly before their end: a new client reads them anew. */
-  let refused = false;
-  const load = () =>
-    (loading ??= import('./ec2-sdk.ts').then((sdk) => ({
-      sdk,
-      client: refuseHtml(new sdk.EC2Client(awsClientConfig(access, refused))),
-    })));
-  const unload = (): void => {
-    void loading?.then(
-      ({ client }) => client.destroy(),
-      () => undefined,
-    );
-    loading = undefined;
-  };
-
-  /** One call: timed for the log, its error classified. */
-  async function call<T>(
-    action: string,
-    work: (sdk: typeof Sdk, client: EC2Client) => Promise<T>,
-    signal: AbortSignal,
-  ): Promise<T> {
-    const { sdk, client } = await load();
-    const startMs = deps.clock.monotonicMs();
-    const tell = (outcome: string): void => {
-      deps.log.debug(
-        {
-          step: `ec2:${action}`,
-          sinceStartMs: Math.round(deps.clock.monotonicMs()),
-          ms: Math.round(deps.clock.monotonicMs() - startMs),
-          outcome,
-        },
-        `ec2:${action}`,
-      );
-    };
-    try {
-      const result = await work(sdk, client);
-      refused = false;
-      tell('ok');
-      return result;
-    } catch (error) {
-      signal.throwIfAborted();
-      const classified = classifyEc2Error(`ec2:${action}`, error);
-      tell(awsCodeOf(error));
-      if (classified.code === 'aws-credentials') {
-        refused = true;
-        unload();
-      }
-      throw classified;
-    }
-  }
+export function createAwsEc2(deps: Ec2CallsDeps, access: AwsAccess): Ec2 & Disposable {
+  const { call, [Symbol.dispose]: dispose } = createEc2Calls(deps, access);
 
   async function describePage(
     filters: readonly Filter[],
@@ -327,6 +272,6 @@ export function createAwsEc2(deps: AwsEc2Deps, access: AwsAccess): Ec2 & Disposa
 
     ...createPeerCalls(call),
 
-    [Symbol.dispose]: unload,
+    [Symbol.dispose]: dispose,
   };
 }

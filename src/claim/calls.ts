@@ -82,7 +82,7 @@ export async function describeSurely(
 
 /** Repeats a call that may be repeated, for as long as it takes: EC2 away is no reason to give up. */
 export function repeat<T>(
-  deps: CallDeps,
+  deps: Omit<CallDeps, 'ec2'>,
   call: () => Promise<T>,
   signal: AbortSignal,
   onTrouble: (message: string) => void = () => undefined,

@@ -7,6 +7,7 @@ export {
   DescribeInstanceTypesCommand,
   DescribeInstancesCommand,
   DescribeNetworkInterfacesCommand,
+  DescribePlacementGroupsCommand,
   DescribeSubnetsCommand,
   DetachNetworkInterfaceCommand,
   EC2Client,

@@ -1,15 +1,7 @@
 // The calls of the EC2 port that are about another instance: its health, and its fencing.
-import type { EC2Client } from '@aws-sdk/client-ec2';
-import type * as Sdk from './ec2-sdk.ts';
 import { BerthError } from '../errors.ts';
+import type { Call } from './ec2-calls.ts';
 import type { Ec2, Fencing, Health } from './ec2.ts';
-
-/** One call: loaded, timed, its error classified. */
-export type Call = <T>(
-  action: string,
-  work: (sdk: typeof Sdk, client: EC2Client) => Promise<T>,
-  signal: AbortSignal,
-) => Promise<T>;
 
 export function createPeerCalls(
   call: Call,

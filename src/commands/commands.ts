@@ -59,6 +59,12 @@ export const commands = {
     example: 'berth pool --watch',
     load: async () => (await import('./pool.ts')).run,
   },
+  facts: {
+    summary: 'tell who and where this instance is, what it may hold and what it holds',
+    flags: [jsonFlag],
+    example: 'berth facts --json',
+    load: async () => (await import('./facts.ts')).run,
+  },
   release: {
     summary: 'give the ENI of a pool back; nothing is claimed before the next start of berth',
     flags: [['--pool NAME', 'which, where there are several'], configFlag, stateFlag, runtimeFlag],

@@ -45,9 +45,7 @@ export function createDevices(deps: { readonly exec: Exec; readonly clock: Clock
     return parseLinks(result.stdout);
   };
   const find = async (mac: string, signal: AbortSignal): Promise<Link | undefined> =>
-    (await list(signal)).find(
-      (link) => link.mac === mac && !stackedKinds.includes(link.kind ?? ''),
-    );
+    (await list(signal)).find((link) => link.mac === mac && !isStacked(link));
 
   return {
     list,
@@ -78,6 +76,11 @@ export function createDevices(deps: { readonly exec: Exec; readonly clock: Clock
       }
     },
   };
+}
+
+/** Does it carry the MAC of another device? */
+export function isStacked({ kind }: Link): boolean {
+  return stackedKinds.includes(kind ?? '');
 }
 
 /** Output of `ip -json -details link show`. */

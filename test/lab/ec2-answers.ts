@@ -10,6 +10,7 @@ import type {
   LabEni,
   LabInstance,
   LabSubnet,
+  PlacementGroup,
   Tags,
 } from './ec2-world.ts';
 
@@ -83,7 +84,10 @@ export function instanceShape(
       availabilityZone: instance.availabilityZone,
       availabilityZoneId: instance.availabilityZoneId,
       tenancy: 'default',
+      groupName: instance.placementGroup?.name ?? '',
     },
+    ebsOptimized: false,
+    enaSupport: true,
     ...(gone
       ? {}
       : {
@@ -158,11 +162,16 @@ export function subnetShape(model: Ec2Model, subnet: LabSubnet): Shape {
   };
 }
 
+export function placementGroupShape({ name, strategy }: PlacementGroup): Shape {
+  return { groupName: name, strategy, state: 'available' };
+}
+
 export function instanceTypeShape(type: InstanceType): Shape {
   return {
     instanceType: type.name,
     currentGeneration: true,
     hypervisor: 'nitro',
+    ebsInfo: { ebsOptimizedSupport: 'default' },
     processorInfo: { supportedArchitectures: [type.architecture] },
     networkInfo: {
       maximumNetworkInterfaces: maxInterfaces(type),

@@ -5,6 +5,7 @@ import {
   instanceShape,
   instanceStatusShape,
   instanceTypeShape,
+  placementGroupShape,
   subnetShape,
   type Shape,
 } from './ec2-answers.ts';
@@ -119,6 +120,24 @@ export const describeInstanceTypes: Describe = (_model, input) => {
   const found = filterItems(input, chosen, instanceTypeFields, undefined);
   const page = pageOf(input, found, (type) => type.name, 100);
   return { instanceTypeSet: page.items.map(instanceTypeShape), nextToken: page.nextToken };
+};
+
+/** Those of the instances. */
+export const describePlacementGroups: Describe = (model, input) => {
+  const groups = new Map(
+    model
+      .seen()
+      .instances.flatMap(({ placementGroup: group }) => (group ? [[group.name, group]] : [])),
+  );
+  const chosen = byId(
+    input.texts('GroupName'),
+    [...groups.values()],
+    ({ name }) => name,
+    (name) => {
+      throw faults.unknownPlacementGroup(name);
+    },
+  );
+  return { placementGroupSet: chosen.map(placementGroupShape) };
 };
 
 type TagItem = {

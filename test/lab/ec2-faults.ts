@@ -130,6 +130,8 @@ export const faults = {
   filterLimit: () => fault('FilterLimitExceeded', 'The maximum number of filters was exceeded'),
   unknownInstanceType: (name: string) =>
     fault('InvalidInstanceType', `The following supplied instance types do not exist: [${name}]`),
+  unknownPlacementGroup: (name: string) =>
+    fault('InvalidPlacementGroup.Unknown', `The Placement Group '${name}' is unknown.`),
   maxResults: (value: string, most: number) =>
     fault(
       'InvalidMaxResults',

@@ -5,7 +5,7 @@ import { faults } from './ec2-faults.ts';
 import { instanceTypeOf } from './ec2-instance-types.ts';
 import { createEni } from './ec2-interfaces.ts';
 import { enisOf, findInstance, findSubnet } from './ec2-lookup.ts';
-import type { Ec2World, InstanceState, LabInstance, Tags } from './ec2-world.ts';
+import type { Ec2World, InstanceState, LabInstance, PlacementGroup, Tags } from './ec2-world.ts';
 
 export type NewInstance = {
   readonly subnetId: string;
@@ -15,6 +15,7 @@ export type NewInstance = {
   readonly instanceType?: string;
   readonly tags?: Tags;
   readonly userData?: string | Buffer;
+  readonly placementGroup?: PlacementGroup;
   /** Default: running. */
   readonly state?: 'pending' | 'running' | 'stopped';
 };
@@ -40,6 +41,7 @@ export function launch(world: Ec2World, input: NewInstance): LabInstance {
     state: input.state ?? 'running',
     tags: input.tags ?? {},
     userData: input.userData === undefined ? undefined : Buffer.from(input.userData),
+    placementGroup: input.placementGroup,
     launchedAtMs: nowMs,
     terminatedAtMs: undefined,
     health: 'ok',

@@ -36,6 +36,11 @@ export type InstanceState =
   | 'stopping'
   | 'stopped';
 
+export type PlacementGroup = {
+  readonly name: string;
+  readonly strategy: 'cluster' | 'spread' | 'partition';
+};
+
 export type LabInstance = {
   readonly instanceId: string;
   readonly instanceType: string;
@@ -47,6 +52,7 @@ export type LabInstance = {
   readonly state: InstanceState;
   readonly tags: Tags;
   readonly userData: Buffer | undefined;
+  readonly placementGroup: PlacementGroup | undefined;
   readonly launchedAtMs: number;
   readonly terminatedAtMs: number | undefined;
   /** What the status checks say while it runs. */

@@ -16,6 +16,7 @@ import {
   describeInstanceStatus,
   describeInstanceTypes,
   describeNetworkInterfaces,
+  describePlacementGroups,
   describeSubnets,
   describeTags,
   type Describe,
@@ -110,6 +111,13 @@ const operations: Readonly<Record<string, Operation>> = {
   DescribeInstances: describe(describeInstances, 'InstanceId'),
   DescribeInstanceStatus: describe(describeInstanceStatus, 'InstanceId', 'IncludeAllInstances'),
   DescribeInstanceTypes: describe(describeInstanceTypes, 'InstanceType'),
+  DescribePlacementGroups: {
+    parameters: ['GroupName'],
+    run: ({ model, input, allow }) => {
+      allow(anyResource);
+      return describePlacementGroups(model, input);
+    },
+  },
   DescribeSubnets: describe(describeSubnets, 'SubnetId'),
   DescribeTags: describe(describeTags),
   StopInstances: changeState((model, id) => model.stop(id), 'Force', 'Hibernate', 'SkipOsShutdown'),

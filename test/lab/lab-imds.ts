@@ -89,6 +89,8 @@ export function createLabImds(
       macs: macs.of(instanceId).map(macOf),
       tags: instance.tags,
       userData: instance.userData,
+      placement:
+        instance.placementGroup === undefined ? {} : { 'group-name': instance.placementGroup.name },
       roleName: 'berth',
       credentials: () => {
         const { accessKeyId, secretAccessKey, sessionToken, expiresAtMs } =

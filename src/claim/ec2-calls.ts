@@ -1,0 +1,70 @@
+// One call to EC2 over the AWS SDK, which is loaded with the first: timed for the log, its error classified.
+import type { EC2Client } from '@aws-sdk/client-ec2';
+import type { Log } from '../log.ts';
+import { awsClientConfig, awsCodeOf, type AwsAccess } from '../system/aws.ts';
+import type { Clock } from '../system/clock.ts';
+import { classifyEc2Error } from './ec2-errors.ts';
+import type * as Sdk from './ec2-sdk.ts';
+import { refuseHtml } from './refuse-html.ts';
+
+export type Ec2CallsDeps = { readonly clock: Clock; readonly log: Log };
+
+/** Throws what `classifyEc2Error` makes of an error, and the signal's reason. */
+export type Call = <T>(
+  action: string,
+  work: (sdk: typeof Sdk, client: EC2Client) => Promise<T>,
+  signal: AbortSignal,
+) => Promise<T>;
+
+export function createEc2Calls(
+  deps: Ec2CallsDeps,
+  access: AwsAccess,
+): Disposable & { readonly call: Call } {
+  let loading: Promise<{ sdk: typeof Sdk; client: EC2Client }> | undefined;
+  /** The SDK keeps credentials until shortly before their end: a new client reads them anew. */
+  let refused = false;
+  const load = () =>
+    (loading ??= import('./ec2-sdk.ts').then((sdk) => ({
+      sdk,
+      client: refuseHtml(new sdk.EC2Client(awsClientConfig(access, refused))),
+    })));
+  const unload = (): void => {
+    void loading?.then(
+      ({ client }) => client.destroy(),
+      () => undefined,
+    );
+    loading = undefined;
+  };
+
+  const call: Call = async (action, work, signal) => {
+    const { sdk, client } = await load();
+    const startMs = deps.clock.monotonicMs();
+    const tell = (outcome: string): void => {
+      deps.log.debug(
+        {
+          step: `ec2:${action}`,
+          sinceStartMs: Math.round(deps.clock.monotonicMs()),
+          ms: Math.round(deps.clock.monotonicMs() - startMs),
+          outcome,
+        },
+        `ec2:${action}`,
+      );
+    };
+    try {
+      const result = await work(sdk, client);
+      refused = false;
+      tell('ok');
+      return result;
+    } catch (error) {
+      signal.throwIfAborted();
+      const classified = classifyEc2Error(`ec2:${action}`, error);
+      tell(awsCodeOf(error));
+      if (classified.code === 'aws-credentials') {
+        refused = true;
+        unload();
+      }
+      throw classified;
+    }
+  };
+  return { call, [Symbol.dispose]: unload };
+}
