@@ -20,6 +20,7 @@ import { within } from './system/within.ts';
 import { createAnnounce } from './tell/announce.ts';
 import { serveControl } from './tell/control-socket.ts';
 import { createStatusBoard, type StatusBoard } from './tell/status-board.ts';
+import { serveMonitoring } from './tell/monitoring.ts';
 import { keepTrying } from './tell/keep-trying.ts';
 import { readyOrLate } from './tell/ready-or-late.ts';
 import { serveStatus } from './tell/status-socket.ts';
@@ -77,7 +78,7 @@ export async function runDaemon(
   );
   const systemd = createSystemd(ports);
   board.onChange(({ message }) => systemd.status(message));
-  using resources = new DisposableStack();
+  await using resources = new AsyncDisposableStack();
   await using _server = await serveStatus(ports.sockets, input.runtimeDir, board);
   await using _control = await serveControl(ports.sockets, input.runtimeDir, {
     release: (pool) => release(ports, servings, pool, signal),
@@ -90,6 +91,12 @@ export async function runDaemon(
     const booted = await keepTrying(ports, board, () => boot(bootDeps, input, signal), signal);
     releaseOnStop = booted.config.releaseOnStop;
     board.update({ instanceId: booted.identity.instanceId, config: booted.source });
+    const { monitoring } = booted.config;
+    if (monitoring !== undefined) {
+      const { runtimeDir } = input;
+      const watched = { config: monitoring, runtimeDir, status: () => board.current() };
+      resources.use(await serveMonitoring(ports, watched));
+    }
     const ec2 = resources.use(createAwsEc2(ports, booted.access));
     await Promise.all([
       servePools({ ports, input, board, booted, ec2, servings }, signal),

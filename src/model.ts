@@ -66,6 +66,8 @@ export type Config = {
   readonly metrics: MetricsConfig | undefined;
   /** undefined: nobody is listened to. */
   readonly emf: EmfConfig | undefined;
+  /** undefined: nobody is told. */
+  readonly monitoring: MonitoringConfig | undefined;
 };
 
 export type PoolConfig = {
@@ -254,6 +256,11 @@ export type EmfAddress = {
   readonly protocol: 'udp' | 'tcp';
   readonly host: string;
   readonly port: number;
+};
+
+export type MonitoringConfig = {
+  /** On 127.0.0.1, beside the socket; undefined: on the socket alone. */
+  readonly port: number | undefined;
 };
 
 export type LoadedConfig = { readonly config: Config; readonly source: ConfigSource };

@@ -1,6 +1,9 @@
 // The whole daemon with metrics: a document of the host and one of an application arrive in the local CloudWatch Logs.
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
+import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createLoopback, instanceId, type Loopback } from './fixtures/loopback-daemon.ts';
 import { emfProblems, metricsOf } from './fixtures/emf-rules.ts';
@@ -61,6 +64,23 @@ describe.concurrent('metrics', () => {
       /metrics +\d+ documents, 0 refused, 0 drop/,
     );
     expect(daemon.lines.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  test('monitoring asks by the socket, and finds it gone at the end', async () => {
+    await using at = await createLoopback();
+    const daemon = at.start(['--config', at.file('berth.json', '{"monitoring":{}}')]);
+    await at.status('ready', ({ ready }) => ready);
+    const ask = (path: string) =>
+      execFileSync(
+        'curl',
+        ['-sS', '--unix-socket', join(at.runtimeDir, 'http.sock'), `http://berth${path}`],
+        { encoding: 'utf8' },
+      );
+    expect(ask('/readyz')).toMatch(/^no pool is configured/);
+    expect(ask('/metrics')).toContain(`instance_id="${instanceId}"`);
+    daemon.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
+    expect(existsSync(join(at.runtimeDir, 'http.sock'))).toBe(false);
   });
 
   test('what was heard just before SIGTERM arrives before the end', async () => {

@@ -1,5 +1,5 @@
 // The README is not prose alone: its keys come from the schema, and its commands are run by this suite or by .ci/run.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +10,9 @@ import { installationOf } from './fixtures/installation.ts';
 
 const root = join(import.meta.dirname, '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const keysPage = readFileSync(join(root, 'docs', 'configuration.md'), 'utf8');
+const keysPath = join(root, 'docs', 'configuration.md');
+const keysPage = readFileSync(keysPath, 'utf8');
+const keysTable = /(<!-- keys[^\n]*-->\n)([\s\S]*?)<!-- \/keys -->/;
 const ci = readFileSync(join(root, '.ci', 'run'), 'utf8');
 
 function blocks(language: string, text = readme): readonly string[] {
@@ -47,9 +49,19 @@ function unwrap(schema: v.GenericSchema): v.GenericSchema {
 }
 
 describe('README', () => {
+  // Write it anew: WRITE_KEYS=1 npm test -- test/readme.test.ts && npm run fix
   test('the table of keys in docs/configuration.md is that of the schema', () => {
     const rows = describedKeys(configSchema).filter(({ key }) => key !== '$schema');
-    const written = /<!-- keys[^\n]*-->\n([\s\S]*?)<!-- \/keys -->/.exec(keysPage)?.[1] ?? '';
+    if (process.env['WRITE_KEYS'] === '1') {
+      const table = rows.map(({ key, text }) => `| \`${key}\` | ${text} |`).join('\n');
+      const page = `\n| Key | Meaning |\n| --- | --- |\n${table}\n\n`;
+      writeFileSync(
+        keysPath,
+        keysPage.replace(keysTable, (_, first: string) => `${first}${page}<!-- /keys -->`),
+      );
+      return;
+    }
+    const written = keysTable.exec(keysPage)?.[2] ?? '';
     // The formatter aligns the columns.
     const cells = written
       .split('\n')

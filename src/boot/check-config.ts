@@ -1,10 +1,10 @@
 // Judges a configuration: everything that is wrong with it at once, or the configuration with every default filled in. Pure.
 import * as v from 'valibot';
-import type { Config } from '../model.ts';
+import type { Config, MonitoringConfig } from '../model.ts';
 import type { CompilePattern } from '../system/patterns.ts';
 import { checkLogs } from './check-logs.ts';
 import { claimConfig } from './claim-config.ts';
-import { configSchema, type ConfigIssue } from './config-schema.ts';
+import { configSchema, type ConfigIssue, type RawConfig } from './config-schema.ts';
 import { jsonErrorPosition } from './json-position.ts';
 import { emfConfig, metricsConfig } from './metrics-config.ts';
 import type { PlaceholderFacts } from './placeholders.ts';
@@ -63,8 +63,13 @@ export function checkConfig(
     logs,
     metrics: metrics.config,
     emf: emf.config,
+    monitoring: monitoringOf(parsed.output),
   };
   return { ok: true, config, warnings };
+}
+
+function monitoringOf({ monitoring }: RawConfig): MonitoringConfig | undefined {
+  return monitoring === undefined ? undefined : { port: monitoring.port };
 }
 
 function describe(issue: v.BaseIssue<unknown>): ConfigIssue {

@@ -2,7 +2,9 @@
 import type { Config, HooksConfig, Pin, PoolConfig, StandbyConfig } from '../model.ts';
 import type { RawConfig } from './config-schema.ts';
 
-export function claimConfig(raw: RawConfig): Omit<Config, 'logs' | 'metrics' | 'emf'> {
+export function claimConfig(
+  raw: RawConfig,
+): Omit<Config, 'logs' | 'metrics' | 'emf' | 'monitoring'> {
   const { pool, releaseOnStop, takeOverStale } = raw;
   const pools = pool === undefined ? (raw.pools ?? []).map(poolOf) : [onePool(pool)];
   const { mode, localBridges, connmark } = raw.routing;

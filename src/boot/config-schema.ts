@@ -211,6 +211,21 @@ const routing = v.object({
   ),
 });
 
+const monitoring = v.pipe(
+  v.object({
+    port: v.optional(
+      v.pipe(
+        v.number(),
+        v.integer(),
+        v.minValue(1),
+        v.maxValue(65_535),
+        v.description('The same on http://127.0.0.1:PORT, for every user of this host'),
+      ),
+    ),
+  }),
+  v.description('OpenMetrics, /healthz and /readyz on the socket http.sock of the runtime folder'),
+);
+
 export const configSchema = v.pipe(
   v.object({
     $schema: v.optional(v.pipe(v.string(), v.description('For editors'))),
@@ -247,6 +262,7 @@ export const configSchema = v.pipe(
     agent: v.optional(agent),
     logs: v.optional(logs, {}),
     metrics: v.optional(metricsSchema()),
+    monitoring: v.optional(monitoring),
     opentelemetry: agentKey,
     traces: agentKey,
   }),

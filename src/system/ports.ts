@@ -5,6 +5,7 @@ import { createDevices, type Devices } from './devices.ts';
 import { systemExec, type Exec } from './exec.ts';
 import { systemFiles, type Files } from './files.ts';
 import { createHttp, imdsConnections, type Http } from './http.ts';
+import { systemHttpServers, type HttpServers } from './http-server.ts';
 import { systemLines, type Lines } from './lines.ts';
 import { systemLocalSockets, type LocalSockets } from './local-socket.ts';
 import { systemListeners, type Listeners } from './listeners.ts';
@@ -30,6 +31,7 @@ export type Ports = {
   readonly proc: Proc;
   readonly listeners: Listeners;
   readonly http: Http;
+  readonly httpServers: HttpServers;
   readonly probe: Probe;
   readonly sockets: LocalSockets;
   readonly devices: Devices;
@@ -53,6 +55,7 @@ export function createPorts(log: Log): Ports & Disposable {
     proc: systemProc,
     listeners: systemListeners,
     http,
+    httpServers: systemHttpServers,
     probe: systemProbe,
     sockets: systemLocalSockets,
     devices: createDevices({ exec: systemExec, clock: systemClock }),

@@ -106,6 +106,7 @@ describe('the first place that has a configuration wins', () => {
         logs: logsConfig({ compression: 'auto' }),
         metrics: undefined,
         emf: undefined,
+        monitoring: undefined,
       },
       source: { name: 'instance tag berth:pool', version: undefined, lastKnownGood: false },
     };

@@ -1,0 +1,55 @@
+// What monitoring systems ask: /metrics, /healthz and /readyz over HTTP, on a unix socket and on a loopback port.
+import { join } from 'node:path';
+import { messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { MonitoringConfig, Status } from '../model.ts';
+import type { HttpAddress, HttpAnswer, HttpServers } from '../system/http-server.ts';
+import { openMetricsType, renderOpenMetrics } from './open-metrics.ts';
+
+export type MonitoringDeps = { readonly httpServers: HttpServers; readonly log: Log };
+
+export type MonitoringInput = {
+  readonly config: MonitoringConfig;
+  readonly runtimeDir: string;
+  readonly status: () => Status;
+};
+
+/** For root and the group of the daemon's user. */
+const socketMode = 0o660;
+const plain = 'text/plain; charset=utf-8';
+
+/** What cannot be served is a warning: an address is served without being watched. Never throws. */
+export async function serveMonitoring(
+  { httpServers, log }: MonitoringDeps,
+  { config, runtimeDir, status }: MonitoringInput,
+): Promise<AsyncDisposable> {
+  const servers = new AsyncDisposableStack();
+  const addresses: readonly HttpAddress[] = [
+    { path: join(runtimeDir, 'http.sock'), mode: socketMode },
+    ...(config.port === undefined ? [] : [{ host: '127.0.0.1', port: config.port } as const]),
+  ];
+  for (const address of addresses) {
+    try {
+      servers.use(await httpServers.serve(address, (path) => answerOf(path, status())));
+    } catch (error) {
+      log.warn(`${messageOf(error)}; berth goes on without it, restart it to try again`);
+    }
+  }
+  return servers;
+}
+
+/** Who gets an answer knows that the process lives; whether the addresses are served is another question. */
+function answerOf(path: string, status: Status): HttpAnswer | undefined {
+  switch (path) {
+    case '/metrics':
+      return { status: 200, contentType: openMetricsType, body: renderOpenMetrics(status) };
+    case '/healthz':
+      return { status: 200, contentType: plain, body: 'ok\n' };
+    case '/readyz': {
+      const { ready, message } = status;
+      return { status: ready ? 200 : 503, contentType: plain, body: `${message}\n` };
+    }
+    default:
+      return undefined;
+  }
+}
