@@ -10,6 +10,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   main: ['commands', 'log', 'errors', 'model'],
   commands: [
     'daemon',
+    'doctor',
     'boot',
     'claim',
     'route',
@@ -21,6 +22,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'model',
   ],
   daemon: ['serve', 'boot', 'claim', 'route', 'ship', 'tell', 'system', 'log', 'errors', 'model'],
+  doctor: ['boot', 'claim', 'route', 'ship', 'tell', 'system', 'log', 'errors', 'model'],
   serve: ['claim', 'route', 'tell', 'system', 'log', 'errors', 'model'],
   boot: ['system', 'log', 'errors', 'model'],
   claim: ['system', 'log', 'errors', 'model'],

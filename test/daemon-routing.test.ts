@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createDaemonCloud, instance, isReady, type DaemonCloud } from './fixtures/daemon-cloud.ts';
 import { hasProgram, inNamespaces, needsNamespaces } from './lab/environment.ts';
+import type { Ran } from './fixtures/berth-command.ts';
 import { ipBatch } from './lab/namespace.ts';
 import { poolEni } from './lab/small-cloud.ts';
 import { systemExec } from '../src/system/exec.ts';
@@ -49,6 +50,24 @@ describe.skipIf(!inNamespaces)(`routing${needsNamespaces}`, () => {
       expect(await inside('nft', 'list', 'tables')).not.toContain('berth');
     },
   );
+
+  test('berth doctor sees the routes of the running daemon, and a daemon that is stuck', async () => {
+    const daemon = await cloud.startReady();
+    const doctor = (): Promise<Ran> =>
+      cloud.command('doctor', '--runtime-dir', cloud.runtimeDir, '--state-dir', cloud.stateDir);
+    const well = await doctor();
+    expect(well.stdout).toMatch(
+      /^ok +routes +eni-\w+ on eth1: rules, routes, sysctls and gateway$/m,
+    );
+    expect(well.stdout).toMatch(/^ok +permissions +ec2:CreateTags, ec2:AttachNetworkInterface/m);
+    expect(well.stdout).not.toMatch(/^failure/m);
+    expect(well.code).toBe(0);
+    daemon.kill('SIGSTOP');
+    const ill = await doctor();
+    daemon.kill('SIGCONT');
+    expect(ill.code).toBe(1);
+    expect(ill.stdout).toMatch(/^failure +daemon +no answer within 3 s; fix: it is stuck/m);
+  });
 
   test('mode verify: ready once another tool has set the routes, and nothing is touched', async () => {
     const daemon = cloud.start({ config: { pool: 'db', routing: { mode: 'verify' } } });

@@ -16,9 +16,11 @@ export type Call = <T>(
   signal: AbortSignal,
 ) => Promise<T>;
 
+/** `onDate`: hears the time of day of each answer, errors too. */
 export function createEc2Calls(
   deps: Ec2CallsDeps,
   access: AwsAccess,
+  onDate?: (dateMs: number) => void,
 ): Disposable & { readonly call: Call } {
   let loading: Promise<{ sdk: typeof Sdk; client: EC2Client }> | undefined;
   /** The SDK keeps credentials until shortly before their end: a new client reads them anew. */
@@ -26,7 +28,7 @@ export function createEc2Calls(
   const load = () =>
     (loading ??= import('./ec2-sdk.ts').then((sdk) => ({
       sdk,
-      client: refuseHtml(new sdk.EC2Client(awsClientConfig(access, refused))),
+      client: hearDates(refuseHtml(new sdk.EC2Client(awsClientConfig(access, refused))), onDate),
     })));
   const unload = (): void => {
     void loading?.then(
@@ -67,4 +69,19 @@ export function createEc2Calls(
     }
   };
   return { call, [Symbol.dispose]: unload };
+}
+
+function hearDates(client: EC2Client, onDate: ((dateMs: number) => void) | undefined): EC2Client {
+  if (onDate === undefined) return client;
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const { headers } = result.response as { readonly headers?: Record<string, string> };
+      const dateMs = Date.parse(headers?.['date'] ?? '');
+      if (!Number.isNaN(dateMs)) onDate(dateMs);
+      return result;
+    },
+    { step: 'deserialize', priority: 'low', name: 'hearDates' },
+  );
+  return client;
 }

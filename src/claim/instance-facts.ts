@@ -9,7 +9,16 @@ export type InstanceFacts = {
   readonly placementGroup: string | undefined;
   readonly ebsOptimized: boolean | undefined;
   readonly enaSupport: boolean | undefined;
+  readonly metadata: MetadataOptions;
   readonly interfaces: readonly InterfaceFacts[];
+};
+
+export type MetadataOptions = {
+  /** `required`: IMDSv2 only; `optional`: version 1 too. */
+  readonly tokens: string | undefined;
+  readonly hopLimit: number | undefined;
+  /** `enabled` or `disabled`. */
+  readonly tags: string | undefined;
 };
 
 export type InterfaceFacts = {
@@ -50,12 +59,19 @@ export type Ec2Facts = Disposable & {
   type(instanceType: string, signal: AbortSignal): Promise<Asked<TypeFacts>>;
   /** `cluster`, `spread` or `partition`. */
   strategy(placementGroup: string, signal: AbortSignal): Promise<Asked<string>>;
+  /** What EC2's last answer said of the time; undefined: none yet. The header has whole seconds. */
+  clockOffsetMs(): number | undefined;
 };
 
 /** Each method throws what a call to EC2 throws, but for `aws-denied`. */
 export function createEc2Facts(deps: Ec2CallsDeps, access: AwsAccess): Ec2Facts {
-  const { call, [Symbol.dispose]: dispose } = createEc2Calls(deps, access);
+  let offsetMs: number | undefined;
+  const onDate = (dateMs: number): void => {
+    offsetMs = deps.clock.nowMs() - dateMs;
+  };
+  const { call, [Symbol.dispose]: dispose } = createEc2Calls(deps, access, onDate);
   return {
+    clockOffsetMs: () => offsetMs,
     instance: (instanceId, signal) => asked(describeInstance(call, instanceId, signal)),
     type: (instanceType, signal) => asked(describeType(call, instanceType, signal)),
     strategy: (group, signal) => asked(describeStrategy(call, group, signal)),
@@ -100,6 +116,11 @@ async function describeInstance(
     placementGroup: instance.Placement?.GroupName || undefined,
     ebsOptimized: instance.EbsOptimized,
     enaSupport: instance.EnaSupport,
+    metadata: {
+      tokens: instance.MetadataOptions?.HttpTokens,
+      hopLimit: instance.MetadataOptions?.HttpPutResponseHopLimit,
+      tags: instance.MetadataOptions?.InstanceMetadataTags,
+    },
     interfaces: (instance.NetworkInterfaces ?? []).map((nic) => ({
       eniId: nic.NetworkInterfaceId ?? '',
       mac: (nic.MacAddress ?? '').toLowerCase(),

@@ -59,6 +59,12 @@ export const commands = {
     example: 'berth pool --watch',
     load: async () => (await import('./pool.ts')).run,
   },
+  doctor: {
+    summary: 'say what is wrong on this instance, and the fix; exit code 1 where something is',
+    flags: [jsonFlag, configFlag, stateFlag, runtimeFlag],
+    example: 'berth doctor',
+    load: async () => (await import('./doctor.ts')).run,
+  },
   facts: {
     summary: 'tell who and where this instance is, what it may hold and what it holds',
     flags: [jsonFlag],

@@ -88,6 +88,13 @@ export function instanceShape(
     },
     ebsOptimized: false,
     enaSupport: true,
+    metadataOptions: {
+      state: 'applied',
+      httpTokens: instance.metadata.tokens,
+      httpPutResponseHopLimit: instance.metadata.hopLimit,
+      httpEndpoint: 'enabled',
+      instanceMetadataTags: instance.metadata.tags,
+    },
     ...(gone
       ? {}
       : {

@@ -5,7 +5,14 @@ import { faults } from './ec2-faults.ts';
 import { instanceTypeOf } from './ec2-instance-types.ts';
 import { createEni } from './ec2-interfaces.ts';
 import { enisOf, findInstance, findSubnet } from './ec2-lookup.ts';
-import type { Ec2World, InstanceState, LabInstance, PlacementGroup, Tags } from './ec2-world.ts';
+import type {
+  Ec2World,
+  InstanceState,
+  LabInstance,
+  LabMetadataOptions,
+  PlacementGroup,
+  Tags,
+} from './ec2-world.ts';
 
 export type NewInstance = {
   readonly subnetId: string;
@@ -16,6 +23,8 @@ export type NewInstance = {
   readonly tags?: Tags;
   readonly userData?: string | Buffer;
   readonly placementGroup?: PlacementGroup;
+  /** Default: IMDSv2 required, hop limit 1, tags. */
+  readonly metadata?: Partial<LabMetadataOptions>;
   /** Default: running. */
   readonly state?: 'pending' | 'running' | 'stopped';
 };
@@ -42,6 +51,7 @@ export function launch(world: Ec2World, input: NewInstance): LabInstance {
     tags: input.tags ?? {},
     userData: input.userData === undefined ? undefined : Buffer.from(input.userData),
     placementGroup: input.placementGroup,
+    metadata: { tokens: 'required', hopLimit: 1, tags: 'enabled', ...input.metadata },
     launchedAtMs: nowMs,
     terminatedAtMs: undefined,
     health: 'ok',

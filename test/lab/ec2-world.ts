@@ -41,6 +41,12 @@ export type PlacementGroup = {
   readonly strategy: 'cluster' | 'spread' | 'partition';
 };
 
+export type LabMetadataOptions = {
+  readonly tokens: 'required' | 'optional';
+  readonly hopLimit: number;
+  readonly tags: 'enabled' | 'disabled';
+};
+
 export type LabInstance = {
   readonly instanceId: string;
   readonly instanceType: string;
@@ -53,6 +59,7 @@ export type LabInstance = {
   readonly tags: Tags;
   readonly userData: Buffer | undefined;
   readonly placementGroup: PlacementGroup | undefined;
+  readonly metadata: LabMetadataOptions;
   readonly launchedAtMs: number;
   readonly terminatedAtMs: number | undefined;
   /** What the status checks say while it runs. */

@@ -1,0 +1,188 @@
+// Examines this instance: every check side by side, each within its time, so that the whole ends though everything hangs.
+import { createRoleCredentials } from '../boot/credentials.ts';
+import { readIdentity } from '../boot/identity.ts';
+import { imdsEndpoints } from '../boot/imds-endpoint.ts';
+import { createImds, imdsDefaults } from '../boot/imds.ts';
+import { loadConfig } from '../boot/load-config.ts';
+import { BerthError, messageOf } from '../errors.ts';
+import type { LoadedConfig, Status } from '../model.ts';
+import type { Ports } from '../system/ports.ts';
+import { reporter, type Finding } from './finding.ts';
+import {
+  checkDisk,
+  checkLogFiles,
+  checkOthers,
+  checkRoutes,
+  checkVersions,
+  daemonFindings,
+  readDaemon,
+} from './host-checks.ts';
+import { checkInstance, checkPool, checkRole, type InstanceInput } from './instance-checks.ts';
+
+export type ExamineInput = {
+  readonly version: string;
+  readonly configFlag: string | undefined;
+  readonly stateDir: string;
+  readonly runtimeDir: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+};
+
+/** One after the other at most: who we are, then the configuration, then EC2; together less than 15 s. */
+const identityMs = 3_000;
+const configMs = 4_000;
+const checkMs = 5_000;
+const imdsPatienceMs = 1_500;
+
+/** In the order of a boot. Throws the signal's reason, and `usage`. */
+export async function examine(
+  ports: Ports,
+  input: ExamineInput,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  /** What a check throws is its finding. */
+  const within = async (
+    check: string,
+    ms: number,
+    work: (signal: AbortSignal) => Promise<readonly Finding[]>,
+  ): Promise<readonly Finding[]> => {
+    using deadline = ports.clock.deadline(ms, signal);
+    try {
+      return await unlessAborted(work(deadline.signal), deadline.signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const late = `no answer within ${ms / 1000} s`;
+      const message = deadline.expired ? late : messageOf(error);
+      return [
+        reporter(check)('failure', message, deadline.expired ? fixes[check] : fixOf(error, check)),
+      ];
+    }
+  };
+
+  let status: Status | undefined;
+  const daemon = within('daemon', identityMs, async (signal) => {
+    status = await readDaemon(ports, input.runtimeDir, signal);
+    return daemonFindings(status, input.version);
+  });
+  const host = Promise.all([
+    within('disk', checkMs, () => checkDisk(ports, input.stateDir)),
+    within('others', checkMs, (signal) => checkOthers(ports, signal)),
+    within('versions', checkMs, (signal) => checkVersions(ports, input.version, signal)),
+  ]);
+
+  const endpoints = imdsEndpoints(input.environment);
+  const imds = createImds(ports, { ...imdsDefaults, endpoints, patienceMs: imdsPatienceMs });
+  let instance: InstanceInput | undefined;
+  const who = await within('imds', identityMs, async (signal) => {
+    const identity = await readIdentity(ports, imds, signal);
+    const credentials = createRoleCredentials(ports, imds, signal);
+    instance = { identity, access: { region: identity.region, credentials } };
+    const { instanceId, instanceType, availabilityZone } = identity;
+    return [
+      reporter('imds')('ok', `IMDSv2: ${instanceId}, ${instanceType} in ${availabilityZone}`),
+    ];
+  });
+  if (instance === undefined) return [...who, ...(await daemon), ...(await host).flat()];
+
+  const known = instance;
+  let loaded: LoadedConfig | undefined;
+  const [role, config] = await Promise.all([
+    within('role', configMs, () => checkRole(known)),
+    within('config', configMs, async (signal) => {
+      const { configFlag, stateDir } = input;
+      const { identity, access } = known;
+      const deps = { ...ports, files: readOnly(ports) };
+      loaded = await loadConfig(deps, { identity, imds, configFlag, stateDir, access }, signal);
+      return configFindings(loaded);
+    }),
+  ]);
+  const told = await daemon;
+  const clocks: Finding[] = [];
+  const hasRole = role.every(({ result }) => result === 'ok');
+  const { pools = [], logs } = loaded?.config ?? {};
+  const [ofEc2, ofPools, routes, files] = await Promise.all([
+    hasRole
+      ? within('ec2', checkMs, (signal) =>
+          checkInstance(ports, known, (finding) => clocks.push(finding), signal),
+        )
+      : [],
+    Promise.all(
+      hasRole
+        ? pools.map((pool) =>
+            within('pool', checkMs, (signal) => checkPool(ports, { ...known, pool }, signal)),
+          )
+        : [],
+    ),
+    loaded === undefined || status === undefined || !hasRole
+      ? []
+      : within('routes', checkMs, (signal) =>
+          checkRoutes(ports, { ...known, config: loaded!.config, status: status! }, signal),
+        ),
+    within('logs', checkMs, () => checkLogFiles(ports, logs?.sources ?? [])),
+  ]);
+  return [
+    ...who,
+    ...role,
+    ...clocks,
+    ...config,
+    ...otherConfig(loaded, status),
+    ...ofEc2,
+    ...ofPools.flat(),
+    ...told,
+    ...routes,
+    ...files,
+    ...(await host).flat(),
+  ];
+}
+
+function configFindings({ config, source }: LoadedConfig): readonly Finding[] {
+  const report = reporter('config');
+  const version = source.version === undefined ? '' : ` version ${source.version}`;
+  if (source.lastKnownGood) {
+    const why = `the last good copy of ${source.name}${version}: Parameter Store does not answer`;
+    return [report('warning', why, 'check routes and VPC endpoints to ssm')];
+  }
+  const found = report('ok', `${source.name}${version}`);
+  if (config.pools.length > 0) return [found];
+  return [found, reporter('pool')('ok', 'none is configured: this instance claims nothing')];
+}
+
+/** The unit may have a --config that whoever examines did not give. */
+function otherConfig(
+  loaded: LoadedConfig | undefined,
+  status: Status | undefined,
+): readonly Finding[] {
+  const used = status?.config?.name;
+  if (loaded === undefined || used === undefined || used === loaded.source.name) return [];
+  const why = `the daemon uses ${used}`;
+  return [reporter('config')('warning', why, 'give doctor the same --config, or restart berth')];
+}
+
+const fixes: Readonly<Record<string, string>> = {
+  imds: 'is this an EC2 instance, with the metadata service enabled?',
+  role: 'attach an instance profile with packaging/iam/base.json',
+  config: 'check routes and VPC endpoints to ssm',
+  ec2: 'check DNS, routes and VPC endpoints to ec2',
+  pool: 'check DNS, routes and VPC endpoints to ec2',
+  daemon: 'it is stuck: systemctl restart berth',
+};
+
+/** Most messages say what to do. */
+function fixOf(error: unknown, check: string): string | undefined {
+  return error instanceof BerthError && error.code !== 'aws-unavailable' ? undefined : fixes[check];
+}
+
+function readOnly({ files }: Ports): Ports['files'] {
+  return { ...files, writeAtomic: async () => undefined, remove: async () => undefined };
+}
+
+/** Also where the work does not hear the signal: a file server that hangs. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason as Error);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}

@@ -1,0 +1,231 @@
+// The instance as AWS sees it: metadata options, role, permissions, clock, what its type may hold.
+import { surveyPool } from '../claim/survey.ts';
+import { createAwsEc2 } from '../claim/aws-ec2.ts';
+import { createEc2Facts, type InstanceFacts } from '../claim/instance-facts.ts';
+import { rehearsePermissions } from '../claim/permissions.ts';
+import { instanceArn, ownerOf } from '../claim/tags.ts';
+import type { Eni, Identity, PoolConfig } from '../model.ts';
+import type { AwsAccess } from '../system/aws.ts';
+import type { Ports } from '../system/ports.ts';
+import { reporter, type Finding } from './finding.ts';
+
+export type InstanceInput = { readonly identity: Identity; readonly access: AwsAccess };
+
+/** SigV4 takes 5 min (RequestTimeTooSkewed), TLS and log timestamps want less. */
+const skewLimitMs = 5 * 60_000;
+const skewWorryMs = 10_000;
+
+/** Throws what the credentials throw. */
+export async function checkRole({ access }: InstanceInput): Promise<readonly Finding[]> {
+  const report = reporter('role');
+  const { expiresAtMs } = await access.credentials(false);
+  return [report('ok', `has credentials until ${new Date(expiresAtMs).toISOString()}`)];
+}
+
+/** Throws what a call to EC2 throws; then nothing is known of the clock either, unless EC2 said the time. */
+export async function checkInstance(
+  ports: Ports,
+  { identity, access }: InstanceInput,
+  onClock: (finding: Finding) => void,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  using ec2 = createEc2Facts(ports, access);
+  try {
+    const [instance, type] = await Promise.all([
+      ec2.instance(identity.instanceId, signal),
+      ec2.type(identity.instanceType, signal),
+    ]);
+    return [
+      ...('needs' in instance
+        ? [lacking(instance.needs)]
+        : instance.facts === undefined
+          ? []
+          : metadataFindings(identity, instance.facts)),
+      ...('needs' in type
+        ? [lacking(type.needs)]
+        : 'facts' in instance
+          ? limitFindings(identity, instance.facts, type.facts?.enis)
+          : []),
+    ];
+  } finally {
+    const offsetMs = ec2.clockOffsetMs();
+    if (offsetMs !== undefined) onClock(clockFinding(offsetMs));
+  }
+}
+
+function lacking(permission: string): Finding {
+  return reporter('permissions')(
+    'failure',
+    `the role lacks ${permission}`,
+    'attach packaging/iam/base.json to the role of the instance',
+  );
+}
+
+function metadataFindings(
+  { instanceId }: Identity,
+  { metadata }: InstanceFacts,
+): readonly Finding[] {
+  const report = reporter('imds');
+  const change = `aws ec2 modify-instance-metadata-options --instance-id ${instanceId}`;
+  return [
+    ...(metadata.tokens === 'optional'
+      ? [
+          report(
+            'warning',
+            'IMDSv1 is open: any request forgery reads the role',
+            `${change} --http-tokens required`,
+          ),
+        ]
+      : []),
+    ...((metadata.hopLimit ?? 1) > 1
+      ? [
+          report(
+            'warning',
+            `the hop limit is ${metadata.hopLimit}: containers of this host reach the role's credentials`,
+            `${change} --http-put-response-hop-limit 1 (unless containers shall have the role)`,
+          ),
+        ]
+      : []),
+    ...(metadata.tags === 'disabled'
+      ? [
+          report(
+            'warning',
+            'instance tags are not in the metadata: berth:pool and berth:config are not read',
+            `${change} --instance-metadata-tags enabled (unless the configuration comes from elsewhere)`,
+          ),
+        ]
+      : []),
+  ];
+}
+
+function limitFindings(
+  { instanceType }: Identity,
+  instance: InstanceFacts | undefined,
+  most: number | undefined,
+): readonly Finding[] {
+  if (instance === undefined || most === undefined) return [];
+  const report = reporter('limits');
+  const has = instance.interfaces.length;
+  const message = `${has} of ${most} ENIs that ${instanceType} may have`;
+  const holdsOne = instance.interfaces.some(({ deviceIndex }) => deviceIndex > 0);
+  return [
+    has < most || holdsOne
+      ? report('ok', message)
+      : report('failure', message, 'use a larger instance type, or detach an ENI'),
+  ];
+}
+
+function clockFinding(offsetMs: number): Finding {
+  const report = reporter('clock');
+  const seconds = Math.round(Math.abs(offsetMs) / 1000);
+  const message = `${seconds} s ${offsetMs < 0 ? 'behind' : 'ahead of'} EC2`;
+  const fix = 'let chrony or systemd-timesyncd use 169.254.169.123: systemctl restart chronyd';
+  if (Math.abs(offsetMs) >= skewLimitMs) {
+    return report('failure', `${message}: AWS refuses requests that are 5 minutes off`, fix);
+  }
+  if (Math.abs(offsetMs) >= skewWorryMs) return report('warning', message, fix);
+  return report('ok', seconds <= 1 ? 'as EC2' : message);
+}
+
+/** Each pool, and what the role may do with it. Throws what a call to EC2 throws. */
+export async function checkPool(
+  ports: Ports,
+  input: InstanceInput & { readonly pool: PoolConfig },
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const { identity, access, pool } = input;
+  using ec2 = createAwsEc2(ports, access);
+  const report = reporter('pool');
+  const { name } = pool;
+  const enis = await ec2.describePool(name, signal);
+  if (enis.length === 0) {
+    return [
+      report(
+        'failure',
+        `pool ${name} has no ENI in ${identity.region}`,
+        `tag one: aws ec2 create-tags --resources eni-... --tags Key=berth:pool,Value=${name}`,
+      ),
+    ];
+  }
+  const own = enis.find((eni) => ownerOf(eni) === instanceArn(identity));
+  const here = enis.filter((eni) => eni.availabilityZone === identity.availabilityZone);
+  const free = here.filter((eni) => eni.status === 'available' && ownerOf(eni) === undefined);
+  const eni = own ?? free[0];
+  const zones = [...new Set(enis.map(({ availabilityZone }) => availabilityZone))].toSorted();
+  return [
+    ...(here.length === 0
+      ? [
+          report(
+            'failure',
+            `pool ${name} has ENIs in ${zones.join(', ')} only, this instance is in ${identity.availabilityZone}`,
+            'put an ENI of the pool into a subnet of that zone, or the instance into one of theirs',
+          ),
+        ]
+      : eni === undefined
+        ? [
+            report(
+              'warning',
+              `pool ${name}: none of ${here.length} ENIs of this zone is free`,
+              'add one, or wait: "berth pool" shows who holds them',
+            ),
+          ]
+        : [report('ok', `pool ${name}: ${sayHeld(own)}${free.length} of ${here.length} free`)]),
+    ...(await staleFindings(ports, ec2, { name }, signal)),
+    ...(eni === undefined
+      ? []
+      : permissionFindings(
+          own !== undefined,
+          await rehearsePermissions(ports, { access, identity, eni }, signal),
+        )),
+  ];
+}
+
+function sayHeld(own: Eni | undefined): string {
+  return own === undefined ? '' : `${own.eniId} is ours, `;
+}
+
+async function staleFindings(
+  ports: Ports,
+  ec2: ReturnType<typeof createAwsEc2>,
+  { name }: { readonly name: string },
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const report = reporter('pool');
+  const berths = await surveyPool({ ...ports, ec2 }, name, signal);
+  return berths.flatMap(({ eniId, state, owner, holder }) => {
+    if (state === 'stale') {
+      return [
+        report(
+          'warning',
+          `${eniId} bears the name of ${owner}, which is gone`,
+          `aws ec2 delete-tags --resources ${eniId} --tags Key=berth:owner (or set takeOverStale, with takeover.json)`,
+        ),
+      ];
+    }
+    if (state !== 'foreign') return [];
+    return [
+      report(
+        'warning',
+        `${eniId} is attached to ${holder ?? 'a service'}, whose name it does not bear`,
+        'detach it, or take the tag berth:pool away from it',
+      ),
+    ];
+  });
+}
+
+function permissionFindings(
+  isOurs: boolean,
+  permissions: Awaited<ReturnType<typeof rehearsePermissions>>,
+): readonly Finding[] {
+  const report = reporter('permissions');
+  const lacks = permissions.filter(({ allowed }) => allowed === false);
+  const granted = permissions.filter(({ allowed }) => allowed === true);
+  const unclear = permissions.filter(({ allowed }) => allowed === undefined);
+  const names = (list: typeof permissions): string => list.map(({ action }) => action).join(', ');
+  return [
+    ...lacks.map(({ action }) => lacking(action)),
+    ...(granted.length === 0 ? [] : [report('ok', `${names(granted)} (DryRun)`)]),
+    ...(unclear.length === 0 ? [] : [report('unknown', `${names(unclear)}: EC2 does not say`)]),
+    ...(isOurs ? [] : [report('unknown', 'attach and detach: to be seen once an ENI is claimed')]),
+  ];
+}

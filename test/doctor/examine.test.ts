@@ -1,0 +1,644 @@
+// berth doctor against a real IMDS, EC2 and Parameter Store of the lab: what is wrong is named, with what to do.
+import { chmodSync, writeFileSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { examine } from '../../src/doctor/examine.ts';
+import type { Finding } from '../../src/doctor/finding.ts';
+import type { Status } from '../../src/model.ts';
+import { createPorts, type Ports } from '../../src/system/ports.ts';
+import { serveStatus } from '../../src/tell/status-socket.ts';
+import { createMemoryLog } from '../fakes/log.ts';
+import { rolePolicies } from '../fixtures/role.ts';
+import { statusWith } from '../fixtures/status.ts';
+import { temporaryFolder } from '../fixtures/temporary-folder.ts';
+import { createLab, type Lab } from '../lab/lab.ts';
+
+const instanceId = 'i-00000000000000009';
+const arn = (id: string): string => `arn:aws:ec2:eu-west-1:111122223333:instance/${id}`;
+const subnetId = 'subnet-0000000000000000a';
+const farSubnet = 'subnet-0000000000000000b';
+const eniId = 'eni-0123456789abcdef0';
+
+type World = AsyncDisposable & {
+  readonly lab: Lab;
+  readonly folder: ReturnType<typeof temporaryFolder>;
+  readonly ports: Ports;
+  /** What the ports are replaced by. */
+  readonly changes: Partial<Ports>;
+  config: unknown;
+  environment: Record<string, string>;
+  status: Partial<Status> | undefined;
+  examine(signal?: AbortSignal): Promise<readonly Finding[]>;
+};
+
+const units = (...names: readonly string[]): Ports['exec'] => ({
+  run: async ({ argv }) => ({
+    code: 0,
+    stdout:
+      argv[0] === 'ip'
+        ? 'ip utility, iproute2-6.1.0, libbpf 1.1.0\n'
+        : `${names.join(' loaded\n')} loaded\n`,
+    stderr: '',
+  }),
+  follow: () => Promise.reject(new Error('not asked')),
+});
+
+async function createWorld(launch: Parameters<Lab['ec2']['launch']>[0]): Promise<World> {
+  const stack = new AsyncDisposableStack();
+  const lab = stack.use(await createLab());
+  const folder = stack.use(temporaryFolder());
+  const vpcId = 'vpc-0123456789abcdef0';
+  for (const [id, zone, cidr] of [
+    [subnetId, 'a', '10.0.1.0/24'],
+    [farSubnet, 'b', '10.0.2.0/24'],
+  ] as const) {
+    lab.ec2.addSubnet({
+      subnetId: id,
+      vpcId,
+      availabilityZone: `eu-west-1${zone}`,
+      availabilityZoneId: `euw1-az-${zone}`,
+      ipv4Cidr: cidr,
+    });
+  }
+  lab.ec2.launch(launch);
+  lab.setPolicies(instanceId, rolePolicies());
+  const ports = stack.use(createPorts(createMemoryLog()));
+  const changes: { -readonly [Name in keyof Ports]?: Ports[Name] } = { exec: units() };
+  const world: World = {
+    lab,
+    folder,
+    ports,
+    changes,
+    config: { pool: 'db' },
+    environment: { AWS_EC2_METADATA_SERVICE_ENDPOINT: await lab.imdsFor(instanceId) },
+    status: { phase: 'ready', ready: true, message: '10.0.1.50 is served', version: '1.2.3' },
+    examine: async (signal = new AbortController().signal) => {
+      process.env['AWS_ENDPOINT_URL'] = lab.endpoint;
+      const { status } = world;
+      const current = (): Status => statusWith(status ?? {});
+      const board = { current, onChange: () => undefined } as unknown as Parameters<
+        typeof serveStatus
+      >[2];
+      await using _server =
+        status === undefined ? undefined : await serveStatus(ports.sockets, folder.path, board);
+      return await examine(
+        { ...ports, ...changes },
+        {
+          version: '1.2.3',
+          configFlag: folder.file('berth.json', JSON.stringify(world.config)),
+          stateDir: folder.path,
+          runtimeDir: folder.path,
+          environment: world.environment,
+        },
+        signal,
+      );
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+  return world;
+}
+
+const mine = { instanceId, subnetId, instanceType: 't3.medium' };
+
+/** Files that the package installs are not on this machine. */
+const isAbout = (finding: Finding): boolean => !/01-berth|81-berth/.test(finding.message);
+const said = (findings: readonly Finding[], result: Finding['result']): readonly string[] =>
+  findings
+    .filter((finding) => finding.result === result && isAbout(finding))
+    .map(({ check, message }) => `${check}: ${message}`);
+
+const logsOf = (path: string): unknown => ({
+  pool: 'db',
+  logs: { logs_collected: { files: { collect_list: [{ file_path: path }] } } },
+});
+
+const never = (): Promise<never> => new Promise(() => undefined);
+
+describe('berth doctor', () => {
+  let world: World;
+  const stack: AsyncDisposable[] = [];
+  const create = async (launch: Parameters<typeof createWorld>[0] = mine): Promise<World> => {
+    world = await createWorld(launch);
+    stack.push(world);
+    return world;
+  };
+  beforeEach(() => void (stack.length = 0));
+  afterEach(async () => {
+    for (const one of stack.toReversed()) await one[Symbol.asyncDispose]();
+  });
+  /** Takes connections and never says a word. Returns its port. */
+  const listenForEver = async (where: number | string): Promise<number> => {
+    const sockets = new Set<Socket>();
+    const server = createServer((socket) => void sockets.add(socket));
+    const listening = Promise.withResolvers<void>();
+    if (typeof where === 'number') server.listen(where, '127.0.0.1', listening.resolve);
+    else server.listen(where, listening.resolve);
+    await listening.promise;
+    stack.push({
+      [Symbol.asyncDispose]: async () => {
+        for (const socket of sockets) socket.destroy();
+        await new Promise((resolve) => server.close(resolve));
+      },
+    });
+    const address = server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  };
+  const addEni = (more: object = {}): void =>
+    void world.lab.ec2.addEni({ eniId, subnetId, tags: { 'berth:pool': 'db' }, ...more });
+
+  test('a healthy instance: no warning, no failure, and nothing is changed', async () => {
+    await create();
+    addEni();
+    const before = world.lab.ec2.enis();
+    const findings = await world.examine();
+    expect([...said(findings, 'failure'), ...said(findings, 'warning')]).toEqual([]);
+    const told = said(findings, 'ok');
+    for (const check of [
+      'imds',
+      'role',
+      'clock',
+      'config',
+      'limits',
+      'pool',
+      'permissions',
+      'daemon',
+    ])
+      expect(told).toContainEqual(expect.stringMatching(`^${check}: `));
+    expect(told).toContainEqual('permissions: ec2:CreateTags (DryRun)');
+    expect(world.lab.ec2.enis()).toEqual(before);
+  });
+
+  test('of the ENI that it holds every permission is rehearsed', async () => {
+    await create();
+    addEni({ tags: { 'berth:pool': 'db', 'berth:owner': arn(instanceId) } });
+    world.lab.ec2.attach({ eniId, instanceId, deviceIndex: 1, networkCardIndex: 0 });
+    await world.lab.ec2.settled();
+    const findings = await world.examine();
+    expect(said(findings, 'failure')).toEqual([]);
+    expect(said(findings, 'ok')).toContainEqual(
+      'permissions: ec2:CreateTags, ec2:AttachNetworkInterface, ec2:DetachNetworkInterface, ec2:DeleteTags (DryRun)',
+    );
+    expect(world.lab.ec2.eni(eniId)!.attachment).toBeDefined();
+  });
+
+  type Case = readonly [
+    trouble: string,
+    result: Finding['result'],
+    expected: RegExp,
+    fix: RegExp | undefined,
+    arrange: () => Promise<void> | void,
+  ];
+  const closed = 'http://127.0.0.1:9';
+  const cases: readonly Case[] = [
+    [
+      'no metadata service',
+      'failure',
+      /^imds: .*127\.0\.0\.1:9/,
+      undefined,
+      () => {
+        world.environment = { AWS_EC2_METADATA_SERVICE_ENDPOINT: closed };
+      },
+    ],
+    [
+      'no role',
+      'failure',
+      /^role: .*no role: attach an instance profile/,
+      undefined,
+      () => {
+        world.lab.imds.change(instanceId, { roleName: undefined });
+      },
+    ],
+    [
+      'Describe is not permitted',
+      'failure',
+      /^permissions: the role lacks ec2:DescribeInstances$/,
+      /base\.json/,
+      () => {
+        world.lab.setPolicies(instanceId, [
+          {
+            Version: '2012-10-17',
+            Statement: [
+              {
+                Sid: 'Few',
+                Effect: 'Allow',
+                Action: ['ec2:DescribeNetworkInterfaces'],
+                Resource: '*',
+              },
+            ],
+          },
+        ]);
+      },
+    ],
+    [
+      'the claim is not permitted',
+      'failure',
+      /^permissions: the role lacks ec2:CreateTags$/,
+      /base\.json/,
+      () => {
+        world.lab.setPolicies(instanceId, [
+          {
+            Version: '2012-10-17',
+            Statement: [{ Sid: 'Read', Effect: 'Allow', Action: ['ec2:Describe*'], Resource: '*' }],
+          },
+        ]);
+      },
+    ],
+    [
+      'the clock is 20 minutes slow',
+      'failure',
+      /^clock: 1[12]\d\d s behind EC2: AWS refuses/,
+      /chrony/,
+      () => {
+        const { clock } = world.ports;
+        Object.assign(world.changes, {
+          clock: { ...clock, nowMs: () => clock.nowMs() - 20 * 60_000 },
+        });
+      },
+    ],
+    [
+      'the clock is half a minute fast',
+      'warning',
+      /^clock: (29|3\d) s ahead of EC2$/,
+      /chrony/,
+      () => {
+        const { clock } = world.ports;
+        Object.assign(world.changes, { clock: { ...clock, nowMs: () => clock.nowMs() + 30_000 } });
+      },
+    ],
+    [
+      'a configuration that is wrong',
+      'failure',
+      /^config: .*did you mean pool\?/,
+      undefined,
+      () => {
+        world.config = { pooll: 'db' };
+      },
+    ],
+    [
+      'a pool without ENIs',
+      'failure',
+      /^pool: pool other has no ENI in eu-west-1$/,
+      /create-tags .*Value=other/,
+      () => {
+        world.config = { pool: 'other' };
+      },
+    ],
+    [
+      'a pool in another zone',
+      'failure',
+      /^pool: pool far has ENIs in eu-west-1b only, this instance is in eu-west-1a$/,
+      /subnet/,
+      () => {
+        world.lab.ec2.addEni({ subnetId: farSubnet, tags: { 'berth:pool': 'far' } });
+        world.config = { pool: 'far' };
+      },
+    ],
+    [
+      'a full pool',
+      'warning',
+      /^pool: pool db: none of 1 ENIs of this zone is free$/,
+      /berth pool/,
+      () => {
+        world.lab.ec2.createTags([eniId], { 'berth:owner': arn('i-00000000000000008') });
+      },
+    ],
+    [
+      'a claim of an instance that is gone',
+      'warning',
+      /bears the name of i-00000000000000008, which is gone/,
+      /delete-tags/,
+      () => {
+        world.lab.ec2.createTags([eniId], { 'berth:owner': arn('i-00000000000000008') });
+      },
+    ],
+    [
+      'an ENI that another instance holds without its name',
+      'warning',
+      /is attached to i-00000000000000007, whose name it does not bear/,
+      /detach it/,
+      async () => {
+        world.lab.ec2.launch({ instanceId: 'i-00000000000000007', subnetId });
+        world.lab.ec2.attach({
+          eniId,
+          instanceId: 'i-00000000000000007',
+          deviceIndex: 1,
+          networkCardIndex: 0,
+        });
+        await world.lab.ec2.settled();
+      },
+    ],
+    [
+      'no daemon',
+      'failure',
+      /^daemon: berth does not run$/,
+      /enable --now --no-block/,
+      () => {
+        world.status = undefined;
+      },
+    ],
+    [
+      'a daemon that is not ready',
+      'failure',
+      /^daemon: waiting-for-eni: pool db is empty$/,
+      /journalctl/,
+      () => {
+        world.status = { phase: 'waiting-for-eni', message: 'pool db is empty', version: '1.2.3' };
+      },
+    ],
+    [
+      'a daemon of another version',
+      'warning',
+      /^daemon: version 1\.0\.0 runs, 1\.2\.3 is installed$/,
+      /restart berth/,
+      () => {
+        world.status = { ...world.status, version: '1.0.0' };
+      },
+    ],
+    [
+      'a daemon with another configuration',
+      'warning',
+      /^config: the daemon uses parameter \/berth\/web$/,
+      /same --config/,
+      () => {
+        const config = { name: 'parameter /berth/web', version: 3, lastKnownGood: false };
+        world.status = { ...world.status, config };
+      },
+    ],
+    [
+      'logs that CloudWatch refuses',
+      'warning',
+      /^logs: CloudWatch refused 3 events/,
+      /dead-letters/,
+      () => {
+        const logs = {
+          files: 1,
+          eventsSent: 1,
+          eventsRefused: 3,
+          batchesSent: 1,
+          bytesBehind: 0,
+          lastError: undefined,
+        };
+        world.status = { ...world.status, logs };
+      },
+    ],
+    [
+      'logs that cannot be sent',
+      'warning',
+      /^logs: the role lacks logs:PutLogEvents$/,
+      /keep the lines/,
+      () => {
+        const logs = {
+          files: 1,
+          eventsSent: 1,
+          eventsRefused: 0,
+          batchesSent: 1,
+          bytesBehind: 9,
+          lastError: 'the role lacks logs:PutLogEvents',
+        };
+        world.status = { ...world.status, logs };
+      },
+    ],
+    [
+      'a log file that is not there',
+      'warning',
+      /^logs: no file matches .*nothing\.log yet$/,
+      undefined,
+      () => {
+        world.config = logsOf(join(world.folder.path, 'nothing.log'));
+      },
+    ],
+    [
+      'a log file that the sandbox hides',
+      'warning',
+      /^logs: the sandbox of the unit hides \/root\/app\.log$/,
+      /ProtectHome/,
+      () => {
+        world.config = logsOf('/root/app.log');
+      },
+    ],
+    [
+      'a log file that may not be read',
+      'failure',
+      /^logs: cannot open .*secret\.log/,
+      /user berth has to read/,
+      () => {
+        const path = world.folder.file('secret.log', 'x\n');
+        chmodSync(path, 0o000);
+        world.config = logsOf(path);
+        // Root may read it all the same.
+        const { logFiles } = world.ports;
+        Object.assign(world.changes, {
+          logFiles: {
+            ...logFiles,
+            open: () => Promise.reject(new Error(`cannot open ${path}: EACCES`)),
+          },
+        });
+      },
+    ],
+    [
+      'a read-only state folder',
+      'failure',
+      /^disk: .* is on the read-only file system \//,
+      /mount something writable/,
+      () => {
+        changeProc({ read: () => '/dev/root / ext4 ro,relatime 0 0\n' });
+      },
+    ],
+    [
+      'a full disk',
+      'failure',
+      /^disk: the disk of .* is full/,
+      /free some space/,
+      () => {
+        changeProc({
+          sizeOf: () =>
+            Promise.resolve({
+              totalBytes: 1e9,
+              freeBytes: 0,
+              usedBytes: 1e9,
+              inodes: 10,
+              inodesFree: 5,
+            }),
+        });
+      },
+    ],
+    [
+      'no inodes',
+      'failure',
+      /^disk: the disk of .* is full/,
+      /free some space/,
+      () => {
+        changeProc({
+          sizeOf: () =>
+            Promise.resolve({
+              totalBytes: 1e9,
+              freeBytes: 1e9,
+              usedBytes: 0,
+              inodes: 10,
+              inodesFree: 0,
+            }),
+        });
+      },
+    ],
+    [
+      'a disk that is nearly full',
+      'warning',
+      /^disk: 9 MiB free for/,
+      /free some space/,
+      () => {
+        changeProc({
+          sizeOf: () =>
+            Promise.resolve({
+              totalBytes: 1e9,
+              freeBytes: 1e7,
+              usedBytes: 0,
+              inodes: 10,
+              inodesFree: 9,
+            }),
+        });
+      },
+    ],
+    [
+      'the CloudWatch agent',
+      'warning',
+      /^others: amazon-cloudwatch-agent\.service ships the same/,
+      /disable --now amazon-cloudwatch-agent/,
+      () => {
+        Object.assign(world.changes, {
+          exec: units('ssh.service', 'amazon-cloudwatch-agent.service'),
+        });
+      },
+    ],
+    [
+      'nm-cloud-setup',
+      'warning',
+      /^others: nm-cloud-setup\.timer sets routes/,
+      /disable --now nm-cloud-setup/,
+      () => {
+        Object.assign(world.changes, { exec: units('nm-cloud-setup.timer') });
+      },
+    ],
+    [
+      'amazon-ec2-net-utils',
+      'warning',
+      /^others: policy-routes@ens6\.service is amazon-ec2-net-utils/,
+      /systemctl stop policy-routes@ens6/,
+      () => {
+        Object.assign(world.changes, { exec: units('policy-routes@ens6.service') });
+      },
+    ],
+    [
+      'an old iproute2',
+      'failure',
+      /^versions: .*iproute2 4\.9: too old$/,
+      /4\.18/,
+      () => {
+        const exec = units();
+        Object.assign(world.changes, {
+          exec: {
+            ...exec,
+            run: () =>
+              Promise.resolve({ code: 0, stdout: 'ip utility, iproute2-4.9.0\n', stderr: '' }),
+          },
+        });
+      },
+    ],
+    [
+      'an ENI that the kernel does not show',
+      'failure',
+      /^routes: the kernel has no device with the MAC of/,
+      /dmesg/,
+      () => {
+        const routing = { picture: [], commands: [] };
+        const eni = {
+          eniId,
+          mac: '02:00:00:00:00:01',
+          ipv4: ['10.0.1.50'],
+          ipv6: [],
+          device: 'eth1',
+          table: 20_001,
+          routing,
+          epoch: 1,
+        };
+        const pool = { pool: 'db', phase: 'ready', ready: true, message: 'served', eni } as const;
+        world.status = { ...world.status, pools: [pool] };
+        const { devices } = world.ports;
+        Object.assign(world.changes, {
+          devices: { ...devices, find: () => Promise.resolve(undefined) },
+        });
+      },
+    ],
+  ];
+  const changeProc = (change: Partial<Ports['proc']>): void =>
+    void Object.assign(world.changes, { proc: { ...world.ports.proc, ...change } });
+
+  test.each(cases)('%s: %s', async (_trouble, result, expected, fix, arrange) => {
+    await create();
+    addEni();
+    await arrange();
+    const findings = await world.examine();
+    const found = findings.find(
+      (finding) =>
+        finding.result === result && expected.test(`${finding.check}: ${finding.message}`),
+    );
+    expect(found ?? findings.filter((one) => one.result !== 'ok')).toMatchObject({ result });
+    expect(found!.fix ?? '').toMatch(fix ?? /^/);
+  });
+
+  test('IMDSv1, a long hop limit, and no tags', async () => {
+    await create({ ...mine, metadata: { tokens: 'optional', hopLimit: 2, tags: 'disabled' } });
+    addEni();
+    const warnings = (await world.examine())
+      .filter(({ result }) => result === 'warning')
+      .filter(isAbout);
+    expect(warnings.map(({ fix }) => fix)).toEqual([
+      expect.stringContaining(`--instance-id ${instanceId} --http-tokens required`),
+      expect.stringContaining('--http-put-response-hop-limit 1'),
+      expect.stringContaining('--instance-metadata-tags enabled'),
+    ]);
+  });
+
+  test('no room for another ENI', async () => {
+    await create({ ...mine, instanceType: 't3.micro' });
+    addEni();
+    const other = world.lab.ec2.addEni({ subnetId });
+    world.lab.ec2.attach({ eniId: other.eniId, instanceId, deviceIndex: 1, networkCardIndex: 0 });
+    await world.lab.ec2.settled();
+    expect(said(await world.examine(), 'ok')).toContainEqual(
+      'limits: 2 of 2 ENIs that t3.micro may have',
+    );
+  });
+
+  test('everything hangs: it ends in time, and says what does not answer', async () => {
+    await create();
+    const port = await listenForEver(0);
+    // A status socket that never answers, and children that never end.
+    world.status = undefined;
+    await listenForEver(join(world.folder.path, 'status.sock'));
+    Object.assign(world.changes, {
+      exec: { run: never, follow: never },
+      proc: { ...world.ports.proc, sizeOf: never },
+    });
+    let waitedMs = 0;
+    const { clock } = world.ports;
+    // Each deadline counts as what it is, and is over at once.
+    Object.assign(world.changes, {
+      clock: {
+        ...clock,
+        deadline: (ms: number, parent: AbortSignal) => {
+          waitedMs = Math.max(waitedMs, ms);
+          return clock.deadline(ms / 20, parent);
+        },
+      },
+    });
+    world.environment = { AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://127.0.0.1:${port}` };
+    writeFileSync(join(world.folder.path, 'berth.json'), '{}');
+    const findings = await world.examine();
+    const failures = said(findings, 'failure');
+    for (const check of ['imds', 'daemon', 'disk', 'others', 'versions']) {
+      expect(failures).toContainEqual(expect.stringMatching(`^${check}: no answer within \\d s$`));
+    }
+    expect(waitedMs).toBeLessThanOrEqual(5_000);
+  });
+});
