@@ -1,6 +1,7 @@
 // The story: boot -> claim -> route -> ship -> tell, then look after it until stopped.
 import { once } from 'node:events';
 import { boot, type Booted } from './boot/boot.ts';
+import { watchNotices } from './boot/notices.ts';
 import { imdsEndpoints } from './boot/imds-endpoint.ts';
 import { createAwsEc2 } from './claim/aws-ec2.ts';
 import type { Ec2 } from './claim/ec2.ts';
@@ -8,6 +9,7 @@ import { leaveOtherPools } from './claim/leave-other-pools.ts';
 import { createClaimRecords } from './claim/record.ts';
 import { shareClaims } from './claim/share-claims.ts';
 import { BerthError, messageOf } from './errors.ts';
+import { createHeed } from './heed.ts';
 import type { Status } from './model.ts';
 import { createUnmanaged, leaveManaged } from './route/unmanaged.ts';
 import { createRouting } from './route/routing.ts';
@@ -199,6 +201,14 @@ async function servePools(
   const end = new AbortController();
   const life = AbortSignal.any([signal, end.signal]);
   const runs = servings.map((serving) => serving.run(life));
+  if (config.notices !== undefined) {
+    const { onNotices } = createHeed(
+      { ...ports, board },
+      { config: config.notices, servings },
+      life,
+    );
+    runs.push(watchNotices(ports, booted.imds, onNotices, life));
+  }
   try {
     return await Promise.race(runs);
   } finally {

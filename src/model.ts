@@ -68,6 +68,8 @@ export type Config = {
   readonly emf: EmfConfig | undefined;
   /** undefined: nobody is told. */
   readonly monitoring: MonitoringConfig | undefined;
+  /** undefined: nobody looks for notices. */
+  readonly notices: NoticesConfig | undefined;
 };
 
 export type PoolConfig = {
@@ -113,6 +115,7 @@ export type HooksConfig = {
   readonly onReady: readonly string[] | undefined;
   readonly onLost: readonly string[] | undefined;
   readonly onReleased: readonly string[] | undefined;
+  readonly onNotice: readonly string[] | undefined;
   readonly timeoutMs: number;
 };
 
@@ -263,6 +266,25 @@ export type MonitoringConfig = {
   readonly port: number | undefined;
 };
 
+export type NoticeKind = 'spot' | 'rebalance' | 'termination' | 'maintenance';
+
+/** What AWS says is about to happen to this instance. */
+export type Notice = {
+  readonly kind: NoticeKind;
+  readonly message: string;
+  /** When, in ISO 8601; undefined: soon. */
+  readonly at: string | undefined;
+};
+
+export type NoticesConfig = {
+  /** On which the ENIs are given back. */
+  readonly release: readonly NoticeKind[];
+  /** Between the notice and that. */
+  readonly drainMs: number;
+  /** So long before the time of the notice it is given back at the latest. */
+  readonly marginMs: number;
+};
+
 export type LoadedConfig = { readonly config: Config; readonly source: ConfigSource };
 
 /** An ENI as EC2 describes it. */
@@ -397,6 +419,8 @@ export type Status = {
   readonly pools: readonly StatusPool[];
   readonly logs: ShipStatus | undefined;
   readonly metrics: MetricsStatus | undefined;
+  /** In force now. */
+  readonly notices: readonly Notice[];
 };
 
 export type StatusPool = {

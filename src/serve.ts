@@ -8,7 +8,7 @@ import { releaseRecorded } from './claim/release-recorded.ts';
 import { standBy, type StandbyDeps } from './claim/standby.ts';
 import { epochOf } from './claim/tags.ts';
 import { hasCode, messageOf } from './errors.ts';
-import type { Claimed, RoutePlan, StandbyConfig, StatusEni } from './model.ts';
+import type { Claimed, Notice, RoutePlan, StandbyConfig, StatusEni } from './model.ts';
 import type { Routing } from './route/routing.ts';
 import { createQuestion } from './system/question.ts';
 import type { Announce } from './tell/announce.ts';
@@ -34,6 +34,8 @@ export type Serving = {
    * ENI was given back.
    */
   run(signal: AbortSignal): Promise<never>;
+  /** Runs the hook, where an ENI is held. */
+  notify(notice: Notice, signal: AbortSignal): Promise<void>;
   /** Stops serving, gives back, and claims no more; `run` goes on doing nothing. Safe to call again. */
   release(signal: AbortSignal): Promise<string>;
   /** After `run` has ended: routes away, detached, claim dropped. Throws what a detach throws. */
@@ -217,6 +219,9 @@ export function createServing(deps: ServeDeps, input: ServeInput): Serving {
       await giveBack(signal);
       board.withdraw('released', `${what} was given back; restart berth to claim again`);
       return `${what} was given back; berth claims none of pool ${input.pool.name} before its next start`;
+    },
+    notify: async (notice, signal) => {
+      if (held !== undefined) await announce.notice(notice, statusOf(held), signal);
     },
     giveBack,
   };

@@ -3,7 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { inNamespaces, needsNamespaces } from './lab/environment.ts';
 import { poolEni } from './lab/small-cloud.ts';
-import { createDaemonCloud, instance, type DaemonCloud } from './fixtures/daemon-cloud.ts';
+import {
+  createDaemonCloud,
+  instance,
+  instanceId,
+  type DaemonCloud,
+} from './fixtures/daemon-cloud.ts';
 
 /** Other files may have the VPC for a while. */
 const vpcWithinMs = 400_000;
@@ -48,6 +53,27 @@ describe.skipIf(!inNamespaces)(`release${needsNamespaces}`, () => {
     expect(await daemon.ended).toBe(0);
     await cloud.startReady();
     expect(cloud.held()).toHaveLength(1);
+  });
+
+  test('a Spot notice: the hook, then it is given back', async () => {
+    const script =
+      'echo "$BERTH_HOOK $BERTH_NOTICE $BERTH_IPV4 $BERTH_NOTICE_AT" >> /var/log/hooks';
+    const hooks = { onNotice: ['sh', '-c', script] };
+    await cloud.startReady({ config: { pool: 'db', hooks, notices: { drainSeconds: 1 } } });
+    const time = new Date('2099-01-15T08:00:00.000Z');
+    cloud.lab.imds.change(instanceId, { spotInstanceAction: { action: 'terminate', time } });
+    const status = await cloud.status('released', ({ pools }) =>
+      /was given back/.test(pools[0]!.message),
+    );
+    expect(status.notices).toMatchObject([{ kind: 'spot', at: time.toISOString() }]);
+    expect(left()).toEqual(nothing);
+    const hooked = execFileSync('cat', [`${cloud.varOf(instance)}/log/hooks`]).toString();
+    expect(hooked).toBe(`onNotice spot 10.0.1.50 ${time.toISOString()}\n`);
+    expect((await cloud.command('status')).stdout).toMatch(
+      /^notice +EC2 is going to terminate this Spot instance at 2099/m,
+    );
+    cloud.lab.imds.change(instanceId, { spotInstanceAction: undefined });
+    await cloud.status('its end', ({ notices }) => notices.length === 0);
   });
 
   test('while it is claiming', async () => {

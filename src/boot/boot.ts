@@ -10,7 +10,7 @@ import type { Log } from '../log.ts';
 import { createRoleCredentials } from './credentials.ts';
 import { readIdentity } from './identity.ts';
 import { imdsEndpoints } from './imds-endpoint.ts';
-import { createImds, imdsDefaults } from './imds.ts';
+import { createImds, imdsDefaults, type Imds } from './imds.ts';
 import { loadConfig } from './load-config.ts';
 
 export type BootDeps = {
@@ -30,6 +30,7 @@ export type BootInput = {
 };
 
 export type Booted = {
+  readonly imds: Imds;
   readonly identity: Identity;
   readonly access: AwsAccess;
   readonly config: Config;
@@ -73,5 +74,5 @@ export async function bootWithin(
     { step: 'config', sinceStartMs: sinceStartMs(), ...source },
     `configuration from ${source.name}`,
   );
-  return { identity, access, config, source };
+  return { imds, identity, access, config, source };
 }

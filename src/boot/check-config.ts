@@ -1,6 +1,6 @@
 // Judges a configuration: everything that is wrong with it at once, or the configuration with every default filled in. Pure.
 import * as v from 'valibot';
-import type { Config, MonitoringConfig } from '../model.ts';
+import type { Config, MonitoringConfig, NoticesConfig } from '../model.ts';
 import type { CompilePattern } from '../system/patterns.ts';
 import { checkLogs } from './check-logs.ts';
 import { claimConfig } from './claim-config.ts';
@@ -64,12 +64,22 @@ export function checkConfig(
     metrics: metrics.config,
     emf: emf.config,
     monitoring: monitoringOf(parsed.output),
+    notices: noticesOf(parsed.output),
   };
   return { ok: true, config, warnings };
 }
 
 function monitoringOf({ monitoring }: RawConfig): MonitoringConfig | undefined {
   return monitoring === undefined ? undefined : { port: monitoring.port };
+}
+
+/** A Spot instance is there until the very time; a detach takes seconds. */
+const noticeMarginMs = 15_000;
+
+function noticesOf({ notices }: RawConfig): NoticesConfig | undefined {
+  if (notices === undefined) return undefined;
+  const { release, drainSeconds } = notices;
+  return { release, drainMs: drainSeconds * 1000, marginMs: noticeMarginMs };
 }
 
 function describe(issue: v.BaseIssue<unknown>): ConfigIssue {

@@ -4,7 +4,7 @@ import type { RawConfig } from './config-schema.ts';
 
 export function claimConfig(
   raw: RawConfig,
-): Omit<Config, 'logs' | 'metrics' | 'emf' | 'monitoring'> {
+): Omit<Config, 'logs' | 'metrics' | 'emf' | 'monitoring' | 'notices'> {
   const { pool, releaseOnStop, takeOverStale } = raw;
   const pools = pool === undefined ? (raw.pools ?? []).map(poolOf) : [onePool(pool)];
   const { mode, localBridges, connmark } = raw.routing;
@@ -58,6 +58,6 @@ function standbyOf({ role, standby }: RawConfig): StandbyConfig | undefined {
 }
 
 function hooksOf({ hooks }: RawConfig): HooksConfig {
-  const { onClaimed, onReady, onLost, onReleased, timeoutSeconds } = hooks;
-  return { onClaimed, onReady, onLost, onReleased, timeoutMs: timeoutSeconds * 1000 };
+  const { onClaimed, onReady, onLost, onReleased, onNotice, timeoutSeconds } = hooks;
+  return { onClaimed, onReady, onLost, onReleased, onNotice, timeoutMs: timeoutSeconds * 1000 };
 }

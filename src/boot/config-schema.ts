@@ -113,6 +113,7 @@ const hooks = v.object({
   onReady: hook('when the address is served'),
   onLost: hook('when it is not served any more'),
   onReleased: hook('when the interface was given back'),
+  onNotice: hook('when AWS gives notice of something; see notices'),
   timeoutSeconds: v.optional(
     v.pipe(
       v.number(),
@@ -226,6 +227,25 @@ const monitoring = v.pipe(
   v.description('OpenMetrics, /healthz and /readyz on the socket http.sock of the runtime folder'),
 );
 
+const notices = v.pipe(
+  v.object({
+    release: v.optional(
+      v.pipe(
+        v.array(v.picklist(['spot', 'rebalance', 'termination', 'maintenance'])),
+        v.description(
+          'Give the interface back on a Spot interruption, a rebalance recommendation, a termination by Auto Scaling, a scheduled event. Default: `["spot", "termination"]`',
+        ),
+      ),
+      ['spot', 'termination'],
+    ),
+    drainSeconds: v.optional(
+      v.pipe(seconds(3600), v.description('Go on serving so long after the notice')),
+      0,
+    ),
+  }),
+  v.description('Looks for notices of AWS in the metadata, each five seconds'),
+);
+
 export const configSchema = v.pipe(
   v.object({
     $schema: v.optional(v.pipe(v.string(), v.description('For editors'))),
@@ -263,6 +283,7 @@ export const configSchema = v.pipe(
     logs: v.optional(logs, {}),
     metrics: v.optional(metricsSchema()),
     monitoring: v.optional(monitoring),
+    notices: v.optional(notices),
     opentelemetry: agentKey,
     traces: agentKey,
   }),

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { HooksConfig, StatusEni } from '../model.ts';
+import type { HooksConfig, Notice, StatusEni } from '../model.ts';
 import type { Exec } from '../system/exec.ts';
 import type { Files } from '../system/files.ts';
 
@@ -14,6 +14,8 @@ export type Announce = {
   removeEnvironment(): Promise<void>;
   /** One after the other, in the order of the calls. Resolves when this one has ended. */
   hook(name: Hook, eni: StatusEni, signal: AbortSignal): Promise<void>;
+  /** `onNotice`, in the same order. */
+  notice(notice: Notice, eni: StatusEni, signal: AbortSignal): Promise<void>;
 };
 
 export type AnnounceInput = {
@@ -34,11 +36,16 @@ export function createAnnounce(
   const report = (error: unknown): void => deps.log.warn({ path, pool }, messageOf(error));
   let before: Promise<void> = Promise.resolve();
 
-  async function run(name: Hook, eni: StatusEni, signal: AbortSignal): Promise<void> {
+  async function run(
+    name: Hook,
+    eni: StatusEni,
+    more: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const [file, ...args] = hooks[name] ?? [];
     if (file === undefined) return;
     const { timeoutMs } = hooks;
-    const environment = { ...environmentOf(pool, eni), BERTH_HOOK: name };
+    const environment = { ...environmentOf(pool, eni), ...more, BERTH_HOOK: name };
     const about = { hook: name, pool, eni: eni.eniId };
     try {
       const input = { argv: [file, ...args] as const, stdin: undefined, timeoutMs, environment };
@@ -55,9 +62,14 @@ export function createAnnounce(
     writeEnvironment: (eni) =>
       deps.files.writeAtomic(path, environmentFile(environmentOf(pool, eni)), 0o644).catch(report),
     removeEnvironment: () => deps.files.remove(path).catch(report),
-    hook: (name, eni, signal) => {
-      before = before.then(() => run(name, eni, signal));
-      return before;
+    hook: (name, eni, signal) => (before = before.then(() => run(name, eni, {}, signal))),
+    notice: ({ kind, message, at }, eni, signal) => {
+      const more = {
+        BERTH_NOTICE: kind,
+        BERTH_NOTICE_MESSAGE: message,
+        BERTH_NOTICE_AT: at ?? '',
+      };
+      return (before = before.then(() => run('onNotice', eni, more, signal)));
     },
   };
 }

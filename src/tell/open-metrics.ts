@@ -86,6 +86,12 @@ export const families: readonly Family[] = [
       })),
     ),
   ),
+  family('berth_notice', 'gauge', 'Notices of AWS that are in force', ({ notices }) =>
+    [...new Set(notices.map(({ kind }) => kind))].map((kind) => ({
+      labels: { kind },
+      value: notices.filter((one) => one.kind === kind).length,
+    })),
+  ),
   family('berth_log_files', 'gauge', 'Log files that are followed', ({ logs }) => one(logs?.files)),
   family(
     'berth_log_behind',

@@ -14,6 +14,10 @@ export function renderStatus(
   const state = status.ready ? paint('green', 'ready') : paint(stateColour(status), status.phase);
   const rows: (readonly [string, string | undefined])[] = [
     ['state', `${state}  ${status.message}`],
+    ...status.notices.map(
+      ({ message, at }) =>
+        ['notice', paint('yellow', at === undefined ? message : `${message} at ${at}`)] as const,
+    ),
     ['since', status.ready ? readySince(status) : `started ${status.startedAt}`],
     ['instance', status.instanceId],
     ['config', config === undefined ? undefined : describeConfig(config)],

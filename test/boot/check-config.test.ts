@@ -38,6 +38,7 @@ const plain = {
     onReady: undefined,
     onLost: undefined,
     onReleased: undefined,
+    onNotice: undefined,
     timeoutMs: 30_000,
   },
 };

@@ -107,6 +107,7 @@ describe('the first place that has a configuration wins', () => {
         metrics: undefined,
         emf: undefined,
         monitoring: undefined,
+        notices: undefined,
       },
       source: { name: 'instance tag berth:pool', version: undefined, lastKnownGood: false },
     };

@@ -185,7 +185,7 @@ function createBoard(process: Process, pool: string): PoolBoard {
 
 function createAnnounce(process: Process): Announce {
   const nothing = (): Promise<void> => gate(process, () => undefined);
-  return { writeEnvironment: nothing, removeEnvironment: nothing, hook: nothing };
+  return { writeEnvironment: nothing, removeEnvironment: nothing, hook: nothing, notice: nothing };
 }
 
 /** Is `address` served? An ENI's by the host whose kernel has it and its routes; an instance's own by the host itself. */

@@ -40,6 +40,7 @@ const announceOf = (hooks: Partial<HooksConfig>, pool = 'db') =>
         onReady: undefined,
         onLost: undefined,
         onReleased: undefined,
+        onNotice: undefined,
         timeoutMs: 5_000,
         ...hooks,
       },

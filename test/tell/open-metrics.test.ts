@@ -49,6 +49,7 @@ const full: Status = statusWith({
     bytesBehind: 512,
     lastError: undefined,
   },
+  notices: [{ kind: 'spot', message: 'going', at: undefined }],
   metrics: { documents: 5, refused: 1, dropped: 0, lastError: undefined },
 });
 

@@ -1,0 +1,120 @@
+// What AWS says is about to happen to this instance, out of IMDS (imds.md section 2): looked at each five seconds, as the
+// guide advises for spot/instance-action.
+import { messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Notice } from '../model.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Random } from '../system/random.ts';
+import type { Imds } from './imds.ts';
+
+export type NoticeDeps = { readonly clock: Clock; readonly random: Random; readonly log: Log };
+
+const paths = {
+  spot: 'meta-data/spot/instance-action',
+  rebalance: 'meta-data/events/recommendations/rebalance',
+  termination: 'meta-data/autoscaling/target-lifecycle-state',
+  maintenance: 'meta-data/events/maintenance/scheduled',
+} as const satisfies Readonly<Record<Notice['kind'], string>>;
+
+const everyMs = 4_000;
+const jitterMs = 1_000;
+
+/**
+ * Calls with all that are in force whenever they change. A path that cannot be read says nothing new, and is said once
+ * in the log. Ends by the signal's reason.
+ */
+export async function watchNotices(
+  deps: NoticeDeps,
+  imds: Imds,
+  onChange: (notices: readonly Notice[]) => void,
+  signal: AbortSignal,
+): Promise<never> {
+  const { clock, random, log } = deps;
+  const kinds = Object.keys(paths) as Notice['kind'][];
+  const known = new Map<Notice['kind'], readonly Notice[]>();
+  const failing = new Set<Notice['kind']>();
+  let told = '[]';
+
+  const look = async (kind: Notice['kind']): Promise<void> => {
+    try {
+      const text = await imds.readText(paths[kind], signal);
+      known.set(kind, text === undefined ? [] : parseNotices(kind, text));
+      failing.delete(kind);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!failing.has(kind))
+        log.warn({ notice: kind }, `cannot read notices: ${messageOf(error)}`);
+      failing.add(kind);
+    }
+  };
+
+  for (;;) {
+    await Promise.all(kinds.map(look));
+    const notices = kinds.flatMap((kind) => known.get(kind) ?? []);
+    const text = JSON.stringify(notices);
+    if (text !== told) {
+      told = text;
+      onChange(notices);
+    }
+    await clock.sleep(everyMs + random.next() * jitterMs, signal);
+  }
+}
+
+/** Throws where the text is none of what the guide has. */
+export function parseNotices(kind: Notice['kind'], text: string): readonly Notice[] {
+  switch (kind) {
+    case 'termination':
+      // Another state is no notice: `InService`, `Warmed:Stopped`, ...
+      return text === 'Terminated'
+        ? [{ kind, message: 'Auto Scaling terminates this instance', at: undefined }]
+        : [];
+    case 'spot': {
+      const { action, time } = objectOf(text);
+      return [
+        { kind, message: `EC2 is going to ${wordOf(action)} this Spot instance`, at: timeOf(time) },
+      ];
+    }
+    case 'rebalance': {
+      objectOf(text);
+      const message = 'EC2 sees a higher risk that this Spot instance is interrupted';
+      return [{ kind, message, at: undefined }];
+    }
+    default:
+      return listOf(text)
+        .filter(({ State }) => State === 'active')
+        .map(({ Code, NotBefore }) => ({
+          kind,
+          message: `EC2 has scheduled: ${wordOf(Code)}`,
+          at: timeOf(NotBefore),
+        }));
+  }
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+function objectOf(text: string): Json {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw noNotice();
+  return value as Json;
+}
+
+function listOf(text: string): readonly Json[] {
+  const value: unknown = JSON.parse(text);
+  if (!Array.isArray(value)) throw noNotice();
+  return value.filter((one): one is Json => typeof one === 'object' && one !== null);
+}
+
+function wordOf(value: unknown): string {
+  if (typeof value !== 'string' || !/^[a-z-]{1,40}$/.test(value)) throw noNotice();
+  return value;
+}
+
+/** ISO 8601 of a time in that form, or in the form of scheduled events. undefined: none that can be read. */
+function timeOf(value: unknown): string | undefined {
+  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
+}
+
+function noNotice(): Error {
+  return new Error('that has the wrong form');
+}

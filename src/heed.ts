@@ -1,0 +1,85 @@
+// What notices of AWS make berth do: say so, run the hook, drain, and give the ENI back, so that the successor serves the
+// address before this instance is gone.
+import { messageOf } from './errors.ts';
+import type { Log } from './log.ts';
+import type { Notice, NoticesConfig } from './model.ts';
+import type { Clock } from './system/clock.ts';
+import type { Random } from './system/random.ts';
+import { retry } from './system/retry.ts';
+import type { Serving } from './serve.ts';
+import type { StatusBoard } from './tell/status-board.ts';
+
+export type HeedDeps = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly board: StatusBoard;
+};
+
+export type Heed = {
+  /** All notices that are in force now. Returns at once. */
+  readonly onNotices: (notices: readonly Notice[]) => void;
+};
+
+const again = { firstMs: 500, factor: 2, capMs: 5_000 };
+
+/** `servings`: added to while berth boots. */
+export function createHeed(
+  { clock, random, log, board }: HeedDeps,
+  { config, servings }: { readonly config: NoticesConfig; readonly servings: readonly Serving[] },
+  signal: AbortSignal,
+): Heed {
+  let before: readonly Notice[] = [];
+  let isLeaving = false;
+  const isNew = (notice: Notice): boolean => !before.some((one) => isSame(one, notice));
+
+  /** Drains for as long as it may, and no longer than the instance is sure to be there. */
+  const drain = async ({ at }: Notice): Promise<void> => {
+    const untilMs = at === undefined ? Infinity : Date.parse(at) - clock.nowMs() - config.marginMs;
+    const drainMs = Math.max(0, Math.min(config.drainMs, untilMs));
+    if (drainMs === 0) return;
+    log.info({ drainMs: Math.round(drainMs) }, 'draining before the ENI is given back');
+    await clock.sleep(drainMs, signal);
+  };
+
+  const leave = async (notice: Notice): Promise<void> => {
+    await Promise.all(servings.map((serving) => serving.notify(notice, signal)));
+    if (isLeaving || !config.release.includes(notice.kind)) return;
+    isLeaving = true;
+    await drain(notice);
+    await Promise.all(servings.map((serving) => giveBack(serving, notice)));
+  };
+
+  const giveBack = async (serving: Serving, { message }: Notice): Promise<void> => {
+    log.warn({ pool: serving.pool }, `${message}: giving the ENI back`);
+    const onRetry = (error: unknown): void =>
+      log.warn({ pool: serving.pool }, `${messageOf(error)}; trying again`);
+    await retry(
+      { clock, random },
+      { backoff: again, totalMs: undefined, onRetry, isRetryable: () => true },
+      (signal) => serving.release(signal),
+      signal,
+    );
+  };
+
+  return {
+    onNotices: (notices) => {
+      const fresh = notices.filter(isNew);
+      for (const notice of before.filter((one) => !notices.some((now) => isSame(one, now)))) {
+        log.info({ notice: notice.kind }, `no longer in force: ${notice.message}`);
+      }
+      before = notices;
+      board.update({ notices });
+      for (const notice of fresh) {
+        log.warn({ notice: notice.kind, at: notice.at }, notice.message);
+        void leave(notice).catch((error: unknown) => {
+          if (!signal.aborted) log.error(messageOf(error));
+        });
+      }
+    },
+  };
+}
+
+function isSame(a: Notice, b: Notice): boolean {
+  return a.kind === b.kind && a.message === b.message && a.at === b.at;
+}
