@@ -7,6 +7,9 @@
 //   4. the parameter /berth/config
 //   5. the instance tag berth:pool: it names the pool, the rest is default
 // The tag berth:pool also names the pool where a configuration leaves it open.
+//
+// Wherever a parameter is named there may be several, separated by spaces or commas: later ones win. A name that ends in
+// `/` stands for the tree of parameters below it.
 import { BerthError, hasCode } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { ConfigSource, Identity } from '../model.ts';
@@ -17,7 +20,8 @@ import type { Random } from '../system/random.ts';
 import { retry } from '../system/retry.ts';
 import type { Imds } from './imds.ts';
 import { readLastGood } from './last-good.ts';
-import type { Parameter, ParameterStore } from './parameter-store.ts';
+import { mergeValues, treeOf, valueOf } from './merge-config.ts';
+import type { ParameterStore } from './parameter-store.ts';
 import { parseUserData } from './user-data.ts';
 
 export type FindDeps = {
@@ -60,7 +64,7 @@ export async function findConfig(
 ): Promise<FoundConfig> {
   const { identity, imds, configFlag } = input;
   if (configFlag?.startsWith('ssm:') === true) {
-    return namedParameter(deps, input, configFlag.slice('ssm:'.length), '--config', signal);
+    return namedParameter(deps, input, configFlag, '--config', signal);
   }
   if (configFlag !== undefined) return fromFile(deps.files, configFlag);
 
@@ -76,8 +80,7 @@ export async function findConfig(
 
   const named = tagOf(identity, configTag);
   if (named !== undefined) {
-    const name = named.replace(/^ssm:/, '');
-    return namedParameter(deps, input, name, `the instance tag ${configTag}`, signal);
+    return namedParameter(deps, input, named, `the instance tag ${configTag}`, signal);
   }
   return defaultOrTag(deps, input, signal);
 }
@@ -122,33 +125,41 @@ async function namedParameter(
   if (found !== undefined) return found;
   throw new BerthError(
     'config-missing',
-    `cannot find the parameter ${name}, which ${namedBy} names, in ${input.identity.region}: create it, or correct the name`,
+    `cannot find the parameter ${listOf(name).join(', ')}, which ${namedBy} names, in ${input.identity.region}: create it, or correct the name`,
   );
 }
 
-/** undefined: there is no such parameter. */
+type Fetched = {
+  /** JSON text, or a value that was parsed already. */
+  readonly value: unknown;
+  readonly version: number | undefined;
+};
+
+/** `names`: one, or a list. undefined: there is no such parameter; of a list, none of them. */
 async function fromParameter(
   deps: FindDeps,
   { identity, stateDir }: FindInput,
-  name: string,
+  names: string,
   signal: AbortSignal,
 ): Promise<FoundConfig | undefined> {
   const { log } = deps;
+  const list = listOf(names);
+  const name = list.join(', ');
   const sourceOf = (version: number | undefined, lastKnownGood: boolean): ConfigSource => ({
     name: `parameter ${name}`,
     version,
     lastKnownGood,
   });
-  let parameter: Parameter | undefined;
+  let fetched: Fetched | undefined;
   try {
-    parameter = await retry(
+    fetched = await retry(
       deps,
       {
         backoff: storeBackoff,
         totalMs: storePatienceMs,
         onRetry: (error) => log.debug({ err: error }, 'asking Parameter Store again'),
       },
-      (signal) => deps.store.get(name, signal),
+      (signal) => fetchAll(deps.store, list, signal),
       signal,
     );
   } catch (error) {
@@ -159,9 +170,68 @@ async function fromParameter(
     log.warn({ err: error }, 'Parameter Store is out of reach: using the last good configuration');
     return { source: sourceOf(kept.version, true), value: kept.value, parameter: undefined };
   }
-  if (parameter === undefined) return undefined;
-  const { value, version } = parameter;
+  if (fetched === undefined) return undefined;
+  const { value, version } = fetched;
   return { source: sourceOf(version, false), value, parameter: name };
+}
+
+/** `ssm:/a, ssm:/b/` -> `/a`, `/b/` */
+function listOf(names: string): readonly string[] {
+  return names
+    .split(/[\s,]+/)
+    .filter(Boolean)
+    .map((name) => name.replace(/^ssm:/, ''));
+}
+
+/** One alone is handed on as its text, so that what is wrong with it is told by line and column. */
+async function fetchAll(
+  store: ParameterStore,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<Fetched | undefined> {
+  const [first] = names;
+  if (names.length === 1 && first !== undefined && !first.endsWith('/')) {
+    const parameter = await store.get(first, signal);
+    if (parameter?.isList === true) throw noObject(first);
+    return parameter;
+  }
+  const values = await Promise.all(names.map((name) => fetchOne(store, name, signal)));
+  const missing = names.filter((_, i) => values[i] === undefined);
+  if (missing.length === names.length) return undefined;
+  if (missing.length > 0) {
+    throw new BerthError(
+      'config-missing',
+      `cannot find the parameter ${missing.join(', ')}: create it, or take it from the list ${names.join(', ')}`,
+    );
+  }
+  return { value: JSON.stringify(mergeValues(values)), version: undefined };
+}
+
+async function fetchOne(
+  store: ParameterStore,
+  name: string,
+  signal: AbortSignal,
+): Promise<unknown> {
+  if (!name.endsWith('/')) {
+    const parameter = await store.get(name, signal);
+    if (parameter === undefined) return undefined;
+    if (parameter.isList) throw noObject(name);
+    return valueOf(name, parameter.value);
+  }
+  const found = await store.tree(name, signal);
+  if (found.size === 0) return undefined;
+  const leaves = Array.from(found, ([full, parameter]) => ({
+    path: full.slice(name.length),
+    parameter,
+  }));
+  return treeOf(name, leaves);
+}
+
+function noObject(name: string): BerthError {
+  return new BerthError(
+    'config-invalid',
+    `cannot use the parameter ${name}: it is a StringList; make it a String (or SecureString) that holds JSON`,
+  );
 }
 
 async function fromFile(files: Files, path: string): Promise<FoundConfig> {

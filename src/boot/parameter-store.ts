@@ -1,16 +1,23 @@
-// Parameter Store: one parameter, decrypted, and the meaning of its errors.
+// Parameter Store: one parameter or a tree of them, decrypted, and the meaning of its errors.
 import { BerthError } from '../errors.ts';
 import { awsClientConfig, awsCodeOf, classifyAwsError, type AwsAccess } from '../system/aws.ts';
 
-export type Parameter = { readonly value: string; readonly version: number | undefined };
+export type Parameter = {
+  readonly value: string;
+  readonly version: number | undefined;
+  /** A StringList: separated by commas. */
+  readonly isList: boolean;
+};
 
 export type ParameterStore = Disposable & {
   /**
    * `name` may end in `:VERSION` or `:LABEL`. undefined: there is no such parameter, version or label.
-   * Throws `config-denied` (names the permission), `config-invalid` (a StringList, an impossible name),
-   * `config-unavailable` (worth repeating), and what the credentials throw.
+   * Throws `config-denied` (names the permission), `config-invalid` (an impossible name), `config-unavailable` (worth
+   * repeating), and what the credentials throw.
    */
   get(name: string, signal: AbortSignal): Promise<Parameter | undefined>;
+  /** All below `path`, which ends in `/`, by their names. None: there are none. Throws as `get` does. */
+  tree(path: string, signal: AbortSignal): Promise<ReadonlyMap<string, Parameter>>;
 };
 
 /** The SDK client is loaded at the first call (boot.md 1.7). */
@@ -51,13 +58,35 @@ export function createParameterStore(access: AwsAccess): ParameterStore {
         throw forConfig(name, classified);
       }
       if (parameter?.Value === undefined) throw forConfig(name, emptyAnswer());
-      if (parameter.Type === 'StringList') {
-        throw new BerthError(
-          'config-invalid',
-          `cannot use the parameter ${name}: it is a StringList; make it a String (or SecureString) that holds JSON`,
-        );
-      }
-      return { value: parameter.Value, version: parameter.Version };
+      const { Value, Version, Type } = parameter;
+      return { value: Value, version: Version, isList: Type === 'StringList' };
+    },
+
+    tree: async (path, signal) => {
+      const found = new Map<string, Parameter>();
+      let next: string | undefined;
+      do {
+        const { client, sdk } = await (loading ??= load(access));
+        const command = new sdk.GetParametersByPathCommand({
+          Path: path,
+          Recursive: true,
+          WithDecryption: true,
+          ...(next === undefined ? {} : { NextToken: next }),
+        });
+        try {
+          const page = await client.send(command, { abortSignal: signal });
+          for (const { Name, Value, Version, Type } of page.Parameters ?? []) {
+            if (Name === undefined || Value === undefined) continue;
+            found.set(Name, { value: Value, version: Version, isList: Type === 'StringList' });
+          }
+          next = page.NextToken || undefined;
+        } catch (error) {
+          signal.throwIfAborted();
+          if (awsCodeOf(error) === 'InvalidKeyId') throw keyUnusable(path, error);
+          throw forConfig(path, classifyAwsError('ssm:GetParametersByPath', error));
+        }
+      } while (next !== undefined);
+      return found;
     },
     [Symbol.dispose]: () => {
       loading?.then(({ client }) => client.destroy()).catch(() => undefined);
@@ -74,7 +103,7 @@ function forConfig(name: string, error: BerthError): BerthError {
   const options = { cause: error, retryable: error.retryable, details: error.details };
   switch (error.code) {
     case 'aws-denied':
-      return denied(name, 'ssm:GetParameter', error);
+      return denied(name, String(error.details['action']), error);
     case 'aws-invalid':
       return new BerthError(
         'config-invalid',

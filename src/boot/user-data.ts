@@ -2,6 +2,7 @@
 //
 // The document may come gzip'ed, base64-encoded once more, or as a part of a MIME multipart (first part with the key).
 //   berth: ssm:/berth/web         a name of a parameter; `ssm:` may be left out
+//   berth: [ssm:/berth/base, ssm:/berth/web/]   several, and trees of them: later ones win
 //   berth: {pool: web, logs: {}}  the configuration itself; any other string is its JSON text
 import { gunzipSync } from 'node:zlib';
 import { mimeParts } from './mime-parts.ts';
@@ -22,7 +23,7 @@ const maxDepth = 4;
 const maxUnpackedBytes = 1_048_576;
 
 /** With a version or label, or as an ARN. What does not look like one might be a secret, and is never shown as a name. */
-const parameterName = /^[A-Za-z0-9_.\-/:]{1,2048}$/;
+const parameterNames = /^[A-Za-z0-9_.\-/:]+([\s,]+[A-Za-z0-9_.\-/:]+){0,31}$/;
 
 /** Never throws. */
 export async function parseUserData(bytes: Uint8Array): Promise<UserData> {
@@ -73,8 +74,9 @@ async function parseCloudConfig(text: string): Promise<UserData> {
   if (typeof document !== 'object' || document === null) return none;
   if (!Object.hasOwn(document, 'berth')) return none;
   const value = (document as { readonly berth: unknown }).berth;
-  if (typeof value !== 'string' || !parameterName.test(value)) return { kind: 'config', value };
-  return { kind: 'parameter', name: value.replace(/^ssm:/, '') };
+  const name = Array.isArray(value) ? value.join(' ') : value;
+  if (typeof name !== 'string' || !parameterNames.test(name)) return { kind: 'config', value };
+  return { kind: 'parameter', name: name.replace(/^ssm:/, '') };
 }
 
 function gunzip(bytes: Uint8Array): Uint8Array | undefined {

@@ -283,6 +283,80 @@ describe('when Parameter Store is out of reach', () => {
   });
 });
 
+describe('several parameters', () => {
+  test('later ones win, key by key; a tree of parameters is a tree of configuration', async () => {
+    put('/base', { pool: 'base', releaseOnStop: true, hooks: { timeoutSeconds: 7 } });
+    put('/fleet/pools/0/name', 'db');
+    put('/fleet/pools/1/name', 'web');
+    put('/fleet/pools/1/waitSeconds', '30');
+    store.ssm.put({ name: '/fleet/hooks/onReady', value: 'announce,db', type: 'StringList' });
+    configFlag = 'ssm:/base, ssm:/fleet/';
+    await expect(load()).rejects.toThrow(/pool and pools exclude each other/);
+    put('/base', { releaseOnStop: true, hooks: { timeoutSeconds: 7 } });
+    expect(await load()).toMatchObject({
+      config: {
+        pools: [
+          { name: 'db', waitMs: undefined },
+          { name: 'web', waitMs: 30_000 },
+        ],
+        releaseOnStop: true,
+        hooks: { onReady: ['announce', 'db'], timeoutMs: 7_000 },
+      },
+      source: { name: 'parameter /base, /fleet/', version: undefined, lastKnownGood: false },
+    });
+  });
+
+  test('user data and the tag may name them too', async () => {
+    put('/a', { pool: 'one' });
+    put('/b/pool', 'two');
+    userData('#cloud-config\nberth: [ssm:/a, ssm:/b/]\n');
+    expect((await load()).config.pools).toMatchObject([{ name: 'two' }]);
+    userData('');
+    tags = { 'berth:config': '/b/ /a' };
+    expect((await load()).config.pools).toMatchObject([{ name: 'one' }]);
+  });
+
+  test('one that is missing is an error, and named', async () => {
+    put('/a', { pool: 'one' });
+    configFlag = 'ssm:/a,/b/,/c';
+    await expect(load()).rejects.toMatchObject({
+      code: 'config-missing',
+      message: expect.stringMatching(/^cannot find the parameter \/b\/, \/c: create it/),
+    });
+  });
+
+  test('what is no JSON is told without a piece of it', async () => {
+    put('/a', '{"pool": hunter2}');
+    put('/b', {});
+    configFlag = 'ssm:/a,/b';
+    await expect(load()).rejects.toMatchObject({
+      code: 'config-invalid',
+      message: 'cannot use the parameter /a: line 1, column 10: this is not JSON from here on',
+    });
+  });
+
+  test('a StringList is no configuration', async () => {
+    store.ssm.put({ name: '/a', value: 'one,two', type: 'StringList' });
+    for (configFlag of ['ssm:/a', 'ssm:/a,/a']) {
+      await expect(load()).rejects.toThrow(
+        /^cannot use the parameter \/a: it is a StringList; make/,
+      );
+    }
+  });
+
+  test('out of reach: the last good ones, as they were merged', async () => {
+    put('/a', { releaseOnStop: true });
+    put('/b/pool', 'two');
+    configFlag = 'ssm:/a,/b/';
+    await load();
+    cutOff();
+    expect(await load()).toMatchObject({
+      config: { pools: [{ name: 'two' }], releaseOnStop: true },
+      source: { name: 'parameter /a, /b/', lastKnownGood: true },
+    });
+  });
+});
+
 describe('the last good configuration', () => {
   test('is readable by berth alone, and replaced by each new version', async () => {
     put('/berth/config', { pool: 'one' });

@@ -18,19 +18,57 @@ afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
 
+const putTree = (count: number): void => {
+  for (let i = 0; i < count; i++) world.ssm.put({ name: `/t/x/${i}`, value: `v${i}` });
+};
+
+describe('tree', () => {
+  test('all below a path, page after page, decrypted', async () => {
+    putTree(23);
+    world.ssm.put({ name: '/t/secret', value: 's', type: 'SecureString' });
+    world.ssm.put({ name: '/t/list', value: 'a,b', type: 'StringList' });
+    world.ssm.put({ name: '/tea', value: 'no' });
+    world.ssm.dials.emptyPages = 1;
+    const found = await store.tree('/t/', signal);
+    expect(found.size).toBe(25);
+    expect(found.get('/t/x/22')).toEqual({ value: 'v22', version: 1, isList: false });
+    expect(found.get('/t/secret')).toMatchObject({ value: 's' });
+    expect(found.get('/t/list')).toMatchObject({ value: 'a,b', isList: true });
+  });
+
+  test('nothing there', async () => {
+    expect(await store.tree('/t/', signal)).toEqual(new Map());
+  });
+
+  test('without the permission', async () => {
+    world.mayRead = false;
+    await expect(store.tree('/t/', signal)).rejects.toMatchObject({
+      code: 'config-denied',
+      message: expect.stringContaining('lacks ssm:GetParametersByPath;'),
+    });
+  });
+
+  test('a page that is cut may be asked for again', async () => {
+    putTree(12);
+    world.front.fail({ match: 'ssm:*', times: 1, fault: { kind: 'truncated' } });
+    await expect(store.tree('/t/', signal)).rejects.toMatchObject({ code: 'config-unavailable' });
+    expect((await store.tree('/t/', signal)).size).toBe(12);
+  });
+});
+
 describe('get', () => {
   test('the latest, a version and a label', async () => {
     world.ssm.put({ name: '/a', value: 'one' });
     world.ssm.put({ name: '/a', value: 'two' });
     world.ssm.label('/a', 'prod', 1);
-    expect(await store.get('/a', signal)).toEqual({ value: 'two', version: 2 });
-    expect(await store.get('/a:1', signal)).toEqual({ value: 'one', version: 1 });
-    expect(await store.get('/a:prod', signal)).toEqual({ value: 'one', version: 1 });
+    expect(await store.get('/a', signal)).toEqual({ value: 'two', version: 2, isList: false });
+    expect(await store.get('/a:1', signal)).toEqual({ value: 'one', version: 1, isList: false });
+    expect(await store.get('/a:prod', signal)).toEqual({ value: 'one', version: 1, isList: false });
   });
 
   test('decrypted', async () => {
     world.ssm.put({ name: '/a', value: 'one', type: 'SecureString' });
-    expect(await store.get('/a', signal)).toEqual({ value: 'one', version: 1 });
+    expect(await store.get('/a', signal)).toEqual({ value: 'one', version: 1, isList: false });
   });
 
   test('no such parameter, version or label', async () => {
@@ -40,12 +78,9 @@ describe('get', () => {
     expect(await store.get('/a:prod', signal)).toBeUndefined();
   });
 
-  test('a list is of the wrong type', async () => {
+  test('a list says that it is one', async () => {
     world.ssm.put({ name: '/a', value: 'one,two', type: 'StringList' });
-    await expect(store.get('/a', signal)).rejects.toMatchObject({
-      code: 'config-invalid',
-      message: expect.stringMatching(/^cannot use the parameter \/a: it is a StringList; make it/),
-    });
+    expect(await store.get('/a', signal)).toEqual({ value: 'one,two', version: 1, isList: true });
   });
 
   test('without the permission', async () => {
@@ -103,7 +138,7 @@ describe('get', () => {
       code: 'config-unavailable',
       retryable: true,
     });
-    expect(await store.get('/a', signal)).toEqual({ value: 'one', version: 1 });
+    expect(await store.get('/a', signal)).toEqual({ value: 'one', version: 1, isList: false });
   });
 
   test('what is wrong with the credentials is said by them', async () => {

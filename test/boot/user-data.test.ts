@@ -88,6 +88,14 @@ test('a parameter with a label', async () => {
   expect(found).toEqual({ kind: 'parameter', name: '/berth/web:prod' });
 });
 
+test.each([
+  ['berth: [ssm:/berth/base, "/berth/web/"]', '/berth/base /berth/web/'],
+  ['berth: /berth/base, ssm:/berth/web:prod', '/berth/base, ssm:/berth/web:prod'],
+])('several parameters: %s', async (line, name) => {
+  const found = await parseUserData(Buffer.from(`#cloud-config\n${line}\n`));
+  expect(found).toEqual({ kind: 'parameter', name });
+});
+
 describe('not for us', () => {
   test.each([
     ['nothing', ''],

@@ -12,6 +12,13 @@ export const configRows: readonly Row[] = [
     on: parameter('berth/config'),
     allow: 'ReadConfiguration',
   },
+  {
+    name: 'C1 read the parameters below a path below /berth',
+    action: 'ssm:GetParametersByPath',
+    on: parameter('berth/web/'),
+    allow: 'ReadConfiguration',
+  },
+  { name: 'C2 read another tree', action: 'ssm:GetParametersByPath', on: parameter('secrets/') },
   { name: 'C2 read another', action: 'ssm:GetParameter', on: parameter('secret') },
   { name: 'C3 write one', action: 'ssm:PutParameter', on: parameter('berth/config') },
 ];
