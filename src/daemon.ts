@@ -5,21 +5,20 @@ import { watchNotices } from './boot/notices.ts';
 import { imdsEndpoints } from './boot/imds-endpoint.ts';
 import { createAwsEc2 } from './claim/aws-ec2.ts';
 import type { Ec2 } from './claim/ec2.ts';
-import { leaveOtherPools } from './claim/leave-other-pools.ts';
 import { createClaimRecords } from './claim/record.ts';
-import { shareClaims } from './claim/share-claims.ts';
 import { BerthError, messageOf } from './errors.ts';
 import { createHeed } from './heed.ts';
 import type { Status } from './model.ts';
 import { createUnmanaged, leaveManaged } from './route/unmanaged.ts';
 import { createRouting } from './route/routing.ts';
-import { createServing, type Serving } from './serve.ts';
+import { servePools } from './serve-pools.ts';
+import type { Serving } from './serve.ts';
 import { agentStateFolder } from './ship/agent-state.ts';
 import { startShipping, type Shipping } from './ship/ship.ts';
 import { startTelemetry, telemetrySources, type Telemetry } from './ship/telemetry.ts';
 import type { Ports } from './system/ports.ts';
 import { within } from './system/within.ts';
-import { createAnnounce } from './tell/announce.ts';
+import { createAnnounce, type Announce } from './tell/announce.ts';
 import { serveControl } from './tell/control-socket.ts';
 import { createStatusBoard, type StatusBoard } from './tell/status-board.ts';
 import { serveMonitoring } from './tell/monitoring.ts';
@@ -101,7 +100,7 @@ export async function runDaemon(
     }
     const ec2 = resources.use(createAwsEc2(ports, booted.access));
     await Promise.all([
-      servePools({ ports, input, board, booted, ec2, servings }, signal),
+      serveOrWait({ ports, input, board, booted, ec2, servings }, signal),
       readyOrLate({ clock, board }, shipAfterMs, signal).then(() => {
         sending = startSending({ ports, input, board, booted }, signal);
       }),
@@ -154,8 +153,8 @@ function startSending(
   return { shipping, telemetry };
 }
 
-/** Each pool is served by itself; an instance without one ships its logs. Ends by the signal's reason. */
-async function servePools(
+/** An instance without a pool ships its logs. Ends by the signal's reason, or as `servePools` does. */
+async function serveOrWait(
   { ports, input, board, booted, ec2, servings }: Service,
   signal: AbortSignal,
 ): Promise<never> {
@@ -172,49 +171,34 @@ async function servePools(
   const markers = createUnmanaged(ports, { stateDir });
   const unmanaged = config.routing.mode === 'own' ? markers : leaveManaged(markers);
   const records = createClaimRecords(ports, { stateDir, instanceId: identity.instanceId });
-  const names = pools.map(({ name }) => name);
-  await leaveOtherPools({ ...ports, ec2, unmanaged }, { records, names, identity }, signal);
-  await keepTrying(ports, board, () => routing.prepare(signal), signal);
-  const shared = pools.length > 1 ? shareClaims(ec2, ports.clock) : ec2;
-  for (const [i, pool] of pools.entries()) {
-    const deps = {
+  const announceOf = (pool: string): Announce => createAnnounce(ports, { pool, hooks, runtimeDir });
+  return servePools(
+    {
       ...ports,
-      ec2: shared,
+      ec2,
       routing,
       unmanaged,
-      record: records.of(pool.name),
-      board: board.pool(pool.name),
-      announce: createAnnounce(ports, { pool: pool.name, hooks, runtimeDir }),
-    };
-    const otherPools = names.filter((name) => name !== pool.name);
-    servings.push(
-      createServing(deps, {
-        identity,
-        pool,
-        otherPools,
-        deviceIndex: i + 1,
-        takeOverStale,
-        standby,
-      }),
-    );
-  }
-  const end = new AbortController();
-  const life = AbortSignal.any([signal, end.signal]);
-  const runs = servings.map((serving) => serving.run(life));
-  if (config.notices !== undefined) {
-    const { onNotices } = createHeed(
-      { ...ports, board },
-      { config: config.notices, servings },
-      life,
-    );
-    runs.push(watchNotices(ports, booted.imds, onNotices, life));
-  }
-  try {
-    return await Promise.race(runs);
-  } finally {
-    end.abort();
-    await Promise.allSettled(runs);
-  }
+      records,
+      board,
+      boardOf: (pool) => board.pool(pool),
+      announceOf,
+      beside: (life) => heedNotices({ ports, board, booted, servings }, life),
+    },
+    { identity, pools, takeOverStale, standby },
+    servings,
+    signal,
+  );
+}
+
+/** Ends by the signal's reason. undefined: nobody asked for it. */
+function heedNotices(
+  { ports, board, booted, servings }: Pick<Service, 'ports' | 'board' | 'booted' | 'servings'>,
+  signal: AbortSignal,
+): Promise<never> | undefined {
+  const { notices } = booted.config;
+  if (notices === undefined) return undefined;
+  const { onNotices } = createHeed({ ...ports, board }, { config: notices, servings }, signal);
+  return watchNotices(ports, booted.imds, onNotices, signal);
 }
 
 /** `berth release`. Throws `usage`, `timeout`, and what a detach throws. */

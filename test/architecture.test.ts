@@ -22,6 +22,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'model',
   ],
   daemon: [
+    'serve-pools',
     'serve',
     'heed',
     'boot',
@@ -36,6 +37,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   doctor: ['boot', 'claim', 'route', 'ship', 'tell', 'system', 'log', 'errors', 'model'],
   heed: ['serve', 'tell', 'system', 'log', 'errors', 'model'],
+  'serve-pools': ['serve', 'claim', 'route', 'tell', 'system', 'log', 'errors', 'model'],
   serve: ['claim', 'route', 'tell', 'system', 'log', 'errors', 'model'],
   boot: ['system', 'log', 'errors', 'model'],
   claim: ['system', 'log', 'errors', 'model'],

@@ -1,16 +1,13 @@
-// What runs on each instance: berth's own code from the claim on, put together as src/daemon.ts does it.
-import { leaveOtherPools } from '../../src/claim/leave-other-pools.ts';
+// What runs on each instance: berth's own code from the claim on.
 import { createClaimRecords } from '../../src/claim/record.ts';
-import { shareClaims } from '../../src/claim/share-claims.ts';
 import type { Ec2 } from '../../src/claim/ec2.ts';
 import type { StandbyDeps } from '../../src/claim/standby.ts';
-import type { Identity, PoolConfig, StandbyConfig } from '../../src/model.ts';
 import type { Routing } from '../../src/route/routing.ts';
 import { createUnmanaged } from '../../src/route/unmanaged.ts';
-import { createServing, type Serving } from '../../src/serve.ts';
+import { servePools, type ServePoolsInput } from '../../src/serve-pools.ts';
+import type { Serving } from '../../src/serve.ts';
 import type { Files } from '../../src/system/files.ts';
 import type { Announce } from '../../src/tell/announce.ts';
-import { keepTrying } from '../../src/tell/keep-trying.ts';
 import type { PoolBoard } from '../../src/tell/status-board.ts';
 
 /** The outside world of one process. */
@@ -22,12 +19,7 @@ export type SimPorts = Pick<StandbyDeps, 'clock' | 'random' | 'log' | 'devices' 
   readonly announceOf: (pool: string) => Announce;
 };
 
-export type ProgramInput = {
-  readonly identity: Identity;
-  readonly pools: readonly PoolConfig[];
-  readonly standby: StandbyConfig | undefined;
-  readonly takeOverStale: boolean;
-};
+export type ProgramInput = ServePoolsInput;
 
 export type Program = {
   /** Rejects at the end, with the signal's reason or with why it failed. */
@@ -42,49 +34,21 @@ const stateDir = '/var/lib/berth';
 export const startBerth: StartProgram = (ports, input) => {
   const servings: Serving[] = [];
   return {
-    run: (signal) => servePools(ports, input, servings, signal),
+    run: (signal) =>
+      servePools(
+        {
+          ...ports,
+          unmanaged: createUnmanaged(ports, { stateDir }),
+          records: createClaimRecords(ports, { stateDir, instanceId: input.identity.instanceId }),
+          board: ports.boardOf(input.pools[0]!.name),
+          beside: () => undefined,
+        },
+        input,
+        servings,
+        signal,
+      ),
     giveBack: async (signal) => {
       await Promise.all(servings.map((serving) => serving.giveBack(signal)));
     },
   };
 };
-
-async function servePools(
-  ports: SimPorts,
-  input: ProgramInput,
-  servings: Serving[],
-  signal: AbortSignal,
-): Promise<never> {
-  const { ec2, routing } = ports;
-  const { identity, pools, standby, takeOverStale } = input;
-  const unmanaged = createUnmanaged(ports, { stateDir });
-  const records = createClaimRecords(ports, { stateDir, instanceId: identity.instanceId });
-  const names = pools.map(({ name }) => name);
-  await leaveOtherPools({ ...ports, unmanaged }, { records, names, identity }, signal);
-  const board = ports.boardOf(names[0]!);
-  await keepTrying(ports, board, () => routing.prepare(signal), signal);
-  const shared = pools.length > 1 ? shareClaims(ec2, ports.clock) : ec2;
-  for (const [i, pool] of pools.entries()) {
-    const deps = {
-      ...ports,
-      ec2: shared,
-      unmanaged,
-      record: records.of(pool.name),
-      board: ports.boardOf(pool.name),
-      announce: ports.announceOf(pool.name),
-    };
-    const otherPools = names.filter((name) => name !== pool.name);
-    const serving = { identity, pool, otherPools, deviceIndex: i + 1, takeOverStale, standby };
-    servings.push(createServing(deps, serving));
-  }
-  if (servings.length === 1) return servings[0]!.run(signal);
-  const end = new AbortController();
-  const life = AbortSignal.any([signal, end.signal]);
-  const runs = servings.map((serving) => serving.run(life));
-  try {
-    return await Promise.race(runs);
-  } finally {
-    end.abort();
-    await Promise.allSettled(runs);
-  }
-}
