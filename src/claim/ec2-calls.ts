@@ -1,7 +1,7 @@
 // One call to EC2 over the AWS SDK, which is loaded with the first: timed for the log, its error classified.
 import type { EC2Client } from '@aws-sdk/client-ec2';
 import type { Log } from '../log.ts';
-import { awsClientConfig, awsCodeOf, type AwsAccess } from '../system/aws.ts';
+import { awsClientConfig, awsCodeOf, type AwsAccess, type ClientHeritage } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';
 import { classifyEc2Error } from './ec2-errors.ts';
 import type * as Sdk from './ec2-sdk.ts';
@@ -24,11 +24,11 @@ export function createEc2Calls(
 ): Disposable & { readonly call: Call } {
   let loading: Promise<{ sdk: typeof Sdk; client: EC2Client }> | undefined;
   /** The SDK keeps credentials until shortly before their end: a new client reads them anew. */
-  let refused = false;
+  let before: ClientHeritage | undefined;
   const load = () =>
     (loading ??= import('./ec2-sdk.ts').then((sdk) => ({
       sdk,
-      client: hearDates(refuseHtml(new sdk.EC2Client(awsClientConfig(access, refused))), onDate),
+      client: hearDates(refuseHtml(new sdk.EC2Client(awsClientConfig(access, before))), onDate),
     })));
   const unload = (): void => {
     void loading?.then(
@@ -54,7 +54,7 @@ export function createEc2Calls(
     };
     try {
       const result = await work(sdk, client);
-      refused = false;
+      before = undefined;
       tell('ok');
       return result;
     } catch (error) {
@@ -62,7 +62,7 @@ export function createEc2Calls(
       const classified = classifyEc2Error(`ec2:${action}`, error);
       tell(awsCodeOf(error));
       if (classified.code === 'aws-credentials') {
-        refused = true;
+        before = { refused: true, clockOffsetMs: client.config.systemClockOffset };
         unload();
       }
       throw classified;

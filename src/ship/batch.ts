@@ -81,8 +81,13 @@ export function nextTimestampMs(lastMs: number, nowMs: number): number {
  * or since the clock was wrong when they were read. These timestamps are times of reading, so this invents nothing.
  */
 export function restampEvents(events: readonly LogEvent[], nowMs: number): readonly LogEvent[] {
-  const shiftMs = nowMs - (events.at(-1)?.timestampMs ?? nowMs);
-  if (shiftMs <= maxWaitMs && shiftMs >= -maxAheadMs) return events;
-  if (events.some(({ dated }) => dated)) return events;
+  const lastMs = events.at(-1)?.timestampMs ?? nowMs;
+  if (isTimely(lastMs, nowMs) || events.some(({ dated }) => dated)) return events;
+  const shiftMs = nowMs - lastMs;
   return events.map((event) => ({ ...event, timestampMs: event.timestampMs + shiftMs }));
+}
+
+/** Will CloudWatch take it for some hours yet? */
+export function isTimely(timestampMs: number, nowMs: number): boolean {
+  return timestampMs >= nowMs - maxWaitMs && timestampMs <= nowMs + maxAheadMs;
 }

@@ -1,6 +1,6 @@
 // The fast path of one file: its bytes become the body of a request in WebAssembly, and no line is ever a string.
 import { isUtf8 } from 'node:buffer';
-import { createEvent, type LogEvent } from './batch.ts';
+import { createEvent, isTimely, type LogEvent } from './batch.ts';
 import type { Followed } from './followed.ts';
 import { createKernel, type Kernel } from './kernel.ts';
 import { defaultStart } from './splitter.ts';
@@ -17,8 +17,11 @@ export type Bulk = Disposable & {
 };
 
 export type Bulks = {
-  /** undefined: the ordinary path has to look at what comes next in the file. Throws `disk`. Waits for a free kernel. */
-  read(file: Followed, nowMs: number): Promise<Bulk | undefined>;
+  /**
+   * undefined: the ordinary path has to look at what comes next in the file. Throws `disk`. Waits for a free kernel.
+   * `theirMs`: the time by CloudWatch's clock.
+   */
+  read(file: Followed, nowMs: number, theirMs: number): Promise<Bulk | undefined>;
 };
 
 /** Beneath it the ordinary path is as quick, and gathers all files of its target in one batch. */
@@ -56,11 +59,11 @@ export function createBulks(): Bulks {
   };
 
   return {
-    read: async (file, nowMs) => {
+    read: async (file, nowMs, theirMs) => {
       const kernel = await acquire();
       let bulk: Bulk | undefined;
       try {
-        const position = await fill(kernel, file, nowMs);
+        const position = await fill(kernel, file, nowMs, theirMs);
         bulk = position && {
           position,
           events: kernel.events,
@@ -81,6 +84,7 @@ async function fill(
   kernel: Kernel,
   { tail, marks, source }: Followed,
   nowMs: number,
+  theirMs: number,
 ): Promise<Position | undefined> {
   kernel.reset();
   const { offset } = tail.position;
@@ -93,6 +97,8 @@ async function fill(
   while (start < length) {
     const end = Math.min(length, marks.endOf(offset + start) - offset);
     const timestampMs = marks.timeOf(offset + start, nowMs);
+    // It has to be given another time.
+    if (!isTimely(timestampMs, theirMs)) return undefined;
     const { consumed, why } = kernel.add({ start, end, timestampMs, join, final: false });
     if (why !== 'end' || end === length) {
       start = consumed;

@@ -32,6 +32,8 @@ export type Answer = {
 export type CloudWatchLogs = {
   /** What throttling has left of the calls a second; undefined: no limit is known. */
   readonly callsPerSecond: number | undefined;
+  /** How far its clock was ahead of ours at its last answer; 0: less than a minute. */
+  readonly clockOffsetMs: number;
   putEvents(
     target: LogTarget,
     events: readonly LogEvent[],
@@ -69,17 +71,20 @@ export function createCloudWatchLogs(
   const compressor = createCompressor(compression, deps);
   /** The SDK keeps credentials until shortly before their end: a new client reads them anew. */
   let refused = false;
+  /** Where the SDK notes what the answers say of the time. */
+  let noted = { systemClockOffset: 0 };
   /** Of the calls under way that bring their own, by their input. */
   const bodies = new WeakMap<object, Uint8Array>();
   const connect = async () => {
     const sdk = await import('./cloudwatch-sdk.ts');
-    const config = awsClientConfig(access, refused);
+    const config = awsClientConfig(access, { refused, clockOffsetMs: noted.systemClockOffset });
     const client = new sdk.CloudWatchLogsClient({
       ...config,
       ...(endpoint === undefined ? {} : { endpoint }),
       requestHandler: { ...config.requestHandler, requestTimeout: requestTimeoutMs },
     });
     refused = false;
+    noted = client.config;
     // Everything but the serialised body stays the SDK's: its signature, its errors, its sockets.
     client.middlewareStack.add(
       (next) => async (args) => {
@@ -112,13 +117,14 @@ export function createCloudWatchLogs(
     work: (connection: Connection) => Promise<T>,
   ): Promise<T> => {
     signal.throwIfAborted();
-    connection ??= connect();
+    const current = (connection ??= connect());
     try {
-      return await work(await connection);
+      return await work(await current);
     } catch (error) {
       signal.throwIfAborted();
       const classified = classifyLogsError(action, error);
-      if (hasCode(classified, 'aws-credentials')) {
+      // Of those that fail together, the first is enough.
+      if (hasCode(classified, 'aws-credentials') && connection === current) {
         refused = true;
         disconnect();
       }
@@ -146,6 +152,10 @@ export function createCloudWatchLogs(
   return {
     get callsPerSecond() {
       return pace.callsPerSecond;
+    },
+    get clockOffsetMs() {
+      // Its answers tell the time to the second.
+      return Math.abs(noted.systemClockOffset) < 60_000 ? 0 : noted.systemClockOffset;
     },
     putEvents: (target, events, entity, signal) =>
       put(sizeOf(events), signal, async ({ sdk, client }) => {

@@ -62,6 +62,7 @@ export async function scan(
 export async function tend({ following, shippers, say }: Deps, signal: AbortSignal): Promise<void> {
   for (const file of following.restless) {
     signal.throwIfAborted();
+    await file.keepLooking();
     if (file.detachedAtMs === undefined) {
       if (!file.dirty && file.unread === 0) following.restless.delete(file);
       else if (!file.dirty && file.ripe) {

@@ -38,6 +38,8 @@ export type Followed = {
   quietForMs(): number | undefined;
   /** Asks the file for its size: bytes that are not taken yet, and for how long there have been some. */
   look(): Promise<{ readonly unread: number; readonly waitedMs: number }>;
+  /** The same for a file whose target waits for CloudWatch: when its lines came is not known later. */
+  keepLooking(): Promise<void>;
   /** The next events; none if there are none or the file cannot be read, which is said by `onError`. */
   read(): Promise<readonly Piece[]>;
   ack(position: Position): void;
@@ -47,6 +49,7 @@ export type Followed = {
 
 /** After this long nobody adds to the last event of a file, nor to the last line of a renamed one (logs.md section 2). */
 const lastAfterMs = 5_000;
+const lookAgainMs = 1_000;
 
 export type FollowedInput = {
   readonly tail: Tail;
@@ -69,12 +72,14 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
   let dirty = true;
   let generation = tail.position.generation;
   let unreadSinceMs: number | undefined;
+  let lookedAtMs = -Infinity;
 
   /** true: the content was replaced. */
   const note = (): boolean => {
     const isReplaced = generation !== tail.position.generation;
     if (isReplaced) marks.clear();
     generation = tail.position.generation;
+    lookedAtMs = clock.monotonicMs();
     marks.note(tail.stat.size, clock.nowMs());
     return isReplaced;
   };
@@ -126,13 +131,16 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
         // Reading it says what is wrong.
         return { unread: 1, waitedMs: Infinity };
       }
-      note();
+      if (note()) this.dirty = true;
       const unread = tail.stat.size - tail.position.offset;
       if (unread === 0) unreadSinceMs = undefined;
       else unreadSinceMs ??= clock.monotonicMs();
       const waitedMs = unreadSinceMs === undefined ? 0 : clock.monotonicMs() - unreadSinceMs;
       // Shorter than what is taken: it was replaced, which reading finds out.
       return { unread: Math.abs(unread), waitedMs };
+    },
+    async keepLooking() {
+      if (this.dirty && clock.monotonicMs() - lookedAtMs >= lookAgainMs) await this.look();
     },
     async read() {
       this.dirty = false;

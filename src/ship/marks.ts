@@ -21,7 +21,7 @@ const maxMarks = 1024;
 
 export function createMarks(): Marks {
   /** What lies in front of `end`, and behind the mark before it, was first seen at `atMs`; both rise. */
-  let marks: { end: number; readonly atMs: number }[] = [];
+  let marks: { end: number; atMs: number }[] = [];
   let lastMs = 0;
   const find = (offset: number) => marks.find(({ end }) => end > offset);
   return {
@@ -29,6 +29,8 @@ export function createMarks(): Marks {
       const last = marks.at(-1);
       if (last !== undefined && size <= last.end) return;
       const atMs = nextTimestampMs(lastMs, nowMs);
+      // The clock was set back, so it was ahead when these were seen.
+      if (atMs < lastMs) for (const mark of marks) mark.atMs = Math.min(mark.atMs, atMs);
       lastMs = atMs;
       if (last !== undefined && atMs === last.atMs) last.end = size;
       else marks.push({ end: size, atMs });

@@ -110,7 +110,9 @@ export async function sendEvents(
   }
 
   async function attemptOnce(part: readonly LogEvent[], mayCreate: boolean): Promise<void> {
-    const stamped = restampEvents(part, deps.clock.nowMs());
+    // A clock that is hours off is no reason to have a line refused.
+    const nowMs = deps.clock.nowMs() + deps.cloudwatch.clockOffsetMs;
+    const stamped = restampEvents(part, nowMs);
     try {
       const entity = standing.entityProblem === undefined ? input.entity : undefined;
       const answer = await deps.cloudwatch.putEvents(target, stamped, entity, signal);

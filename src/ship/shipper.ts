@@ -136,7 +136,9 @@ export function createShipper(
   /** One call for a batch of one file. It lets go of its kernel before anybody waits for a bad target. */
   const attemptBulk = async (file: Followed, signal: AbortSignal): Promise<Attempt | undefined> => {
     // What is wrong with the file the ordinary way says.
-    using bulk = await deps.bulks.read(file, clock.nowMs()).catch(() => undefined);
+    const nowMs = clock.nowMs();
+    const theirMs = nowMs + deps.cloudwatch.clockOffsetMs;
+    using bulk = await deps.bulks.read(file, nowMs, theirMs).catch(() => undefined);
     if (bulk === undefined) return undefined;
     const { position, events } = bulk;
     const wanted = standing.entityProblem === undefined ? entity : undefined;

@@ -15,15 +15,23 @@ export type AwsAccess = {
   readonly credentials: (fresh: boolean) => Promise<RoleCredentials>;
 };
 
+/** What a client takes over from the one before it. */
+export type ClientHeritage = {
+  /** AWS refused its credentials, which the SDK would keep to their end. */
+  readonly refused: boolean;
+  /** How far the clock of AWS is ahead: the SDK takes it from the answers and signs with it. */
+  readonly clockOffsetMs: number;
+};
+
 /**
  * Settings for any SDK v3 client. One attempt, since only the caller knows what a lost reply means.
- * `afterRefusal`: AWS refused the credentials of the client before this one, which the SDK would keep to their end.
  * The endpoint comes from `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_<SERVICE>`, else from the Region.
  */
-export function awsClientConfig(access: AwsAccess, afterRefusal = false) {
-  let fresh = afterRefusal;
+export function awsClientConfig(access: AwsAccess, before?: ClientHeritage) {
+  let fresh = before?.refused ?? false;
   return {
     region: access.region,
+    systemClockOffset: before?.clockOffsetMs ?? 0,
     maxAttempts: 1,
     credentials: async () => {
       const { accessKeyId, secretAccessKey, sessionToken, expiresAtMs } =

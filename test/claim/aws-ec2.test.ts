@@ -14,6 +14,7 @@ import { claimInputOf } from '../fixtures/claim-world.ts';
 import { identityOf } from '../fixtures/identity.ts';
 import type { Policy } from '../lab/iam-evaluate.ts';
 import { temporaryFolder } from '../fixtures/temporary-folder.ts';
+import { createJudgedFront } from '../lab/judged-front.ts';
 import type { LabFaultRule } from '../lab/service.ts';
 import {
   createTestWorld,
@@ -131,6 +132,22 @@ test('credentials that AWS refuses are asked for anew, once', async () => {
   await port.describePool('db', signal);
   await port.describePool('db', signal);
   expect(asked).toEqual([false, true]);
+});
+
+test('a clock that is 20 minutes off costs one refusal: the next call is signed by that of AWS', async () => {
+  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + 20 * 60_000 };
+  await using front = await createJudgedFront({
+    host: '127.0.0.1',
+    port: 0,
+    clock,
+    maxSkewMs: 15 * 60_000,
+    services: { ec2: { handle: () => Promise.resolve({ networkInterfaceSet: [] }) } },
+    identify: () => ({ instanceId: one, instanceArn: me }),
+  });
+  vi.stubEnv('AWS_ENDPOINT_URL', front.endpoint);
+  using port = connect(one);
+  await expect(port.describePool('db', signal)).rejects.toMatchObject({ code: 'aws-credentials' });
+  expect(await port.describePool('db', signal)).toEqual([]);
 });
 
 describe('reading', () => {

@@ -1,5 +1,5 @@
 // The 15 cases of logs.md section 5 that no other test holds whole, under their numbers. The others: 1, 2, 4, 9, 11 in
-// ship.test.ts and checkpoints.test.ts, 5 and 8 in outage.test.ts and crash.test.ts, 10 in send.test.ts.
+// ship.test.ts and checkpoints.test.ts, 5 and 8 in outage.test.ts and crash.test.ts, 10 in case-10.test.ts.
 import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,

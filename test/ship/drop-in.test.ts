@@ -177,3 +177,20 @@ test('a line has the time at which it was written, however late it is sent', asy
   const [event] = rig.logs.events('app', 'i-1');
   expect(event!.timestamp - before).toBeLessThan(20_000);
 });
+
+test('also a line that came while CloudWatch was away, of which the status tells', async () => {
+  let laterMs = 0;
+  const clock = { ...createHastyClock(20), nowMs: () => Date.now() + laterMs };
+  const fault = { kind: 'error', status: 500, code: 'InternalFailure' } as const;
+  rig.front.fail({ match: 'logs:*', times: 10_000, fault });
+  write('app.log', 'a\n');
+  const shipping = rig.start({ deps: { clock } });
+  await vi.waitFor(() => expect(shipping.status().lastError).toMatch(/500/), 10_000);
+  const before = Date.now();
+  write('app.log', 'b\n');
+  await vi.waitFor(() => expect(shipping.status().bytesBehind).toBe(4), 10_000);
+  laterMs = 1_800_000;
+  rig.front.clearFaults();
+  await vi.waitFor(() => expect(rig.arrived()).toEqual(['a', 'b']), 10_000);
+  expect(rig.logs.events('app', 'i-1')[1]!.timestamp - before).toBeLessThan(600_000);
+});

@@ -20,7 +20,10 @@ import { createLogsService, type LabLogs } from '../lab/logs.ts';
 import { AwsFault, type LabCall } from '../lab/service.ts';
 
 export type RigOptions = {
+  /** Of CloudWatch. */
   readonly labClock?: Clock;
+  /** It refuses what is signed further off its clock than this. */
+  readonly maxSkewMs?: number;
   /** Groups that nobody may touch. */
   readonly deniedGroups?: readonly string[];
   /** How much faster berth waits. */
@@ -83,7 +86,8 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
   const front = await createJudgedFront({
     host: '127.0.0.1',
     port: 0,
-    clock: systemClock,
+    clock: options.maxSkewMs === undefined ? systemClock : (options.labClock ?? systemClock),
+    ...(options.maxSkewMs === undefined ? {} : { maxSkewMs: options.maxSkewMs }),
     services: { logs },
     identify: () => ({ instanceId, instanceArn: undefined }),
     authorize: (_service, { input }) => {
