@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { checkConfig } from '../src/boot/check-config.ts';
 import { configSchema } from '../src/boot/config-schema.ts';
 import { commands } from '../src/commands/commands.ts';
-import { installationOf } from './fixtures/installation.ts';
+import { installationOf, isInstallStep } from './fixtures/installation.ts';
 
 const root = join(import.meta.dirname, '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -86,7 +86,7 @@ describe('README', () => {
   const parts = lines.flatMap((line) => line.split(' && '));
 
   /** The steps of the installation are walked in a booted container, from this very text. */
-  const installs = parts.filter((part) => /^(install|systemctl|systemd-sysusers)\b/.test(part));
+  const installs = parts.filter(isInstallStep);
   const others = parts.filter((part) => !part.startsWith('npx berth ') && !installs.includes(part));
 
   test('the installation is walked by test/systemd.test.ts', () => {

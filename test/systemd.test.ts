@@ -8,7 +8,7 @@ import { until } from './lab/progress.ts';
 import { createSmallCloud, instances, poolEni, type SmallCloud } from './lab/small-cloud.ts';
 
 const readme = join(import.meta.dirname, '..', 'README.md');
-const berth = ['/opt/berth/node_modules/.bin/node', '/opt/berth/dist/main.cjs'] as const;
+const berth = ['/usr/libexec/berth/node', '/usr/libexec/berth/main.cjs'] as const;
 const reason = whyNoBoot === undefined ? '' : ` (skipped: ${whyNoBoot})`;
 
 describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`, () => {
