@@ -1,13 +1,10 @@
 // The unit under a real systemd: READY, the sandbox, stop, restart, kill; nothing of the daemon is replaced.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootInstance, whyNoBoot, type BootedInstance } from './lab/booted-instance.ts';
-import { installationOf } from './fixtures/installation.ts';
+import { install } from './fixtures/installation.ts';
 import { until } from './lab/progress.ts';
 import { createSmallCloud, instances, poolEni, type SmallCloud } from './lab/small-cloud.ts';
 
-const readme = join(import.meta.dirname, '..', 'README.md');
 const berth = ['/usr/libexec/berth/node', '/usr/libexec/berth/main.cjs'] as const;
 const reason = whyNoBoot === undefined ? '' : ` (skipped: ${whyNoBoot})`;
 
@@ -37,11 +34,7 @@ describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`,
 
   test('installed as the README says: READY from the main process, and the address is served', async () => {
     await cloud.vpc.serve('inst-a', 7000);
-    for (const command of installationOf(readFileSync(readme, 'utf8'))) {
-      const words = command.split(' ');
-      const ran = await instance.run('env', '--chdir=/opt/berth', ...words);
-      expect({ command, ...ran }).toMatchObject({ command, code: 0 });
-    }
+    await install(instance, { andStart: true });
     expect(await show('ActiveState')).toBe('active');
     const waited = await instance.run(...berth, 'wait', '--timeout', '30');
     expect(waited.out).toContain(`${poolEni.privateIpv4} of ${poolEni.eniId} is served`);

@@ -42,6 +42,7 @@ export const commands = {
     summary: 'return when the claimed address is served',
     flags: [
       ['--timeout SECONDS', 'give up after so long, exit code 1 (default: never)'],
+      ['--until-lost', 'then wait on, until the ENI is held here no more'],
       runtimeFlag,
     ],
     example: 'berth wait --timeout 120 && systemctl start my-service',

@@ -32,6 +32,8 @@ export const whyNoBoot: string | undefined = (() => {
 export type BootedInstance = AsyncDisposable & {
   /** Runs a program inside, as root; resolves with its output, whatever its exit code. */
   run(...argv: readonly string[]): Promise<{ readonly code: number; readonly out: string }>;
+  /** A file inside. */
+  write(path: string, text: string): Promise<void>;
 };
 
 export async function bootInstance(cloud: SmallCloud, name: InstanceName): Promise<BootedInstance> {
@@ -58,6 +60,7 @@ export async function bootInstance(cloud: SmallCloud, name: InstanceName): Promi
       `--bind-ro=${join(project, 'node_modules')}:/opt/berth/node_modules`,
       `--bind-ro=${home}/dist:/opt/berth/dist`,
       `--bind-ro=${join(project, 'systemd')}:/opt/berth/systemd`,
+      `--bind-ro=${join(project, 'packaging')}:/opt/berth/packaging`,
       `--bind-ro=${home}/default:/etc/default/berth`,
     ],
     {
@@ -105,6 +108,7 @@ export async function bootInstance(cloud: SmallCloud, name: InstanceName): Promi
   });
   return {
     run,
+    write: (path, text) => writeFile(`/proc/${pid}/root${path}`, text),
     [Symbol.asyncDispose]: async () => {
       // The leader's end is the container's.
       process.kill(pid, 'SIGKILL');
