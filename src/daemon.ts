@@ -2,12 +2,13 @@
 import { once } from 'node:events';
 import { boot, type Booted } from './boot/boot.ts';
 import { watchNotices } from './boot/notices.ts';
+import { createCrashLoop } from './boot/crash-loop.ts';
 import { imdsEndpoints } from './boot/imds-endpoint.ts';
 import { createAwsEc2 } from './claim/aws-ec2.ts';
 import type { Ec2 } from './claim/ec2.ts';
 import { createClaimRecords } from './claim/record.ts';
-import { BerthError, messageOf } from './errors.ts';
 import { createHeed } from './heed.ts';
+import { BerthError, exitCodeOf, exitCodes, messageOf } from './errors.ts';
 import type { Status } from './model.ts';
 import { createUnmanaged, leaveManaged } from './route/unmanaged.ts';
 import { createRouting } from './route/routing.ts';
@@ -87,7 +88,9 @@ export async function runDaemon(
   systemd.processUp();
   void systemd.watchdog(signal);
 
+  const crashLoop = createCrashLoop(ports, input);
   try {
+    await crashLoop.wait((message) => board.progress('starting', message), signal);
     const bootDeps = { ...ports, progress: board.progress };
     const booted = await keepTrying(ports, board, () => boot(bootDeps, input, signal), signal);
     releaseOnStop = booted.config.releaseOnStop;
@@ -107,11 +110,14 @@ export async function runDaemon(
     ]);
   } catch (error) {
     if (!signal.aborted) {
+      // Else systemd starts us again.
+      if (exitCodeOf(error) !== exitCodes.failure) await crashLoop.forget();
       board.withdraw('failed', messageOf(error));
       throw error;
     }
     log.info(messageOf(signal.reason));
     board.withdraw('stopping', 'stopping');
+    await crashLoop.forget();
   } finally {
     systemd.stopping();
     await Promise.all([

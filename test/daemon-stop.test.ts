@@ -151,6 +151,32 @@ describe.skipIf(!inNamespaces)(`stop${needsNamespaces}`, () => {
     },
   );
 
+  test('killed as soon as it is ready: the fifth start waits before it asks anybody', async () => {
+    const calls = (): number => cloud.lab.front.calls.length;
+    const perStart: number[] = [];
+    for (let start = 1; start <= 4; start++) {
+      const before = calls();
+      const daemon = await cloud.startReady();
+      daemon.kill('SIGKILL');
+      await daemon.ended;
+      perStart.push(calls() - before);
+    }
+    // Of these starts src/boot/crash-loop.ts allows about 55 an hour.
+    expect(Math.max(...perStart.slice(1))).toBeLessThanOrEqual(2);
+    const [before, asked] = [calls(), cloud.imds.requests.length];
+    const fifth = cloud.start();
+    await fifth.line('waiting', ({ msg }) => msg?.startsWith('berth died 4 times') === true);
+    expect({ calls: calls() - before, imds: cloud.imds.requests.length - asked }).toEqual({
+      calls: 0,
+      imds: 0,
+    });
+    await fifth.line('ready', (line) => line['phase'] === 'ready');
+    fifth.kill('SIGTERM');
+    expect(await fifth.ended).toBe(0);
+    const told = (await cloud.startReady()).lines.map(({ msg }) => msg);
+    expect(told.filter((msg) => msg?.startsWith('berth died'))).toEqual([]);
+  });
+
   describe('with releaseOnStop', () => {
     const config = { pool: 'db', releaseOnStop: true };
 

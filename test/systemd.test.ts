@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootInstance, whyNoBoot, type BootedInstance } from './lab/booted-instance.ts';
 import { install } from './fixtures/installation.ts';
+import { sysctlsOf } from '../src/route/sysctls.ts';
 import { until } from './lab/progress.ts';
 import { createSmallCloud, instances, poolEni, type SmallCloud } from './lab/small-cloud.ts';
 
@@ -21,6 +22,7 @@ describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`,
     const logs = { force_flush_interval: 1, logs_collected: { journald } };
     cloud.lab.ssm.put({ name: '/berth/config', value: JSON.stringify({ pool: 'db', logs }) });
     instance = stack.use(await bootInstance(cloud, 'inst-a'));
+    await instance.run('mkdir', '-p', '/etc/ssh');
   }, 90_000);
   afterAll(() => stack.disposeAsync());
 
@@ -48,6 +50,23 @@ describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`,
     expect(/^Uid:\s*(\d+)/m.exec(out)![1]).not.toBe('0');
     const status = await instance.run('stat', '-c', '%U:%G %a', '/run/berth/status.sock');
     expect(status.out.trim()).toBe('berth:berth 660');
+  });
+
+  test('its sandbox lets it set the interface up, and opens no other kernel setting and no secret', async () => {
+    const inSandbox = async (script: string): Promise<string> => {
+      const argv = ['nsenter', '-t', await show('MainPID'), '-m', '--', 'sh', '-c', script];
+      return (await instance.run(...argv)).out.trim();
+    };
+    const settings = sysctlsOf('eth1').map(({ name, value }) => ({ name, value }));
+    const found: typeof settings = [];
+    for (const { name } of settings) {
+      found.push({ name, value: await inSandbox(`cat /proc/sys/${name}`) });
+    }
+    expect(found).toEqual(settings);
+    expect(await inSandbox('echo 1 > /proc/sys/net/ipv4/ip_forward')).toContain('Read-only');
+    expect(await inSandbox('echo x > /etc/x')).toContain('Read-only');
+    await instance.write('/etc/ssh/ssh_host_test_key', 'secret');
+    expect(await inSandbox('cat /etc/shadow; ls -A /etc/ssh')).toBe('');
   });
 
   test('it ships the journal out of its sandbox: its own log arrives', async () => {

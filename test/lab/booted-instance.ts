@@ -2,12 +2,13 @@
 // is (an overlay takes all writes), in the instance's network namespace.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { buildBundle } from './bundle.ts';
 import { inNamespaces } from './environment.ts';
+import { createImage, type MachineImage } from './machine-image.ts';
 import { until } from './progress.ts';
 import type { InstanceName, SmallCloud } from './small-cloud.ts';
 
@@ -34,21 +35,23 @@ export type BootedInstance = AsyncDisposable & {
   run(...argv: readonly string[]): Promise<{ readonly code: number; readonly out: string }>;
   /** A file inside. */
   write(path: string, text: string): Promise<void>;
+  /** As `systemctl poweroff` does; a disposal pulls the plug. */
+  powerOff(): Promise<void>;
 };
 
-export async function bootInstance(cloud: SmallCloud, name: InstanceName): Promise<BootedInstance> {
-  const home = `/run/booted-${name}`;
-  await mkdir(`${home}/root`, { recursive: true });
-  await writeFile(`${home}/default`, `AWS_ENDPOINT_URL=${cloud.lab.endpoint}\n`);
-  await buildBundle(`${home}/dist`);
-  // nspawn refuses "/" itself.
-  await exec('mount', ['--bind', '/', `${home}/root`]);
+/** `image`: undefined for a fresh one, with the checkout in /opt/berth. */
+export async function bootInstance(
+  cloud: SmallCloud,
+  name: InstanceName,
+  image?: MachineImage,
+): Promise<BootedInstance> {
+  await using undo = new AsyncDisposableStack();
+  const { root } = image ?? undo.use(await createCheckout(cloud));
   const child = spawn(
     'systemd-nspawn',
     [
       '--quiet',
-      `--directory=${home}/root`,
-      '--volatile=overlay',
+      `--directory=${root}`,
       '--boot',
       '--register=no',
       '--keep-unit',
@@ -57,11 +60,6 @@ export async function bootInstance(cloud: SmallCloud, name: InstanceName): Promi
       '--capability=CAP_NET_ADMIN',
       `--machine=${name}`,
       `--network-namespace-path=/run/netns/${name}`,
-      `--bind-ro=${join(project, 'node_modules')}:/opt/berth/node_modules`,
-      `--bind-ro=${home}/dist:/opt/berth/dist`,
-      `--bind-ro=${join(project, 'systemd')}:/opt/berth/systemd`,
-      `--bind-ro=${join(project, 'packaging')}:/opt/berth/packaging`,
-      `--bind-ro=${home}/default:/etc/default/berth`,
     ],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -106,16 +104,35 @@ export async function bootInstance(cloud: SmallCloud, name: InstanceName): Promi
     child.kill('SIGKILL');
     throw new Error(`${String(error)}\n${output.slice(-2000)}`);
   });
+  const owned = undo.move();
   return {
     run,
     write: (path, text) => writeFile(`/proc/${pid}/root${path}`, text),
+    powerOff: async () => {
+      await run('systemctl', 'poweroff');
+      await ended;
+    },
     [Symbol.asyncDispose]: async () => {
       // The leader's end is the container's.
-      process.kill(pid, 'SIGKILL');
+      if (child.exitCode === null) process.kill(pid, 'SIGKILL');
       await ended;
-      await exec('umount', [`${home}/root`]);
+      await owned.disposeAsync();
     },
   };
+}
+
+/** What the README's installation starts from. */
+async function createCheckout(cloud: SmallCloud): Promise<MachineImage> {
+  const image = await createImage();
+  const checkout = join(image.root, 'opt', 'berth');
+  await image.write('/etc/default/berth', `AWS_ENDPOINT_URL=${cloud.lab.endpoint}\n`);
+  await mkdir(checkout, { recursive: true });
+  await buildBundle(join(checkout, 'dist'));
+  for (const folder of ['systemd', 'packaging']) {
+    await cp(join(project, folder), join(checkout, folder), { recursive: true });
+  }
+  await cp(process.execPath, join(checkout, 'node_modules', '.bin', 'node'));
+  return image;
 }
 
 function isInitialUserNamespace(): boolean {
