@@ -20,7 +20,7 @@ export type ApiShape = {
   readonly pattern?: string;
   readonly enum?: readonly string[];
   readonly union?: boolean;
-  readonly error?: { readonly httpStatusCode?: number };
+  readonly error?: { readonly code?: string; readonly httpStatusCode?: number };
   /** Of an error: the fault is the server's. */
   readonly fault?: boolean;
 };
@@ -35,6 +35,8 @@ export type ApiMember = {
 export type ApiOperation = {
   readonly apiVersion: string;
   readonly input: string | undefined;
+  /** Of the element around the output; undefined: not the protocol of STS. */
+  readonly resultWrapper?: string | undefined;
   readonly output: string | undefined;
   readonly errors: readonly string[];
   readonly shapes: Readonly<Record<string, ApiShape>>;
@@ -50,7 +52,14 @@ export type ApiModels = {
 type ServiceModel = {
   readonly metadata: { readonly apiVersion: string };
   readonly operations: Readonly<
-    Record<string, { input?: ApiMember; output?: ApiMember; errors?: readonly ApiMember[] }>
+    Record<
+      string,
+      {
+        input?: ApiMember;
+        output?: ApiMember & { readonly resultWrapper?: string };
+        errors?: readonly ApiMember[];
+      }
+    >
   >;
   readonly shapes: Readonly<Record<string, ApiShape>>;
 };
@@ -139,6 +148,7 @@ function extract(model: ServiceModel, action: string): ApiOperation | undefined 
     apiVersion: model.metadata.apiVersion,
     input: input?.shape,
     output: output?.shape,
+    resultWrapper: output?.resultWrapper,
     errors: errors.map(({ shape }) => shape),
     shapes,
   };

@@ -1,7 +1,7 @@
 // Errors as each service of AWS words them.
 import { randomUUID } from 'node:crypto';
 import type { ChaosOperation } from './chaos-operation.ts';
-import { queryError } from './front-query.ts';
+import { ec2Error, stsError } from './front-query.ts';
 
 export type WireAnswer = {
   readonly status: number;
@@ -10,7 +10,7 @@ export type WireAnswer = {
 };
 type ErrorKind = 'throttle' | '500' | '503';
 
-/** EC2: the API's error codes; SSM and Logs: those of their models; IMDS: a bare status. */
+/** EC2 and STS: the API's error codes; SSM and Logs: those of their models; IMDS: a bare status. */
 const errors: Readonly<
   Record<ChaosOperation['service'], Readonly<Record<ErrorKind, readonly [number, string]>>>
 > = {
@@ -29,6 +29,11 @@ const errors: Readonly<
     '500': [500, 'InternalFailure'],
     '503': [503, 'ServiceUnavailableException'],
   },
+  sts: {
+    throttle: [400, 'Throttling'],
+    '500': [500, 'InternalFailure'],
+    '503': [503, 'ServiceUnavailable'],
+  },
   imds: { throttle: [503, ''], '500': [500, ''], '503': [503, ''] },
 };
 
@@ -38,14 +43,20 @@ const messages: Readonly<Record<ErrorKind, string>> = {
   '503': 'The service is unavailable. Please try again shortly.',
 };
 
-export function errorAnswer({ protocol, service }: ChaosOperation, kind: ErrorKind): WireAnswer {
+export function errorAnswer({ service }: ChaosOperation, kind: ErrorKind): WireAnswer {
   const [status, code] = errors[service][kind];
   const requestId = randomUUID();
-  const [type, text] = {
-    query: ['text/xml;charset=UTF-8', queryError(requestId, code, messages[kind])],
-    json: ['application/x-amz-json-1.1', JSON.stringify({ __type: code, message: messages[kind] })],
-    imds: ['text/plain', ''],
-  }[protocol] as [string, string];
+  const message = messages[kind];
+  const json = ['application/x-amz-json-1.1', JSON.stringify({ __type: code, message })] as const;
+  const [type, text] = (
+    {
+      ec2: ['text/xml;charset=UTF-8', ec2Error(requestId, code, message)],
+      sts: ['text/xml', stsError(requestId, status, code, message)],
+      ssm: json,
+      logs: json,
+      imds: ['text/plain', ''],
+    } as const
+  )[service];
   return {
     status,
     headers: { 'content-type': type, 'x-amzn-requestid': requestId },

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 
 export type ChaosOperation = {
   readonly protocol: 'query' | 'json' | 'imds';
-  readonly service: 'ec2' | 'ssm' | 'logs' | 'imds';
+  readonly service: 'ec2' | 'ssm' | 'logs' | 'sts' | 'imds';
   /** Of IMDS: the path. */
   readonly action: string;
 };
@@ -22,8 +22,9 @@ export function readOperation(
     return { protocol: 'json', service, action };
   }
   if (headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true) {
-    const action = new URLSearchParams(body.toString()).get('Action') ?? '';
-    return { protocol: 'query', service: 'ec2', action };
+    const form = new URLSearchParams(body.toString());
+    const service = form.get('Version') === '2011-06-15' ? 'sts' : 'ec2';
+    return { protocol: 'query', service, action: form.get('Action') ?? '' };
   }
   return { protocol: 'imds', service: 'imds', action: url };
 }

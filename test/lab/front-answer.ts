@@ -1,6 +1,6 @@
-// How an outcome goes over the wire: EC2 in XML, SSM and Logs in JSON, and the faults that break an answer.
+// How an outcome goes over the wire: EC2 and STS in XML, SSM and Logs in JSON, and the faults that break an answer.
 import type { ServerResponse } from 'node:http';
-import { queryAnswer, queryError } from './front-query.ts';
+import { ec2Answer, ec2Error, stsAnswer, stsError } from './front-query.ts';
 import { AwsFault, type LabCall, type LabFaultRule } from './service.ts';
 
 export type Answer = { readonly status: number; readonly type: string; readonly body: string };
@@ -10,24 +10,32 @@ export type Fault = LabFaultRule['fault'];
 type Call = Pick<LabCall, 'service' | 'action'> & { readonly requestId: string };
 
 export function accept(call: Call, output: Readonly<Record<string, unknown>>): Outcome {
-  const answer =
-    call.service === 'ec2'
-      ? xmlAnswer(200, queryAnswer(call.action, call.requestId, output))
-      : jsonAnswer(200, output);
-  return { code: undefined, answer };
+  const { service, action, requestId } = call;
+  if (service === 'ec2') {
+    return { code: undefined, answer: ec2Xml(200, ec2Answer(action, requestId, output)) };
+  }
+  if (service === 'sts') {
+    return { code: undefined, answer: stsXml(200, stsAnswer(action, requestId, output)) };
+  }
+  return { code: undefined, answer: jsonAnswer(200, output) };
 }
 
 /** What is no AwsFault is a mistake of the lab: it is printed, and answered as an internal error. */
 export function refuse(call: Call, error: unknown): Outcome {
   if (!(error instanceof AwsFault)) console.error(`lab: ${call.service}:${call.action}`, error);
-  const internal = call.service === 'ec2' ? 'InternalError' : 'InternalServerError';
+  const { service, requestId } = call;
+  const internal = { ec2: 'InternalError', sts: 'InternalFailure', ssm: '', logs: '' }[service];
   const { status, code, message } =
-    error instanceof AwsFault ? error : new AwsFault(500, internal, String(error));
-  const answer =
-    call.service === 'ec2'
-      ? xmlAnswer(status, queryError(call.requestId, code, message))
-      : jsonAnswer(status, { __type: code, message });
-  return { code, answer };
+    error instanceof AwsFault
+      ? error
+      : new AwsFault(500, internal || 'InternalServerError', String(error));
+  if (service === 'ec2') {
+    return { code, answer: ec2Xml(status, ec2Error(requestId, code, message)) };
+  }
+  if (service === 'sts') {
+    return { code, answer: stsXml(status, stsError(requestId, status, code, message)) };
+  }
+  return { code, answer: jsonAnswer(status, { __type: code, message }) };
 }
 
 /** The faults in whose course the service never sees the call. undefined: it does. */
@@ -79,8 +87,12 @@ export function send(
   return { status: answer.status, headers, body };
 }
 
-function xmlAnswer(status: number, body: string): Answer {
+function ec2Xml(status: number, body: string): Answer {
   return { status, type: 'text/xml;charset=UTF-8', body };
+}
+
+function stsXml(status: number, body: string): Answer {
+  return { status, type: 'text/xml', body };
 }
 
 function jsonAnswer(status: number, body: Readonly<Record<string, unknown>>): Answer {

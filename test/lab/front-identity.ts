@@ -1,4 +1,4 @@
-// Finds out who calls, and refuses keys that are missing, unknown, expired or used wrongly as EC2, SSM and Logs do.
+// Finds out who calls, and refuses keys that are missing, unknown, expired or used wrongly as EC2, SSM, Logs and STS do.
 import type { IncomingMessage } from 'node:http';
 import { isSignedWith, parseSignature } from './front-signature.ts';
 import { AwsFault, type Caller, type LabCall } from './service.ts';
@@ -24,7 +24,7 @@ export async function identifyCaller(
   request: IncomingMessage,
   body: Buffer,
 ): Promise<Caller> {
-  const faults = service === 'ec2' ? ec2Faults : jsonFaults;
+  const faults = faultsOf[service];
   const signature = parseSignature(request);
   if (signature === undefined) throw faults.unsigned();
   const found = deps.identify(signature.accessKeyId, signature.sessionToken);
@@ -73,3 +73,21 @@ const jsonFaults: typeof ec2Faults = {
   skewed: () => new AwsFault(400, 'InvalidSignatureException', 'Signature expired'),
   badSignature: () => new AwsFault(400, 'InvalidSignatureException', badSignature),
 };
+
+/** As its clients quote them in their issues: not the codes of its model, and 403 (aws-sdk-java-v2 #1649). */
+const stsFaults: typeof ec2Faults = {
+  unsigned: () =>
+    new AwsFault(403, 'MissingAuthenticationToken', 'Request is missing Authentication Token'),
+  unknownKey: () =>
+    new AwsFault(
+      403,
+      'InvalidClientTokenId',
+      'The security token included in the request is invalid.',
+    ),
+  expired: () =>
+    new AwsFault(403, 'ExpiredToken', 'The security token included in the request is expired'),
+  skewed: () => new AwsFault(403, 'SignatureDoesNotMatch', 'Signature expired'),
+  badSignature: () => new AwsFault(403, 'SignatureDoesNotMatch', badSignature),
+};
+
+const faultsOf = { ec2: ec2Faults, ssm: jsonFaults, logs: jsonFaults, sts: stsFaults };

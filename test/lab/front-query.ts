@@ -1,4 +1,4 @@
-// EC2's Query protocol: form body in, XML out.
+// The Query protocol of EC2 and STS: form body in, XML out.
 
 export type QueryValue = string | readonly QueryValue[] | { readonly [name: string]: QueryValue };
 type Branch = Map<string, string | Branch>;
@@ -33,7 +33,7 @@ function plain(value: string | Branch): QueryValue {
 }
 
 /** Names are element names as EC2 writes them; an array becomes `<item>`s, undefined nothing. */
-export function queryAnswer(
+export function ec2Answer(
   action: string,
   requestId: string,
   output: Readonly<Record<string, unknown>>,
@@ -45,11 +45,33 @@ export function queryAnswer(
   );
 }
 
-export function queryError(requestId: string, code: string, message: string): string {
+export function ec2Error(requestId: string, code: string, message: string): string {
   return (
     `<?xml version="1.0" encoding="UTF-8"?>\n` +
     `<Response><Errors><Error><Code>${escape(code)}</Code><Message>${escape(message)}</Message></Error></Errors>` +
     `<RequestID>${requestId}</RequestID></Response>`
+  );
+}
+
+const stsNamespace = 'https://sts.amazonaws.com/doc/2011-06-15/';
+
+/** Without lists: the lab's operations of STS have none. */
+export function stsAnswer(
+  action: string,
+  requestId: string,
+  output: Readonly<Record<string, unknown>>,
+): string {
+  return (
+    `<${action}Response xmlns="${stsNamespace}"><${action}Result>${xml(output)}</${action}Result>` +
+    `<ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata></${action}Response>`
+  );
+}
+
+export function stsError(requestId: string, status: number, code: string, message: string): string {
+  return (
+    `<ErrorResponse xmlns="${stsNamespace}"><Error><Type>${status < 500 ? 'Sender' : 'Receiver'}</Type>` +
+    `<Code>${escape(code)}</Code><Message>${escape(message)}</Message></Error>` +
+    `<RequestId>${requestId}</RequestId></ErrorResponse>`
   );
 }
 
@@ -65,7 +87,7 @@ function xml(value: unknown): string {
   }
   if (typeof value === 'string') return escape(value);
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  throw new TypeError(`EC2 has no XML for ${typeof value}`);
+  throw new TypeError(`there is no XML for ${typeof value}`);
 }
 
 function escape(text: string): string {

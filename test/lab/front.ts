@@ -1,4 +1,4 @@
-// The lab's one HTTP server: speaks AWS JSON 1.1 and EC2 Query, knows the caller by its key and signature, records
+// The lab's one HTTP server: speaks AWS JSON 1.1 and the Query of EC2 and STS, knows the caller by its key and signature, records
 // every call, and injects latency and wire faults.
 import { randomUUID } from 'node:crypto';
 import {
@@ -30,7 +30,7 @@ export type FrontOptions = IdentityDeps & {
   /** 0: any free one. */
   readonly port: number;
   readonly services: Readonly<Partial<Record<ServiceName, LabService>>>;
-  /** Throws AwsFault if the caller may not do this. EC2 judges for itself, since it knows the resources. */
+  /** Throws AwsFault if the caller may not do this. EC2 and STS judge for themselves: they know the resources. */
   authorize?(service: ServiceName, request: LabRequest): void;
   /** Hears of each exchange as it was on the wire, before the client can act on the answer. */
   onExchange?(exchange: FrontExchange): void;
@@ -102,10 +102,12 @@ export async function createFront(options: FrontOptions): Promise<Front> {
     const call = { service, action, requestId: headers['x-amzn-requestid'] };
     const fault = takeFault(parsed);
     let instanceId: string | undefined;
+    let roleArn: string | undefined;
     const handle = async (): Promise<Outcome> => {
       try {
         const caller = await identifyCaller(options, atMs, service, request, body);
         instanceId = caller.instanceId;
+        roleArn = caller.session?.roleArn;
         const faulted = faultedOutcome(call, fault);
         if (faulted !== undefined) return faulted;
         const labRequest = { action, input, caller };
@@ -128,6 +130,7 @@ export async function createFront(options: FrontOptions): Promise<Front> {
       service,
       action,
       instanceId,
+      roleArn,
       input,
       status: isCut(fault) ? 0 : answer.status,
       code: isCut(fault) ? fault.kind : code,
@@ -182,6 +185,12 @@ const targets = new Map<string, ServiceName>([
   ['Logs_20140328', 'logs'],
 ]);
 
+/** By the version of their API. */
+export const queryVersions = new Map<string, 'ec2' | 'sts'>([
+  ['2016-11-15', 'ec2'],
+  ['2011-06-15', 'sts'],
+]);
+
 /** undefined: no request of a service that the lab plays. */
 function parseRequest(request: IncomingMessage, raw: Buffer): Parsed | undefined {
   try {
@@ -195,8 +204,9 @@ function parseRequest(request: IncomingMessage, raw: Buffer): Parsed | undefined
       return service === undefined ? undefined : { service, action, input };
     }
     const { Action, Version, ...input } = parseQuery(text);
-    if (typeof Action !== 'string' || Version !== '2016-11-15') return undefined;
-    return { service: 'ec2', action: Action, input };
+    const service = typeof Version === 'string' ? queryVersions.get(Version) : undefined;
+    if (typeof Action !== 'string' || service === undefined) return undefined;
+    return { service, action: Action, input };
   } catch {
     return undefined;
   }

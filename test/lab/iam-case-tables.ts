@@ -1,10 +1,11 @@
 // All cases, by the name of the policy that they are about.
 import { baseRows } from './iam-cases-base.ts';
 import { standbyRows, takeoverRows } from './iam-cases-ha.ts';
-import { configRows, keepRows, logsRows, retentionRows } from './iam-cases-other.ts';
+import { assumeRows, configRows, keepRows, logsRows, retentionRows } from './iam-cases-other.ts';
 import type { Row } from './iam-cases.ts';
 
 export const rowsOf: Readonly<Record<string, readonly Row[]>> = {
+  'assume-role': assumeRows,
   base: baseRows,
   config: configRows,
   keep: keepRows,

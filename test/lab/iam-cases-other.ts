@@ -1,5 +1,5 @@
-// Cases of config.json, logs.json, retention.json and keep.json.
-import { me, mine, theirs, pool, type Row } from './iam-cases.ts';
+// Cases of config.json, logs.json, assume-role.json, retention.json and keep.json.
+import { logsRole, me, mine, theirs, pool, type Row } from './iam-cases.ts';
 
 const parameter = (name: string): string => `arn:aws:ssm:eu-west-1:111122223333:parameter/${name}`;
 const stream = (group: string): string =>
@@ -32,6 +32,22 @@ export const logsRows: readonly Row[] = [
   })),
   { name: 'L2 send to another group', action: 'logs:PutLogEvents', on: stream('/other') },
   { name: 'L3 delete a group', action: 'logs:DeleteLogGroup', on: stream('/app/a') },
+];
+
+export const assumeRows: readonly Row[] = [
+  {
+    name: 'A1 the role of the logs',
+    action: 'sts:AssumeRole',
+    on: logsRole,
+    allow: 'AssumeLogsRole',
+  },
+  { name: 'A2 another role', action: 'sts:AssumeRole', on: logsRole.replace('logs', 'admin') },
+  {
+    name: 'A3 a role of this name elsewhere',
+    action: 'sts:AssumeRole',
+    on: logsRole.replace('999988887777', '111122223333'),
+  },
+  { name: 'A4 with tags of its own', action: 'sts:TagSession', on: logsRole },
 ];
 
 export const retentionRows: readonly Row[] = [

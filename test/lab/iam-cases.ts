@@ -4,6 +4,8 @@ import type { Tags } from './ec2-world.ts';
 import { evaluate, type Policy, type Verdict } from './iam-evaluate.ts';
 import { readPolicy } from './iam.ts';
 
+export const logsRole = 'arn:aws:iam::999988887777:role/logs';
+
 /** Of the cases. */
 export const shippedPolicy = (name: string): Policy =>
   readPolicy(name, {
@@ -13,6 +15,7 @@ export const shippedPolicy = (name: string): Policy =>
     POOL: 'db',
     HA_GROUP: 'db-a',
     LOG_GROUPS: '/app/*',
+    LOGS_ROLE: logsRole,
   });
 
 const arn = (id: string): string => `arn:aws:ec2:eu-west-1:111122223333:${id}`;

@@ -9,7 +9,7 @@ import { AwsFault, type Caller, type LabRequest } from './service.ts';
 
 const folder = join(import.meta.dirname, '..', '..', 'packaging', 'iam');
 
-/** `base`, `config`, `keep`, `logs`, `standby`, `takeover`. */
+/** `assume-role`, `base`, `config`, ... */
 export const shippedPolicies: readonly string[] = globSync('*.json', { cwd: folder })
   .map((file) => file.replace(/\.json$/, ''))
   .toSorted();
@@ -30,12 +30,14 @@ export type PolicyWords = {
   readonly POOL: string;
   readonly HA_GROUP: string;
   readonly LOG_GROUPS: string;
+  /** Only for `assume-role`. */
+  readonly LOGS_ROLE?: string;
 };
 
 export function readPolicy(name: string, words: PolicyWords): Policy {
   const text = readFileSync(join(folder, `${name}.json`), 'utf8').replaceAll(
-    /\b(PARTITION|REGION|ACCOUNT|POOL|HA_GROUP|LOG_GROUPS)\b/g,
-    (word) => words[word as keyof PolicyWords],
+    /\b(PARTITION|REGION|ACCOUNT|POOL|HA_GROUP|LOG_GROUPS|LOGS_ROLE)\b/g,
+    (word) => words[word as keyof PolicyWords] ?? word,
   );
   return JSON.parse(text) as Policy;
 }
@@ -44,17 +46,27 @@ export type Iam = {
   readonly authorizeEc2: AuthorizeEc2;
   /** For SSM and Logs. Throws AwsFault. */
   authorizeJson(service: 'ssm' | 'logs', request: LabRequest): void;
+  /** Throws AwsFault. */
+  authorizeAssume(caller: Caller, roleArn: string): void;
+  /** As GetCallerIdentity says it. */
+  arnOf(caller: Caller): string;
 };
 
 export type IamDeps = {
   readonly partition: string;
   readonly region: string;
   readonly accountId: string;
-  /** The policies of the instance's role. */
-  policiesOf(instanceId: string): readonly Policy[];
+  /** Of the caller's role; undefined: it may do everything. */
+  policiesOf(caller: Caller): readonly Policy[] | undefined;
 };
 
-/** The operator may do everything. */
+/** What the policy of a role names as the caller; the lab's instances have one role. */
+export function roleArnOf({ partition, accountId }: Account, { session }: Caller): string {
+  return session?.roleArn ?? `arn:${partition}:iam::${accountId}:role/berth`;
+}
+
+type Account = Pick<IamDeps, 'partition' | 'accountId'>;
+
 export function createIam(deps: IamDeps): Iam {
   const judge = (
     caller: Caller,
@@ -62,8 +74,8 @@ export function createIam(deps: IamDeps): Iam {
     resources: readonly IamResource[],
     context: IamContext,
   ): Denial | undefined => {
-    if (caller.instanceId === undefined) return undefined;
-    const policies = deps.policiesOf(caller.instanceId);
+    const policies = deps.policiesOf(caller);
+    if (policies === undefined) return undefined;
     const source: IamContext =
       caller.instanceArn === undefined
         ? {}
@@ -74,15 +86,29 @@ export function createIam(deps: IamDeps): Iam {
     }
     return undefined;
   };
+  const arnOf = (caller: Caller): string => {
+    const { partition } = deps;
+    const name = caller.session?.name ?? caller.instanceId;
+    const role = roleArnOf(deps, caller);
+    return name === undefined
+      ? `arn:${partition}:iam::${deps.accountId}:user/operator`
+      : `arn:${partition}:sts::${accountOf(role)}:assumed-role/${role.split('/').at(-1)}/${name}`;
+  };
   const textOf = (caller: Caller, action: string, { arn, verdict }: Denial): string => {
-    const user = `arn:${deps.partition}:sts::${deps.accountId}:assumed-role/berth/${caller.instanceId}`;
     const why =
       verdict.decision === 'explicit-deny'
         ? 'with an explicit deny in an identity-based policy'
         : `because no identity-based policy allows the ${action} action`;
-    return `User: ${user} is not authorized to perform: ${action} on resource: ${arn} ${why}`;
+    return `User: ${arnOf(caller)} is not authorized to perform: ${action} on resource: ${arn} ${why}`;
   };
   return {
+    arnOf,
+    authorizeAssume: (caller, roleArn) => {
+      const action = 'sts:AssumeRole';
+      const denial = judge(caller, action, [{ arn: roleArn, context: {} }], {});
+      if (denial === undefined) return;
+      throw new AwsFault(403, 'AccessDenied', textOf(caller, action, denial));
+    },
     authorizeEc2: (caller, action, resources, context) => {
       const denial = judge(caller, action, resources, context);
       if (denial === undefined) return;
@@ -94,15 +120,19 @@ export function createIam(deps: IamDeps): Iam {
     },
     authorizeJson: (service, { action, input, caller }) => {
       const name = `${service}:${action}`;
-      const resources = (service === 'ssm' ? parameterArns : logArns)(deps, input).map((arn) => ({
-        arn,
-        context: {},
-      }));
+      // Whose parameters and logs these are, the caller's account says.
+      const place = { ...deps, accountId: accountOf(roleArnOf(deps, caller)) };
+      const arns = (service === 'ssm' ? parameterArns : logArns)(place, input);
+      const resources = arns.map((arn) => ({ arn, context: {} }));
       const denial = judge(caller, name, resources, {});
       if (denial === undefined) return;
       throw new AwsFault(400, 'AccessDeniedException', textOf(caller, name, denial));
     },
   };
+}
+
+function accountOf(roleArn: string): string {
+  return roleArn.split(':')[4] ?? '';
 }
 
 type Denial = { readonly arn: string; readonly verdict: Verdict };

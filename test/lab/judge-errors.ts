@@ -1,4 +1,4 @@
-// Holds the form of an error answer against what the services send: EC2 in XML, SSM and Logs in JSON.
+// Holds the form of an error answer against what the services send: EC2 and STS in XML, SSM and Logs in JSON.
 import type { JudgedAnswer } from './judge-answer.ts';
 import { isObject, short, type Complain } from './judge-value.ts';
 import type { Element } from './judge-xml.ts';
@@ -26,9 +26,7 @@ const commonErrors: Readonly<Record<string, number>> = {
 };
 
 /** `<Response><Errors><Error><Code/><Message/></Error></Errors><RequestID/></Response>` */
-export function checkXmlError(action: string, content: Element, complain: Complain): void {
-  const outline = (element: Element): string =>
-    `${element.name}(${element.children.map(outline).join(' ')})`;
+export function checkEc2Error(action: string, content: Element, complain: Complain): void {
   const right = 'Response(Errors(Error(Code() Message())) RequestID())';
   if (outline(content) !== right) {
     complain(action, `the error is ${short(outline(content))}, not ${right}`);
@@ -38,6 +36,49 @@ export function checkXmlError(action: string, content: Element, complain: Compla
   if (!/^[A-Z][A-Za-z0-9]*(\.[A-Z][A-Za-z0-9]*)*$/.test(code)) {
     complain(action, `${short(code)} is no error code`);
   }
+}
+
+function outline({ name, children }: Element): string {
+  return `${name}(${children.map(outline).join(' ')})`;
+}
+
+export const stsNamespace = 'https://sts.amazonaws.com/doc/2011-06-15/';
+
+/** What STS gives beside the errors of its model, with what its clients quote ("Common Errors" of its API reference). */
+const stsErrors: Readonly<Record<string, number>> = {
+  AccessDenied: 403,
+  ExpiredToken: 403,
+  InternalFailure: 500,
+  InvalidAction: 400,
+  InvalidClientTokenId: 403,
+  MissingAuthenticationToken: 403,
+  ServiceUnavailable: 503,
+  SignatureDoesNotMatch: 403,
+  Throttling: 400,
+  ValidationError: 400,
+};
+
+export function checkStsError(
+  { action, operation, status, complain }: JudgedAnswer,
+  content: Element,
+): void {
+  const right = 'ErrorResponse(Error(Type() Code() Message()) RequestId())';
+  if (outline(content) !== right) {
+    complain(action, `the error is ${short(outline(content))}, not ${right}`);
+    return;
+  }
+  if (content.attributes['xmlns'] !== stsNamespace) {
+    complain(action, `the namespace of the error is ${content.attributes['xmlns']}`);
+  }
+  const [type, code] = content.children[0]!.children.map(({ text }) => text);
+  if (type !== (status < 500 ? 'Sender' : 'Receiver')) {
+    complain(action, `the type of the error is ${type}`);
+  }
+  const modelled = (operation?.errors ?? []).map((name) => operation?.shapes[name]?.error);
+  const known = modelled.find((error) => error?.code === code)?.httpStatusCode;
+  const wanted = known ?? stsErrors[code ?? ''];
+  if (wanted === undefined) complain(action, `${code} is no error of it in the model of sts`);
+  else if (wanted !== status) complain(action, `${code} comes with ${status}, not ${wanted}`);
 }
 
 export function checkJsonError(

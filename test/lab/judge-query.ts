@@ -1,4 +1,4 @@
-// Holds the parameters of an EC2 call, as sent, against its model: names, numbering of lists, types, limits.
+// Holds the parameters of a call of EC2 or STS, as sent, against its model: names, numbering of lists, types, limits.
 import {
   checkNumber,
   checkRequired,
@@ -37,13 +37,16 @@ export function checkParameters(
   parameters: Parameters,
 ): void {
   const shape = shapeOf(reader, name);
+  /** STS writes names as its model does, and `member` in front of the numbers of a list. */
+  const isSts = reader.operation.resultWrapper !== undefined;
   if (shape.type === 'structure') {
     const sent = new Set<string>();
     const groups = grouped(parameters);
     for (const [member, { shape: inner, queryName, locationName }] of Object.entries(
       shape.members ?? {},
     )) {
-      const wire = queryName ?? capital(locationName ?? member);
+      const wire =
+        queryName ?? (isSts ? (locationName ?? member) : capital(locationName ?? member));
       const group = groups.get(wire);
       groups.delete(wire);
       if (group === undefined) continue;
@@ -55,7 +58,11 @@ export function checkParameters(
     }
     checkRequired(reader, path, shape, (member) => sent.has(member));
   } else if (shape.type === 'list') {
-    const groups = grouped(parameters);
+    const whole = grouped(parameters);
+    const groups = isSts ? grouped(whole.get('member') ?? new Map()) : whole;
+    if (isSts && [...whole.keys()].join() !== 'member') {
+      reader.complain(path, `a list has member, not ${short([...whole.keys()].join(', '))}`);
+    }
     const numbers = [...groups.keys()];
     const expected = numbers.map((_, index) => String(index + 1));
     if (numbers.toSorted((a, b) => Number(a) - Number(b)).join() !== expected.join()) {
@@ -82,7 +89,7 @@ const forms: Readonly<Record<string, RegExp>> = {
   blob: /^[A-Za-z0-9+/\s]*={0,2}\s*$/,
 };
 
-/** Text on the wire of EC2, in either direction. */
+/** Text on the wire of EC2 and STS, in either direction. */
 export function checkScalar(reader: ShapeReader, path: string, name: string, text: string): void {
   const shape = shapeOf(reader, name);
   const form = forms[shape.type];

@@ -1,4 +1,4 @@
-// Reads the XML of EC2's answers strictly, and holds it against the model. Shares nothing with what writes it.
+// Reads the XML of EC2 and STS strictly, and holds it against the model. Shares nothing with what writes it.
 import { checkScalar } from './judge-query.ts';
 import {
   checkRequired,

@@ -2,7 +2,7 @@
 // the lab's answer. Semantics that no model holds (error codes of EC2, rules across fields) are not its matter.
 import { gunzipSync } from 'node:zlib';
 import type { ApiModels, ApiOperation } from './api-models.ts';
-import type { FrontExchange } from './front.ts';
+import { queryVersions, type FrontExchange } from './front.ts';
 import { judgeAnswer, jsonType } from './judge-answer.ts';
 import { checkParameters, readParameters } from './judge-query.ts';
 import { checkJson, short, type Complain } from './judge-value.ts';
@@ -45,7 +45,7 @@ export function judge(models: ApiModels, exchange: FrontExchange): readonly Viol
       void found.push({ by, service: asked?.service, path, what });
   try {
     asked = readAsked(models, exchange);
-    if (asked === undefined) complainBy('client')('request', 'is no call of EC2, SSM or Logs');
+    if (asked === undefined) complainBy('client')('request', 'is no call of EC2, SSM, Logs or STS');
     else {
       judgeRequest(asked, exchange, complainBy('client'));
       if (exchange.answer === undefined) return found;
@@ -71,10 +71,11 @@ function readAsked(models: ApiModels, { request }: FrontExchange): Asked | undef
       ? undefined
       : { service, action, operation: models.operation(service, action) };
   }
-  const action = /(?:^|&)Action=(\w+)/.exec(request.body.toString())?.[1];
-  return action === undefined
-    ? undefined
-    : { service: 'ec2', action, operation: models.operation('ec2', action) };
+  const form = new URLSearchParams(request.body.toString());
+  const action = form.get('Action');
+  if (action === null) return undefined;
+  const service = queryVersions.get(form.get('Version') ?? '') ?? 'ec2';
+  return { service, action, operation: models.operation(service, action) };
 }
 
 function judgeRequest(
@@ -90,7 +91,7 @@ function judgeRequest(
   const { input, apiVersion } = operation;
   const type = headers['content-type'] ?? '';
   const reader = { operation, complain };
-  if (service === 'ec2') {
+  if (service === 'ec2' || service === 'sts') {
     if (!formType.test(type)) complain(action, `the content type is ${short(type)}`);
     const {
       Action: _,

@@ -1,4 +1,4 @@
-// The local AWS as one thing: EC2, Parameter Store, CloudWatch Logs and IMDS over HTTP, with IAM and keys.
+// The local AWS as one thing: EC2, Parameter Store, CloudWatch Logs, STS and IMDS over HTTP, with IAM and keys.
 import { systemClock, type Clock } from '../../src/system/clock.ts';
 import type { RoleCredentials } from '../../src/model.ts';
 import { createSeededRandom } from '../fakes/random.ts';
@@ -17,6 +17,7 @@ import { createLabImds, type LabImds } from './lab-imds.ts';
 import { createLogsService, type LabLogs } from './logs.ts';
 import { startReaper } from './reaper.ts';
 import { createSsmService, type LabSsm } from './ssm.ts';
+import { createStsService, type LabSts } from './sts.ts';
 
 export type LabOptions = {
   /** Default: 127.0.0.1. */
@@ -47,6 +48,7 @@ export type Lab = AsyncDisposable & {
   readonly ec2: Ec2Model;
   readonly ssm: LabSsm;
   readonly logs: LabLogs;
+  readonly sts: LabSts;
   readonly imds: LabImds;
   readonly front: JudgedFront;
   /** Holds every call and every answer against the API models. */
@@ -116,8 +118,13 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   };
   const iam = createIam({
     ...place,
-    policiesOf: (instanceId) => policies.get(instanceId) ?? shippedFor(instanceId),
+    policiesOf: ({ instanceId, session }) => {
+      if (session !== undefined) return sts.policiesOf(session.roleArn);
+      if (instanceId === undefined) return undefined;
+      return policies.get(instanceId) ?? shippedFor(instanceId);
+    },
   });
+  const sts = createStsService({ ...place, clock, iam, assume: keys.assume });
 
   const scale = (): number => ec2.dials.bucketScale;
   const front = undo.use(
@@ -128,10 +135,11 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
         ec2: createEc2Service(ec2, iam.authorizeEc2),
         ssm: throttleJson(ssm, clock, scale),
         logs: throttleJson(logs, clock, scale),
+        sts,
       },
       identify: keys.identify,
       authorize: (service, request) => {
-        if (service !== 'ec2') iam.authorizeJson(service, request);
+        if (service === 'ssm' || service === 'logs') iam.authorizeJson(service, request);
       },
       clock,
       // Clients sign with the time of the system.
@@ -156,6 +164,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     ec2,
     ssm,
     logs,
+    sts,
     imds,
     front,
     judge: front.judge,

@@ -2,10 +2,18 @@
 
 /** Who signed the call; found by the access key, which the lab's IMDS (or the lab itself) issued. */
 export type Caller = {
-  /** undefined: the operator, who may do everything. */
+  /** undefined: the operator, who may do everything, or a role that was assumed. */
   readonly instanceId: string | undefined;
-  /** Value of `ec2:SourceInstanceARN`; undefined for the operator. */
+  /** Value of `ec2:SourceInstanceARN`; undefined for whoever is no instance. */
   readonly instanceArn: string | undefined;
+  /** The session of a role that was assumed. */
+  readonly session?: RoleSession;
+};
+
+export type RoleSession = {
+  /** `arn:aws:iam::111122223333:role/logs` */
+  readonly roleArn: string;
+  readonly name: string;
 };
 
 export type LabRequest = {
@@ -38,9 +46,11 @@ export type LabCall = {
   /** Milliseconds since 1970, when the request was read. */
   readonly atMs: number;
   readonly endMs: number;
-  readonly service: 'ec2' | 'ssm' | 'logs';
+  readonly service: 'ec2' | 'ssm' | 'logs' | 'sts';
   readonly action: string;
   readonly instanceId: string | undefined;
+  /** Whose session made it, where it was a role that was assumed. */
+  readonly roleArn: string | undefined;
   readonly input: Readonly<Record<string, unknown>>;
   readonly status: number;
   /** AWS error code; undefined when it succeeded. */
