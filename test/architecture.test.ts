@@ -7,6 +7,7 @@ const src = join(import.meta.dirname, '..', 'src');
 
 /** Each layer of src, and the layers that it may import. A stage never imports another stage. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
+  launch: ['system'],
   main: ['commands', 'log', 'errors', 'model'],
   commands: [
     'daemon',

@@ -1,8 +1,9 @@
 // The bundle that installs run: built as `npm run build` does, it is the same program.
 import { spawnSync } from 'node:child_process';
-import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { writeCode } from '../packaging/code.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { buildBundle } from './lab/bundle.ts';
 import { startDaemon, unitRights } from './lab/daemon-process.ts';
@@ -42,6 +43,20 @@ describe('the bundle', () => {
     const bytes = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
     expect(files.length).toBeGreaterThan(10);
     expect(bytes).toBeLessThan(1_000_000);
+  });
+
+  test('brings the code of every chunk: the same bytes each time, which V8 takes under the flags of the unit', () => {
+    const chunks = globSync('*.cjs', { cwd: folder }).filter((file) => file !== 'main.cjs');
+    expect(globSync('*', { cwd: join(folder, 'code') }).toSorted()).toEqual(chunks.toSorted());
+    const again = join(folder, 'again');
+    writeCode({ node: [process.execPath], from: folder, into: again });
+    const bytesOf = (into: string) => chunks.map((file) => readFileSync(join(into, file), 'hex'));
+    expect(bytesOf(again)).toEqual(bytesOf(join(folder, 'code')));
+    const unit = readFileSync(join(import.meta.dirname, '..', 'systemd', 'berth.service'), 'utf8');
+    const flags = /^ExecStart=\S+((?: --\S+)+) \S+main\.cjs/m.exec(unit)![1]!.trim().split(' ');
+    const judge = join(import.meta.dirname, 'lab', 'judge-code.ts');
+    const { stdout } = spawnSync(process.execPath, [...flags, judge, folder], { encoding: 'utf8' });
+    expect(JSON.parse(stdout)).toEqual({ taken: chunks.length, refused: [] });
   });
 
   test.skipIf(!inNamespaces)(`boots an instance${needsNamespaces}`, async () => {
