@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compileChunk, encodeCode, loadChunk } from '../../src/system/chunk.ts';
+import { compileChunk, encodeCode } from '../../src/system/chunk.ts';
 import { temporaryFolder, type TemporaryFolder } from '../fixtures/temporary-folder.ts';
 
 const chunkModule = pathToFileURL(
