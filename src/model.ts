@@ -125,7 +125,7 @@ export type LogsConfig = {
   /** A batch waits for at most this long. */
   readonly forceFlushMs: number;
   readonly compression: 'auto' | 'none' | 'gzip';
-  /** All of berth sends no more than this; undefined: as fast as it can. */
+  /** All of berth sends no more than this, before compression; undefined: as fast as it can. */
   readonly maxBytesPerSecond: number | undefined;
   /** URL of CloudWatch Logs; undefined: that of the region. */
   readonly endpoint: string | undefined;

@@ -267,7 +267,7 @@ export const logs = v.object({
     v.pipe(
       v.number(),
       v.minValue(1024),
-      v.description('All of berth sends no more than this. Default: no limit'),
+      v.description('All of berth sends no more than this, before compression. Default: no limit'),
     ),
   ),
   endpoint_override: v.optional(

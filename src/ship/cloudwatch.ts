@@ -5,7 +5,7 @@ import { hasCode } from '../errors.ts';
 import type { GroupOptions, LogEntity, LogsConfig } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Resolve } from '../system/resolve.ts';
-import { eventOverheadBytes, type LogEvent } from './batch.ts';
+import type { LogEvent } from './batch.ts';
 import { classifyLogsError } from './cloudwatch-errors.ts';
 import { createCompressor } from './compression.ts';
 import type { LogTarget } from './log-target.ts';
@@ -157,19 +157,20 @@ export function createCloudWatchLogs(
       // Its answers tell the time to the second.
       return Math.abs(noted.systemClockOffset) < 60_000 ? 0 : noted.systemClockOffset;
     },
-    putEvents: (target, events, entity, signal) =>
-      put(sizeOf(events), signal, async ({ sdk, client }) => {
-        const command = new sdk.PutLogEventsCommand({
-          logGroupName: target.group,
-          logStreamName: target.stream,
-          logEvents: events.map(({ timestampMs, message }) => ({
-            timestamp: timestampMs,
-            message,
-          })),
-          ...(entity === undefined ? {} : { entity: entityOf(entity) }),
-        });
+    putEvents: (target, events, entity, signal) => {
+      const input = {
+        logGroupName: target.group,
+        logStreamName: target.stream,
+        logEvents: events.map(({ timestampMs, message }) => ({ timestamp: timestampMs, message })),
+        ...(entity === undefined ? {} : { entity: entityOf(entity) }),
+      };
+      // As the SDK writes it; who has no limit does not pay for the counting.
+      const bytes = maxBytesPerSecond === undefined ? 0 : Buffer.byteLength(JSON.stringify(input));
+      return put(bytes, signal, async ({ sdk, client }) => {
+        const command = new sdk.PutLogEventsCommand(input);
         return await client.send(command, { abortSignal: signal });
-      }),
+      });
+    },
     putBody: (body, signal) =>
       put(body.length, signal, async ({ sdk, client }) => {
         const input = { logGroupName: '', logStreamName: '', logEvents: [] };
@@ -217,10 +218,6 @@ export function createCloudWatchLogs(
 function bytesOf(body: Uint8Array | string): Uint8Array {
   if (typeof body === 'string') return Buffer.from(body);
   return new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
-}
-
-function sizeOf(events: readonly LogEvent[]): number {
-  return events.reduce((total, { bytes }) => total + bytes + eventOverheadBytes, 0);
 }
 
 /** What goes around the events of a body of PutLogEvents. */
