@@ -174,6 +174,8 @@ export type LogSource = {
 };
 
 export type TimestampFormat = {
+  /** Let go of a deleted file while sending is blocked: its space is free, and the rest of its lines lost. */
+  readonly releaseDeleted: boolean;
   /** In the directives of the CloudWatch agent. */
   readonly format: string;
   readonly zone: 'utc' | 'local';
@@ -470,6 +472,8 @@ export type MetricsStatus = {
   readonly refused: number;
   /** Lost, since the spool was full or could not be written. */
   readonly dropped: number;
+  /** Bytes of deleted files that were let go, as the configuration asks. */
+  readonly bytesDropped: number;
   /** What is wrong now: a collector that fails, a port that is taken. */
   readonly lastError: string | undefined;
 };

@@ -103,6 +103,7 @@ export function checkLogs(
     return {
       logGroupName: name('group', journal.log_group_name, `${path}.log_group_name`),
       logStreamName: streamOf(journal.log_stream_name, path),
+      releaseDeleted: file.backpressure_mode === 'fd_release' && !file.auto_removal,
       groupOptions: groupOptions(journal),
       units: journal.units ?? [],
       priority: journal.priority,

@@ -163,7 +163,14 @@ const collectedFile = v.object({
   ),
   ...group,
   ...service,
-  backpressure_mode: agentKey,
+  backpressure_mode: v.optional(
+    v.pipe(
+      v.picklist(['fd_release']),
+      v.description(
+        'fd_release: a deleted file is let go while sending is blocked; its other lines are lost',
+      ),
+    ),
+  ),
 });
 
 const journal = v.object({

@@ -13,6 +13,8 @@ type Deps = FollowDeps & { readonly following: Following };
 
 /** Whoever deleted a file waits for its space; whoever goes on writing to it is heard for so long. */
 const forgetDeletedAfterMs = 300_000;
+/** As the agent's backpressure_mode `fd_release` (its tailersrc.go). */
+const releaseAfterMs = 3_000;
 /** A writer that never opens its log anew goes on with the renamed file: a nightly job with last night's. */
 const forgetRenamedAfterMs = 26 * 3_600_000;
 
@@ -60,6 +62,7 @@ export async function scan(
 
 /** Has the last event been waited for? And of the files that lost their names: is all sent? */
 export async function tend({ following, shippers, say }: Deps, signal: AbortSignal): Promise<void> {
+  following.settle();
   for (const file of following.restless) {
     signal.throwIfAborted();
     await file.keepLooking();
@@ -73,6 +76,11 @@ export async function tend({ following, shippers, say }: Deps, signal: AbortSign
     }
     const { tail } = file;
     await tail.refresh().catch((error: unknown) => say(file.path, messageOf(error)));
+    const isBlocked = shippers.busyForMs(file) >= releaseAfterMs;
+    if (isBlocked && file.source.releaseDeleted && tail.stat.links === 0) {
+      await following.release(file);
+      continue;
+    }
     const quietMs = file.quietForMs() ?? 0;
     const limitMs = tail.stat.links === 0 ? forgetDeletedAfterMs : forgetRenamedAfterMs;
     if (quietMs >= limitMs && tail.acked.offset >= tail.stat.size) await following.letGo(file);

@@ -58,6 +58,12 @@ export type Following = AsyncDisposable & {
   holderOf(path: string, source: LogSource): Holder | undefined;
   setHolder(path: string, source: LogSource, holder: Holder): void;
   letGo(file: Followed): Promise<void>;
+  /** Closes a file that is not sent yet. Its target has it until `settle`. */
+  release(file: Followed): Promise<void>;
+  /** The targets of released files that have nothing under way are done with them. */
+  settle(): void;
+  /** Bytes that were left in released files. */
+  readonly bytesDropped: number;
 };
 
 export function createFollowing(deps: FollowDeps): Following {
@@ -67,6 +73,8 @@ export function createFollowing(deps: FollowDeps): Following {
   const restless = new Set<Followed>();
   /** By path and target. */
   const holders = new Map<string, Holder>();
+  const released = new Set<Followed>();
+  let bytesDropped = 0;
 
   type Start = {
     readonly position: Position;
@@ -144,6 +152,18 @@ export function createFollowing(deps: FollowDeps): Following {
     return followed;
   };
 
+  const close = async (file: Followed): Promise<void> => {
+    const { path, source, tail } = file;
+    files.delete(keyOf(tail.stat, source));
+    restless.delete(file);
+    if (holders.get(holderKey(path, source))?.file === file) {
+      holders.delete(holderKey(path, source));
+    }
+    checkpoints.delete({ ...tail.stat, family: familyOf(source) });
+    say(path, undefined);
+    await tail[Symbol.asyncDispose]();
+  };
+
   return {
     files,
     restless,
@@ -162,17 +182,31 @@ export function createFollowing(deps: FollowDeps): Following {
     holderOf: (path, source) => holders.get(holderKey(path, source)),
     setHolder: (path, source, holder) => void holders.set(holderKey(path, source), holder),
     letGo: async (file) => {
-      const { path, source, tail } = file;
-      files.delete(keyOf(tail.stat, source));
       shippers.remove(file);
-      restless.delete(file);
-      if (holders.get(holderKey(path, source))?.file === file) {
-        holders.delete(holderKey(path, source));
+      await close(file);
+      log.info({ path: file.path }, 'a log file that was renamed or deleted is read to its end');
+    },
+    release: async (file) => {
+      const { path, tail } = file;
+      file.released = true;
+      released.add(file);
+      const bytes = tail.stat.size - tail.position.offset;
+      bytesDropped += bytes;
+      await close(file);
+      log.warn(
+        { path, bytes },
+        'let go of a deleted log file, as backpressure_mode says: its other lines are lost',
+      );
+    },
+    settle: () => {
+      for (const file of released) {
+        if (shippers.busyForMs(file) > 0) continue;
+        released.delete(file);
+        shippers.remove(file);
       }
-      checkpoints.delete({ ...tail.stat, family: familyOf(source) });
-      say(path, undefined);
-      await tail[Symbol.asyncDispose]();
-      log.info({ path }, 'a log file that was renamed or deleted is read to its end');
+    },
+    get bytesDropped() {
+      return bytesDropped;
     },
     [Symbol.asyncDispose]: async () => {
       for (const file of files.values()) await file.tail[Symbol.asyncDispose]();

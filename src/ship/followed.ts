@@ -17,6 +17,8 @@ export type Followed = {
   path: string;
   /** Something may have changed since the last look. */
   dirty: boolean;
+  /** It is closed, whatever is left in it; a batch that was read from it may be under way. */
+  released: boolean;
   /** Its content was replaced at least once. */
   copied: boolean;
   /** The file that had this path before: it is read first. */
@@ -95,20 +97,22 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
     },
     set dirty(value) {
       dirty = value;
-      if (value) input.onDirty(this);
+      if (value && !this.released) input.onDirty(this);
     },
+    released: false,
     copied: input.copied,
     predecessor: input.predecessor,
     detachedAtMs: input.detached ? clock.monotonicMs() : undefined,
     endAt: undefined,
     marks,
     get readable() {
+      if (this.released) return false;
       if (this.predecessor?.drained === true) this.predecessor = undefined;
       if (this.endAt !== undefined && tail.position.offset >= this.endAt) return false;
       return this.dirty && this.predecessor === undefined;
     },
     get drained() {
-      if (broken) return true;
+      if (broken || this.released) return true;
       if (this.endAt !== undefined && tail.position.offset >= this.endAt) return true;
       const atEnd = tail.exhausted && tail.position.offset >= tail.stat.size;
       return atEnd && !this.dirty && this.predecessor === undefined;

@@ -21,7 +21,9 @@ export const processMetrics = {
   log_events_sent: 'Count',
   /** By CloudWatch, for good: they are in the dead-letter file. */
   log_events_refused: 'Count',
-  /** For good: `spool_lines_dropped` and `emf_documents_refused`. Lines of log files are never dropped. */
+  /** Of deleted files that were let go, where `backpressure_mode` asks for it. */
+  log_bytes_dropped: 'Bytes',
+  /** For good: `spool_lines_dropped` and `emf_documents_refused`. */
   events_dropped: 'Count',
   spool_lines_dropped: 'Count',
   emf_documents_refused: 'Count',
@@ -35,6 +37,7 @@ export function createHealth(): (health: Health) => readonly HealthGroup[] {
     const counters = {
       log_events_sent: logs?.eventsSent ?? 0,
       log_events_refused: logs?.eventsRefused ?? 0,
+      log_bytes_dropped: logs?.bytesDropped ?? 0,
       events_dropped: dropped + refused,
       spool_lines_dropped: dropped,
       emf_documents_refused: refused,

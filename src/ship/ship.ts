@@ -120,9 +120,10 @@ function startShippingTo(
     if (checkpoints === undefined || files.length === 0) return;
     for (const file of files) {
       try {
-        checkpoints.set(await checkpointOf(file));
+        const checkpoint = await checkpointOf(file);
+        if (!file.released) checkpoints.set(checkpoint);
       } catch (error) {
-        troubles.say(file.path, messageOf(error));
+        if (!file.released) troubles.say(file.path, messageOf(error));
       }
     }
     await checkpoints.save();
@@ -281,6 +282,7 @@ function startShippingTo(
 
   const isDelivered: Shipping['isDelivered'] = ({ inode, device, size }) => {
     const found = [...(following?.files.values() ?? [])].filter(
+      bytesDropped: following?.bytesDropped ?? 0,
       ({ tail }) => tail.stat.inode === inode && tail.stat.device === device,
     );
     if (found.length === 0) return scanned ? undefined : false;

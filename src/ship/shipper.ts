@@ -41,6 +41,8 @@ export type Shipper = {
   readonly error: string | undefined;
   /** How many it has. */
   readonly files: number;
+  /** How long the batch that is under way waits for CloudWatch; 0: none is. */
+  readonly busyForMs: number;
   add(file: Followed): void;
   remove(file: Followed): void;
   /** There may be something to read in a file. */
@@ -82,6 +84,7 @@ export function createShipper(
   const pause = createWake(clock);
   const sent = { events: 0, refused: 0, batches: 0 };
   let error: string | undefined;
+  let busySinceMs: number | undefined;
   let entityTold = false;
   const standing: Standing = { refusedInARow: 0, entityProblem: undefined };
 
@@ -91,6 +94,15 @@ export function createShipper(
     if (error === undefined) log.warn(details, 'cannot send logs now; the files keep them');
     else log.debug(details, 'still cannot send logs');
     error = message;
+  };
+
+  const busy = async <T>(work: Promise<T>): Promise<T> => {
+    busySinceMs = clock.monotonicMs();
+    try {
+      return await work;
+    } finally {
+      busySinceMs = undefined;
+    }
   };
 
   /** Adds what one file has now; false: the batch is full. */
@@ -144,7 +156,7 @@ export function createShipper(
     const wanted = standing.entityProblem === undefined ? entity : undefined;
     const { prefix, suffix } = bodyAround(target, wanted);
     try {
-      const answer = await deps.cloudwatch.putBody(bulk.body(prefix, suffix), signal);
+      const answer = await busy(deps.cloudwatch.putBody(bulk.body(prefix, suffix), signal));
       standing.entityProblem ??= answer.entityProblem;
       standing.refusedInARow = 0;
       const { rejection } = answer;
@@ -179,7 +191,13 @@ export function createShipper(
     ending: AbortSignal,
     signal: AbortSignal,
   ): Promise<Sent> =>
-    sendEvents({ ...deps, onFailure: fail }, { target, entity, standing, events, ending }, signal);
+    busy(
+      sendEvents(
+        { ...deps, onFailure: fail },
+        { target, entity, standing, events, ending },
+        signal,
+      ),
+    );
 
   const gather = async (signal: AbortSignal): Promise<Load> => {
     const load: Load = { batch: createBatch(), positions: new Map() };
@@ -235,6 +253,9 @@ export function createShipper(
     },
     get files() {
       return files.size;
+    },
+    get busyForMs() {
+      return busySinceMs === undefined ? 0 : clock.monotonicMs() - busySinceMs;
     },
     remove: (file) => void files.delete(file),
     wake: () => bell.ring(),

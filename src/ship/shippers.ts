@@ -17,6 +17,8 @@ export type Shippers = {
   of(target: LogTarget, options: TargetOptions): Shipper;
   /** There may be something to read in the file. */
   wake(file: Followed): void;
+  /** How long the batch of its target that is under way waits for CloudWatch; 0: none is. */
+  busyForMs(file: Followed): number;
   /** The file is done with. */
   remove(file: Followed): void;
   all(): readonly Shipper[];
@@ -65,6 +67,7 @@ export function createShippers(
       return shipper;
     },
     wake: ({ target }) => entries.get(targetKey(target))?.shipper.wake(),
+    busyForMs: ({ target }) => entries.get(targetKey(target))?.shipper.busyForMs ?? 0,
     remove: (file) => {
       const key = targetKey(file.target);
       const entry = entries.get(key);

@@ -49,6 +49,7 @@ export function spoolSource(path: string, target: SpoolTarget): LogSource {
     blacklist: undefined,
     autoRemoval: false,
     groupOptions: {
+    releaseDeleted: false,
       class: undefined,
       retentionDays: undefined,
       kmsKeyId: undefined,

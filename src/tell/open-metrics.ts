@@ -100,6 +100,13 @@ export const families: readonly Family[] = [
     ({ logs }) => one(logs?.bytesBehind),
     'bytes',
   ),
+  family(
+    'berth_log_dropped',
+    'counter',
+    'Left in deleted files that were let go, as backpressure_mode asks',
+    ({ logs }) => one(logs?.bytesDropped),
+    'bytes',
+  ),
   family('berth_log_events_sent', 'counter', 'Events that CloudWatch accepted', ({ logs }) =>
     one(logs?.eventsSent),
   ),

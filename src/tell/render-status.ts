@@ -73,7 +73,8 @@ function describeConfig({ name, version, lastKnownGood }: NonNullable<Status['co
 }
 
 function describeLogs(logs: NonNullable<Status['logs']>): string {
-  return `${logs.files} files, ${logs.eventsSent} events sent, ${logs.eventsRefused} refused, ${logs.bytesBehind} bytes behind`;
+  const dropped = logs.bytesDropped > 0 ? `, ${logs.bytesDropped} bytes dropped` : '';
+  return `${logs.files} files, ${logs.eventsSent} events sent, ${logs.eventsRefused} refused, ${logs.bytesBehind} bytes behind${dropped}`;
 }
 
 function describeMetrics(metrics: NonNullable<Status['metrics']>): string {

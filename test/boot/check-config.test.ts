@@ -108,14 +108,13 @@ describe('a good configuration', () => {
     const { warnings, ok } = check({
       agent: { debug: true, regoin: 'x' },
       traces: {},
-      ...filesOf({ file_path: '/a', backpressure_mode: 'fd_release' }),
+      ...filesOf({ file_path: '/a' }),
     });
     expect(ok).toBe(true);
     expect(warnings.map(({ message }) => message)).toEqual([
       'agent.debug: accepted, not done by this version of berth',
       'unknown key agent.regoin: did you mean region?',
       'traces: accepted, not done by this version of berth',
-      `${first}.backpressure_mode: accepted, not done by this version of berth`,
     ]);
   });
 });
@@ -135,6 +134,7 @@ describe('log sources', () => {
         timestamp_format: '%H:%M',
         timezone: 'UTC',
         trim_timestamp: true,
+        backpressure_mode: 'fd_release',
         filters: [{ type: 'exclude', expression: 'DEBUG' }],
         retention_in_days: 7,
         log_group_class: 'infrequent_access',
@@ -162,6 +162,7 @@ describe('log sources', () => {
       autoRemoval: false,
       entity: { service: 'shop', environment: 'prod' },
     });
+      releaseDeleted: true,
   });
 
   test('the service comes from the entry, the section logs or the agent', () => {
@@ -230,6 +231,13 @@ describe('a bad configuration', () => {
               { file_path: '/a', filepath: 1, log_group_name: 'a b' },
             ],
           },
+  test('auto_removal deletes files itself: backpressure_mode has no say', () => {
+    expect(sourceOf({ auto_removal: true, backpressure_mode: 'fd_release' })).toMatchObject({
+      autoRemoval: true,
+      releaseDeleted: false,
+    });
+  });
+
         },
       },
     };

@@ -377,6 +377,7 @@ describe('berth doctor', () => {
           eventsRefused: 3,
           batchesSent: 1,
           bytesBehind: 0,
+          bytesDropped: 0,
           lastError: undefined,
         };
         world.status = { ...world.status, logs };
@@ -394,6 +395,7 @@ describe('berth doctor', () => {
           eventsRefused: 0,
           batchesSent: 1,
           bytesBehind: 9,
+          bytesDropped: 0,
           lastError: 'the role lacks logs:PutLogEvents',
         };
         world.status = { ...world.status, logs };

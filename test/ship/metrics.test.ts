@@ -151,6 +151,7 @@ describe('documents', () => {
       eventsRefused: 1,
       batchesSent: 1,
       bytesBehind: 4096,
+      bytesDropped: 13,
       lastError: undefined,
     };
     const pools = [{ pool: 'db', ready: false, eni: undefined }];
@@ -161,6 +162,7 @@ describe('documents', () => {
       log_bytes_behind: 4096,
       log_events_sent: 10,
       log_events_refused: 1,
+      log_bytes_dropped: 13,
       events_dropped: 5,
       spool_lines_dropped: 3,
       emf_documents_refused: 2,
@@ -173,6 +175,7 @@ describe('documents', () => {
     expect(fieldsOf((await metrics.collect(signal))[0]!)).toMatchObject({
       log_events_sent: 2,
       log_events_refused: 0,
+      log_bytes_dropped: 0,
       events_dropped: 1,
       spool_lines_dropped: 1,
       emf_documents_refused: 0,

@@ -47,6 +47,7 @@ const full: Status = statusWith({
     eventsRefused: 2,
     batchesSent: 90,
     bytesBehind: 512,
+    bytesDropped: 0,
     lastError: undefined,
   },
   notices: [{ kind: 'spot', message: 'going', at: undefined }],

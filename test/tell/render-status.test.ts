@@ -37,6 +37,7 @@ const full = statusWith({
     eventsRefused: 1,
     batchesSent: 4,
     bytesBehind: 512,
+    bytesDropped: 0,
     lastError: 'cannot call logs:PutLogEvents',
   },
 });
