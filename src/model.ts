@@ -168,6 +168,8 @@ export type LogSource = {
   readonly timestamp: TimestampFormat | undefined;
   /** All have to let an event pass. */
   readonly filters: readonly LogFilter[];
+  /** undefined: the lines are text, whatever is in them. */
+  readonly json: JsonFields | undefined;
   /** Delete a file that is sent once a newer one matches. */
   readonly autoRemoval: boolean;
   readonly entity: LogEntity | undefined;
@@ -185,6 +187,14 @@ export type TimestampFormat = {
 
 /** A selection of the systemd journal. */
 export type JournalSource = {
+/** Fields of the outermost object of a JSON line, by their whole names. */
+export type JsonFields = {
+  /** It says when the event was; undefined: none does. */
+  readonly timestampField: string | undefined;
+  /** They are not sent. */
+  readonly removeFields: readonly string[];
+};
+
   readonly logGroupName: string;
   readonly logStreamName: string;
   readonly groupOptions: GroupOptions;

@@ -1,6 +1,13 @@
 // Turns the collected files and journals of a configuration into sources with their final names of log group and stream. Pure.
 import { posix } from 'node:path';
-import type { GroupOptions, JournalSource, LogEntity, LogsConfig, LogSource } from '../model.ts';
+import type {
+  GroupOptions,
+  JournalSource,
+  JsonFields,
+  LogEntity,
+  LogsConfig,
+  LogSource,
+} from '../model.ts';
 import type { CompilePattern } from '../system/patterns.ts';
 import type { ConfigIssue, RawConfig } from './config-schema.ts';
 import { resolveName } from './log-names.ts';
@@ -93,6 +100,7 @@ export function checkLogs(
         format === undefined
           ? undefined
           : { format, zone: file.timezone === 'UTC' ? 'utc' : 'local', trim: file.trim_timestamp },
+      json: jsonFields(file.json),
       filters: file.filters ?? [],
       autoRemoval: file.auto_removal && !file.publish_multi_logs,
       entity: entityOf(file),
@@ -138,6 +146,13 @@ export function checkLogs(
 }
 
 function groupOptions(entry: RawFile | RawJournal): GroupOptions {
+function jsonFields(json: RawFile['json']): JsonFields | undefined {
+  const timestampField = json?.timestamp_field;
+  const removeFields = json?.remove_fields ?? [];
+  if (timestampField === undefined && removeFields.length === 0) return undefined;
+  return { timestampField, removeFields };
+}
+
   const { retention_in_days, log_group_class, kms_key_id, tags } = entry;
   return {
     class: log_group_class,

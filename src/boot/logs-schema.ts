@@ -82,6 +82,27 @@ export const service = {
   'deployment.environment': entityName('Environment of the service'),
 };
 
+const fieldName = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
+
+/** Not the agent's. Names are names, not paths: `log.level` and `@timestamp` are fields too. */
+const json = v.object({
+  timestamp_field: v.optional(
+    v.pipe(
+      fieldName,
+      v.description(
+        'Field of JSON lines with the time: RFC 3339, or seconds, ms, us or ns since 1970',
+      ),
+    ),
+  ),
+  remove_fields: v.optional(
+    v.pipe(
+      v.array(fieldName),
+      v.maxLength(256),
+      v.description('Fields of JSON lines that are not sent'),
+    ),
+  ),
+});
+
 const collectedFile = v.object({
   file_path: v.pipe(
     v.string(),
@@ -151,6 +172,7 @@ const collectedFile = v.object({
     v.pipe(v.boolean(), v.description('Cut the time out of the event')),
     false,
   ),
+  json: v.optional(json),
   filters,
   auto_removal: v.optional(
     v.pipe(

@@ -32,10 +32,11 @@ const newline = 0x0a;
 
 /** Can the events of a source be made without looking at them? */
 export function isPlain({ source }: Followed): boolean {
-  const { encoding, startPattern, timestamp, filters } = source;
+  const { encoding, startPattern, timestamp, json, filters } = source;
   const isUtf = ['utf-8', 'utf8', 'ascii'].includes(encoding.toLowerCase());
   const joins = startPattern === undefined || startPattern === defaultStart;
-  return isUtf && joins && timestamp === undefined && filters.length === 0;
+  const isText = timestamp === undefined && json === undefined && filters.length === 0;
+  return isUtf && joins && isText;
 }
 
 export function createBulks(): Bulks {

@@ -1,9 +1,10 @@
-// Bytes of a file into events, the ordinary way: decodes lines, joins those of one event, finds its time, drops what the
-// filters do not want. Pure, but for what it remembers of its compiled patterns.
+// Bytes of a file into events, the ordinary way: decodes lines, joins those of one event, finds its time, cuts out fields,
+// drops what the filters do not want. Pure, but for what it remembers of its compiled patterns.
 import type { LogFilter, LogSource } from '../model.ts';
 import type { CompilePattern } from '../system/patterns.ts';
-import { maxMessageBytes } from './batch.ts';
+import { maxMessageBytes, truncationMark } from './batch.ts';
 import { createDecoder, type Decoder } from './decoder.ts';
+import { createJsonReader } from './json-fields.ts';
 import { createTimestampParser } from './timestamp.ts';
 
 /** An event in a file. */
@@ -26,14 +27,14 @@ export type HowFar = 'more' | 'last' | 'all';
 export type Splitter = {
   readonly decoder: Decoder;
   split(data: Buffer, howFar: HowFar, nowMs: number): readonly Piece[];
-  /** A line that was read by itself, since it is beyond the limit. */
-  whole(message: string, end: number, nowMs: number): Piece;
+  /** The beginning of a line that is beyond the limit. */
+  whole(head: string, end: number, nowMs: number): Piece;
 };
 
 type Line = { readonly message: string; readonly start: number; readonly end: number };
 export type SplitterOptions = Pick<
   LogSource,
-  'encoding' | 'startPattern' | 'timestamp' | 'filters'
+  'encoding' | 'startPattern' | 'timestamp' | 'json' | 'filters'
 >;
 
 /** The agent's default: a line that begins with white space, or an empty one, belongs to the event before it. */
@@ -46,6 +47,7 @@ export function createSplitter(
 ): Splitter {
   const decoder = createDecoder(source.encoding);
   const time = source.timestamp === undefined ? undefined : createTimestampParser(source.timestamp);
+  const readJson = source.json === undefined ? undefined : createJsonReader(source.json);
   const passes = createFilter(source.filters, compile);
   const isStart = ((): ((line: string) => boolean) | undefined => {
     switch (source.startPattern) {
@@ -63,10 +65,10 @@ export function createSplitter(
   })();
 
   const finish = (text: string, start: number, end: number, nowMs: number): Piece => {
-    const { message, timestampMs } = time?.parse(text, nowMs) ?? {
-      message: text,
-      timestampMs: undefined,
-    };
+    const read = readJson?.(text) ?? { message: text, timestampMs: undefined };
+    // A field that says the time is no guess.
+    const { message, timestampMs } =
+      read.timestampMs === undefined ? (time?.parse(read.message, nowMs) ?? read) : read;
     return { message: passes(message) ? message : '', timestampMs, start, end };
   };
 
@@ -110,7 +112,11 @@ export function createSplitter(
   return {
     decoder,
     split,
-    whole: (message, end, nowMs) => finish(message, 0, end, nowMs),
+    whole: (head, end, nowMs) => {
+      const piece = finish(head, 0, end, nowMs);
+      // What was cut out of it, or its encoding, may have brought it below the limit.
+      return piece.message === '' ? piece : { ...piece, message: piece.message + truncationMark };
+    },
   };
 }
 

@@ -45,6 +45,7 @@ export function spoolSource(path: string, target: SpoolTarget): LogSource {
     // Each line is a document.
     startPattern: undefined,
     timestamp: undefined,
+    json: undefined,
     filters: [],
     blacklist: undefined,
     autoRemoval: false,

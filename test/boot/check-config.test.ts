@@ -137,6 +137,7 @@ describe('log sources', () => {
         backpressure_mode: 'fd_release',
         filters: [{ type: 'exclude', expression: 'DEBUG' }],
         retention_in_days: 7,
+        json: { timestamp_field: '@timestamp', remove_fields: ['password'] },
         log_group_class: 'infrequent_access',
         kms_key_id: 'arn:aws:kms:x',
         tags: { a: 'b' },
@@ -158,6 +159,7 @@ describe('log sources', () => {
       encoding: 'utf-16le',
       startPattern: '{timestamp_format}',
       timestamp: { format: '%H:%M', zone: 'utc', trim: true },
+      json: { timestampField: '@timestamp', removeFields: ['password'] },
       filters: [{ type: 'exclude', expression: 'DEBUG' }],
       autoRemoval: false,
       entity: { service: 'shop', environment: 'prod' },
@@ -217,6 +219,9 @@ describe('log sources', () => {
 describe('a bad configuration', () => {
   test('every problem is named at once', () => {
     const input = {
+    [{ json: { timestamp_field: '' } }, 'json.timestamp_field: must not be empty'],
+    [{ json: { remove_fields: 'a' } }, 'json.remove_fields: must be an array'],
+    [{ json: { timestamp: 'a' } }, 'json.timestamp: known here are timestamp_field, remove_fields'],
       pooll: 'web',
       pool: '',
       releaseOnStop: 'yes',
@@ -240,6 +245,11 @@ describe('a bad configuration', () => {
 
         },
       },
+  test('an empty json says nothing: the file goes the quick way', () => {
+    expect(sourceOf({ json: {} })?.json).toBeUndefined();
+    expect(sourceOf({ json: { remove_fields: [] } })?.json).toBeUndefined();
+  });
+
     };
     expect(problems(input)).toEqual([
       'unknown key pooll: did you mean pool?',

@@ -13,7 +13,13 @@ let folder: string;
 let path: string;
 let tail: Tail;
 const splitter = createSplitter(
-  { encoding: 'utf-8', startPattern: undefined, timestamp: undefined, filters: [] },
+  {
+    encoding: 'utf-8',
+    startPattern: undefined,
+    timestamp: undefined,
+    json: undefined,
+    filters: [],
+  },
   undefined,
 );
 const onReplaced = vi.fn<() => void>();
