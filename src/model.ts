@@ -129,6 +129,8 @@ export type LogsConfig = {
   readonly maxBytesPerSecond: number | undefined;
   /** URL of CloudWatch Logs; undefined: that of the region. */
   readonly endpoint: string | undefined;
+  /** The role that all is sent with; undefined: the instance's. */
+  readonly roleArn: string | undefined;
 };
 
 /** What a log group is to be: made so where it is missing; only the retention is put right later. */
@@ -166,18 +168,18 @@ export type LogSource = {
   readonly startPattern: string | undefined;
   /** undefined: an event has the time at which it was seen in the file. */
   readonly timestamp: TimestampFormat | undefined;
-  /** All have to let an event pass. */
-  readonly filters: readonly LogFilter[];
   /** undefined: the lines are text, whatever is in them. */
   readonly json: JsonFields | undefined;
+  /** All have to let an event pass. */
+  readonly filters: readonly LogFilter[];
   /** Delete a file that is sent once a newer one matches. */
   readonly autoRemoval: boolean;
+  /** Let go of a deleted file while sending is blocked: its space is free, and the rest of its lines lost. */
+  readonly releaseDeleted: boolean;
   readonly entity: LogEntity | undefined;
 };
 
 export type TimestampFormat = {
-  /** Let go of a deleted file while sending is blocked: its space is free, and the rest of its lines lost. */
-  readonly releaseDeleted: boolean;
   /** In the directives of the CloudWatch agent. */
   readonly format: string;
   readonly zone: 'utc' | 'local';
@@ -185,8 +187,6 @@ export type TimestampFormat = {
   readonly trim: boolean;
 };
 
-/** A selection of the systemd journal. */
-export type JournalSource = {
 /** Fields of the outermost object of a JSON line, by their whole names. */
 export type JsonFields = {
   /** It says when the event was; undefined: none does. */
@@ -195,6 +195,8 @@ export type JsonFields = {
   readonly removeFields: readonly string[];
 };
 
+/** A selection of the systemd journal. */
+export type JournalSource = {
   readonly logGroupName: string;
   readonly logStreamName: string;
   readonly groupOptions: GroupOptions;
@@ -470,6 +472,8 @@ export type ShipStatus = {
   readonly batchesSent: number;
   /** Bytes in the files that CloudWatch has not accepted yet. */
   readonly bytesBehind: number;
+  /** Bytes of deleted files that were let go, as the configuration asks. */
+  readonly bytesDropped: number;
   /** What is wrong now; if nothing is, the most recent refusal since the start. */
   readonly lastError: string | undefined;
 };
@@ -482,8 +486,6 @@ export type MetricsStatus = {
   readonly refused: number;
   /** Lost, since the spool was full or could not be written. */
   readonly dropped: number;
-  /** Bytes of deleted files that were let go, as the configuration asks. */
-  readonly bytesDropped: number;
   /** What is wrong now: a collector that fails, a port that is taken. */
   readonly lastError: string | undefined;
 };

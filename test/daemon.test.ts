@@ -10,7 +10,8 @@ import { compileCache } from './fixtures/berth-command.ts';
 import { createGate } from './fixtures/gate.ts';
 import { listenAt } from './fixtures/notified.ts';
 import { createLoopback, instanceId, type Loopback } from './fixtures/loopback-daemon.ts';
-import { rolePoliciesWithout } from './fixtures/role.ts';
+import { logsRoleOf, rolePoliciesWithout } from './fixtures/role.ts';
+import { logsRole, shippedPolicy } from './lab/iam-cases.ts';
 import { until } from './lab/progress.ts';
 
 const isReady = (line: LogLine): boolean => line['phase'] === 'ready';
@@ -33,10 +34,10 @@ const refused = async (daemon: DaemonProcess): Promise<string> => {
   return daemon.stderr();
 };
 
-const shipping = (at: Loopback): readonly string[] => {
+const shipping = (at: Loopback, more: object = {}): readonly string[] => {
   const file = { file_path: join(at.folder, 'app.log'), log_group_name: 'app' };
   const files = { collect_list: [file] };
-  const logs = { force_flush_interval: 1, logs_collected: { files } };
+  const logs = { force_flush_interval: 1, logs_collected: { files }, ...more };
   return ['--config', at.file('berth.json', JSON.stringify({ logs }))];
 };
 const arrived = (at: Loopback): readonly string[] =>
@@ -285,7 +286,7 @@ describe.concurrent('logs', () => {
     await ready(daemon);
     appendFileSync(join(at.folder, 'app.log'), 'two\n');
     await daemon.line('why', (line) =>
-      JSON.stringify(line).includes('the instance role lacks the permission logs:PutLogEvents'),
+      JSON.stringify(line).includes('the role lacks the permission logs:PutLogEvents'),
     );
     const { stdout } = await at.command('status');
     expect(stdout).toMatch(/log error .*logs:PutLogEvents/);
@@ -297,6 +298,36 @@ describe.concurrent('logs', () => {
     again.kill('SIGTERM');
     expect(await again.ended).toBe(0);
     expect(arrived(at)).toEqual(['one', 'two']);
+  });
+
+  test('of a role in another account: it sends the logs, and the instance does all else', async () => {
+    await using at = await createLoopback();
+    at.lab.sts.putRole(logsRoleOf({ trusted: false }));
+    at.lab.setPolicies(instanceId, ['base', 'config', 'assume-role'].map(shippedPolicy));
+    const credentials = { role_arn: logsRole };
+    const file = { file_path: join(at.folder, 'app.log'), log_group_name: '/app/a' };
+    const logs = { credentials, logs_collected: { files: { collect_list: [file] } } };
+    at.lab.ssm.put({ name: '/berth/config', value: JSON.stringify({ pool: 'db', logs }) });
+    at.file('app.log', 'one\n');
+    const daemon = at.start([]);
+    await daemon.line('why', (line) => JSON.stringify(line).includes('STS denies it'));
+    const { stdout } = await at.command('status');
+    expect(stdout).toMatch(/log error .*role\/logs: STS denies it; the instance role needs/);
+    daemon.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
+    at.lab.sts.putRole(logsRoleOf({ trusted: true }));
+    const again = at.start([]);
+    const sent = () => at.lab.logs.events('/app/a', instanceId).map(({ message }) => message);
+    await until('sent', 30_000, () => sent()[0]);
+    again.kill('SIGTERM');
+    expect(await again.ended).toBe(0);
+    expect(sent()).toEqual(['one']);
+    const bySession = at.lab.front.calls.filter(({ roleArn }) => roleArn !== undefined);
+    expect(new Set(bySession.map(({ service }) => service))).toEqual(new Set(['logs']));
+    const byInstance = at.lab.front.calls.filter((call) => call.instanceId === instanceId);
+    expect(new Set(byInstance.map(({ service }) => service))).toEqual(
+      new Set(['ssm', 'ec2', 'sts']),
+    );
   });
 
   test('CloudWatch away at the stop: exits 0 within the deadline', async () => {

@@ -103,6 +103,7 @@ export function checkLogs(
       json: jsonFields(file.json),
       filters: file.filters ?? [],
       autoRemoval: file.auto_removal && !file.publish_multi_logs,
+      releaseDeleted: file.backpressure_mode === 'fd_release' && !file.auto_removal,
       entity: entityOf(file),
     };
   };
@@ -111,7 +112,6 @@ export function checkLogs(
     return {
       logGroupName: name('group', journal.log_group_name, `${path}.log_group_name`),
       logStreamName: streamOf(journal.log_stream_name, path),
-      releaseDeleted: file.backpressure_mode === 'fd_release' && !file.auto_removal,
       groupOptions: groupOptions(journal),
       units: journal.units ?? [],
       priority: journal.priority,
@@ -139,13 +139,13 @@ export function checkLogs(
       compression: logs.compression,
       maxBytesPerSecond: logs.max_bytes_per_second,
       endpoint: logs.endpoint_override,
+      roleArn: logs.credentials?.role_arn ?? agent?.credentials?.role_arn,
     },
     issues,
     warnings,
   };
 }
 
-function groupOptions(entry: RawFile | RawJournal): GroupOptions {
 function jsonFields(json: RawFile['json']): JsonFields | undefined {
   const timestampField = json?.timestamp_field;
   const removeFields = json?.remove_fields ?? [];
@@ -153,6 +153,7 @@ function jsonFields(json: RawFile['json']): JsonFields | undefined {
   return { timestampField, removeFields };
 }
 
+function groupOptions(entry: RawFile | RawJournal): GroupOptions {
   const { retention_in_days, log_group_class, kms_key_id, tags } = entry;
   return {
     class: log_group_class,

@@ -1,14 +1,14 @@
 // Every key of the configuration, with its default, its bounds and its description: the only place where they are written.
 // The form is the CloudWatch agent's JSON; what is about the claim is berth's own.
 import * as v from 'valibot';
-import { agentKey, open } from './key-marks.ts';
+import { agentKey, open, roleToAssume } from './key-marks.ts';
 import { logs, service } from './logs-schema.ts';
 import { intervalSeconds, metricsSchema } from './metrics-schema.ts';
 
 const agent = v.pipe(
   v.object({
     aws_sdk_log_level: agentKey,
-    credentials: agentKey,
+    credentials: roleToAssume('Where logs.credentials names no role'),
     debug: agentKey,
     logfile: agentKey,
     metrics_collection_interval: v.optional(

@@ -1,6 +1,6 @@
 // The section `logs`: the CloudWatch agent's keys and berth's own beside them (logs.md section 2).
 import * as v from 'valibot';
-import { agentKey } from './key-marks.ts';
+import { agentKey, roleToAssume } from './key-marks.ts';
 import { nameTemplate } from './log-names.ts';
 import { logMetricsSchema } from './metrics-schema.ts';
 
@@ -302,7 +302,9 @@ export const logs = v.object({
   endpoint_override: v.optional(
     v.pipe(v.string(), v.url('must be a URL'), v.description('Of CloudWatch Logs')),
   ),
-  credentials: agentKey,
+  credentials: roleToAssume(
+    'Role that logs and metrics are sent with. Default: agent.credentials.role_arn, else that of the instance',
+  ),
   ...service,
   concurrency: agentKey,
   metrics_collected: v.optional(logMetricsSchema()),

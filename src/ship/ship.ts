@@ -11,6 +11,7 @@ import type { LogFiles, LogFileStat } from '../system/log-files.ts';
 import type { Random } from '../system/random.ts';
 import type { Resolve } from '../system/resolve.ts';
 import { createAgentState } from './agent-state.ts';
+import { createAssumedRole } from './assumed-role.ts';
 import { removeSent } from './auto-removal.ts';
 import { createBulks } from './bulk.ts';
 import { loadCheckpoints, type Checkpoints } from './checkpoints.ts';
@@ -78,12 +79,21 @@ export function startShipping(
   input: ShipInput & { readonly access: AwsAccess },
   signal: AbortSignal,
 ): Shipping {
-  const cloudwatch = createCloudWatchLogs(deps, input.access, input.logs);
-  return startShippingTo({ ...deps, cloudwatch }, input, signal);
+  const { logs, instanceId } = input;
+  const { roleArn } = logs;
+  const resources = new DisposableStack();
+  const access =
+    roleArn === undefined
+      ? input.access
+      : resources.use(
+          createAssumedRole(deps, { access: input.access, roleArn, sessionName: instanceId }),
+        );
+  const cloudwatch = resources.use(createCloudWatchLogs(deps, access, logs));
+  return startShippingTo({ ...deps, cloudwatch, resources }, input, signal);
 }
 
 function startShippingTo(
-  deps: ShipDeps & { readonly cloudwatch: CloudWatchLogs & Disposable },
+  deps: ShipDeps & { readonly cloudwatch: CloudWatchLogs; readonly resources: Disposable },
   { logs, instanceId, stateDir, agentState: agentFolder }: ShipInput,
   signal: AbortSignal,
 ): Shipping {
@@ -255,7 +265,7 @@ function startShippingTo(
       troubles.say('ship', messageOf(error));
       log.error({ err: error }, 'cannot ship logs: this is a mistake in berth, please report it');
     })
-    .finally(() => cloudwatch[Symbol.dispose]());
+    .finally(() => deps.resources[Symbol.dispose]());
 
   const status = (): ShipStatus => {
     const all = [...(shippers?.all() ?? []), ...(journals?.all ?? [])];
@@ -272,6 +282,7 @@ function startShippingTo(
         (total, { tail }) => total + Math.max(0, tail.stat.size - tail.acked.offset),
         0,
       ),
+      bytesDropped: following?.bytesDropped ?? 0,
       lastError:
         all.find(({ error }) => error !== undefined)?.error ??
         checkpoints?.error ??
@@ -282,7 +293,6 @@ function startShippingTo(
 
   const isDelivered: Shipping['isDelivered'] = ({ inode, device, size }) => {
     const found = [...(following?.files.values() ?? [])].filter(
-      bytesDropped: following?.bytesDropped ?? 0,
       ({ tail }) => tail.stat.inode === inode && tail.stat.device === device,
     );
     if (found.length === 0) return scanned ? undefined : false;

@@ -49,8 +49,8 @@ export function spoolSource(path: string, target: SpoolTarget): LogSource {
     filters: [],
     blacklist: undefined,
     autoRemoval: false,
-    groupOptions: {
     releaseDeleted: false,
+    groupOptions: {
       class: undefined,
       retentionDays: undefined,
       kmsKeyId: undefined,

@@ -29,16 +29,18 @@ export type ClientHeritage = {
  */
 export function awsClientConfig(access: AwsAccess, before?: ClientHeritage) {
   let fresh = before?.refused ?? false;
+  const credentials = async () => {
+    const { accessKeyId, secretAccessKey, sessionToken, expiresAtMs } =
+      await access.credentials(fresh);
+    fresh = false;
+    return { accessKeyId, secretAccessKey, sessionToken, expiration: new Date(expiresAtMs) };
+  };
   return {
     region: access.region,
     systemClockOffset: before?.clockOffsetMs ?? 0,
     maxAttempts: 1,
-    credentials: async () => {
-      const { accessKeyId, secretAccessKey, sessionToken, expiresAtMs } =
-        await access.credentials(fresh);
-      fresh = false;
-      return { accessKeyId, secretAccessKey, sessionToken, expiration: new Date(expiresAtMs) };
-    },
+    // The giver keeps them: the SDK would ask for new ones five minutes before their end, and no sooner.
+    credentials: Object.assign(credentials, { memoized: true }),
     requestHandler: {
       connectionTimeout: 3_000,
       requestTimeout: 5_000,
@@ -106,7 +108,7 @@ export function classifyAwsError(action: string, error: unknown): BerthError {
     });
 
   if (denied.includes(code)) {
-    return make('aws-denied', false, `the instance role lacks the permission ${action} (${code})`);
+    return make('aws-denied', false, `the role lacks the permission ${action} (${code})`);
   }
   if (credentials.includes(code)) {
     return make(

@@ -162,9 +162,9 @@ describe('log sources', () => {
       json: { timestampField: '@timestamp', removeFields: ['password'] },
       filters: [{ type: 'exclude', expression: 'DEBUG' }],
       autoRemoval: false,
+      releaseDeleted: true,
       entity: { service: 'shop', environment: 'prod' },
     });
-      releaseDeleted: true,
   });
 
   test('the service comes from the entry, the section logs or the agent', () => {
@@ -177,6 +177,31 @@ describe('log sources', () => {
       { service: 'own', environment: 'test' },
     ]);
   });
+
+  test('the role comes from the section logs, or the agent', () => {
+    const ofAgent = 'arn:aws:iam::111122223333:role/agent';
+    const ofLogs = 'arn:aws-cn:iam::111122223333:role/path/logs';
+    const agent = { credentials: { role_arn: ofAgent } };
+    const both = { agent, logs: { credentials: { role_arn: ofLogs } } };
+    const inputs = [{}, { agent }, { agent, logs: { credentials: {} } }, both];
+    expect(inputs.map((input) => configOf(input)?.logs.roleArn)).toEqual([
+      undefined,
+      ofAgent,
+      ofAgent,
+      ofLogs,
+    ]);
+    expect(check(both).warnings).toEqual([]);
+  });
+
+  test.each(['${ROLE}', 'arn:aws:iam::111122223333:user/a', 'arn:aws:iam::1:role/a', 'role/a', ''])(
+    '%j is no role',
+    (role_arn) => {
+      const message = 'credentials.role_arn: must be the ARN of an IAM role';
+      const credentials = { role_arn };
+      expect(problems({ logs: { credentials } })).toEqual([`logs.${message}`]);
+      expect(problems({ agent: { credentials } })).toEqual([`agent.${message}`]);
+    },
+  );
 
   test('each line an event, and files that each have a group', () => {
     expect(sourceOf({ multi_line: false, publish_multi_logs: true })).toMatchObject({
@@ -194,6 +219,9 @@ describe('log sources', () => {
     [{ timestamp_format: '%Q' }, 'timestamp_format: may hold %B'],
     [{ timezone: 'Europe/Berlin' }, 'timezone'],
     [{ encoding: 'klingon' }, 'encoding: is no encoding'],
+    [{ json: { timestamp_field: '' } }, 'json.timestamp_field: must not be empty'],
+    [{ json: { remove_fields: 'a' } }, 'json.remove_fields: must be an array'],
+    [{ json: { timestamp: 'a' } }, 'json.timestamp: known here are timestamp_field, remove_fields'],
     [{ retention_in_days: 8 }, 'retention_in_days: must be one of'],
     [{ log_group_class: 'GOLD' }, 'log_group_class'],
     [{ tags: { '': 'x' } }, 'tags'],
@@ -203,11 +231,23 @@ describe('log sources', () => {
     ]);
   });
 
+  test('auto_removal deletes files itself: backpressure_mode has no say', () => {
+    expect(sourceOf({ auto_removal: true, backpressure_mode: 'fd_release' })).toMatchObject({
+      autoRemoval: true,
+      releaseDeleted: false,
+    });
+  });
+
   test('two entries that want one group to be two things are refused', () => {
     const other = { file_path: '/b', log_group_name: 'GROUP', retention_in_days: 7 };
     expect(
       problems(filesOf({ file_path: '/a', log_group_name: 'group', retention_in_days: 3 }, other)),
     ).toEqual([expect.stringContaining(`retention_in_days: ${first} wants another one`)]);
+  });
+
+  test('an empty json says nothing: the file goes the quick way', () => {
+    expect(sourceOf({ json: {} })?.json).toBeUndefined();
+    expect(sourceOf({ json: { remove_fields: [] } })?.json).toBeUndefined();
   });
 
   test('500 entries are judged', () => {
@@ -219,9 +259,6 @@ describe('log sources', () => {
 describe('a bad configuration', () => {
   test('every problem is named at once', () => {
     const input = {
-    [{ json: { timestamp_field: '' } }, 'json.timestamp_field: must not be empty'],
-    [{ json: { remove_fields: 'a' } }, 'json.remove_fields: must be an array'],
-    [{ json: { timestamp: 'a' } }, 'json.timestamp: known here are timestamp_field, remove_fields'],
       pooll: 'web',
       pool: '',
       releaseOnStop: 'yes',
@@ -236,20 +273,8 @@ describe('a bad configuration', () => {
               { file_path: '/a', filepath: 1, log_group_name: 'a b' },
             ],
           },
-  test('auto_removal deletes files itself: backpressure_mode has no say', () => {
-    expect(sourceOf({ auto_removal: true, backpressure_mode: 'fd_release' })).toMatchObject({
-      autoRemoval: true,
-      releaseDeleted: false,
-    });
-  });
-
         },
       },
-  test('an empty json says nothing: the file goes the quick way', () => {
-    expect(sourceOf({ json: {} })?.json).toBeUndefined();
-    expect(sourceOf({ json: { remove_fields: [] } })?.json).toBeUndefined();
-  });
-
     };
     expect(problems(input)).toEqual([
       'unknown key pooll: did you mean pool?',

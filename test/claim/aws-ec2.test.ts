@@ -131,7 +131,8 @@ test('credentials that AWS refuses are asked for anew, once', async () => {
   await expect(port.describePool('db', signal)).rejects.toMatchObject({ code: 'aws-credentials' });
   await port.describePool('db', signal);
   await port.describePool('db', signal);
-  expect(asked).toEqual([false, true]);
+  expect(asked.indexOf(true)).toBeGreaterThan(0);
+  expect(asked.filter((fresh) => fresh)).toHaveLength(1);
 });
 
 test('a clock that is 20 minutes off costs one refusal: the next call is signed by that of AWS', async () => {
@@ -292,7 +293,7 @@ describe('writing', () => {
     const error = await errorOf(other.createClaim(eniId, world.lab.ec2.arnOf(two), '2:y', signal));
     expect(error).toMatchObject({ code: 'aws-denied', details: { action: 'ec2:CreateTags' } });
     expect(error.message).toBe(
-      'cannot call ec2:CreateTags: the instance role lacks the permission ec2:CreateTags (UnauthorizedOperation)',
+      'cannot call ec2:CreateTags: the role lacks the permission ec2:CreateTags (UnauthorizedOperation)',
     );
   });
 

@@ -21,6 +21,7 @@ import {
 } from './front-answer.ts';
 import { identifyCaller, type IdentityDeps } from './front-identity.ts';
 import { parseQuery } from './front-query.ts';
+import { parseSignature } from './front-signature.ts';
 import type { LabCall, LabFaultRule, LabRequest, LabService } from './service.ts';
 
 export type ServiceName = LabCall['service'];
@@ -131,6 +132,7 @@ export async function createFront(options: FrontOptions): Promise<Front> {
       action,
       instanceId,
       roleArn,
+      region: parseSignature(request)?.region,
       input,
       status: isCut(fault) ? 0 : answer.status,
       code: isCut(fault) ? fault.kind : code,

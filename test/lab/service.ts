@@ -51,6 +51,8 @@ export type LabCall = {
   readonly instanceId: string | undefined;
   /** Whose session made it, where it was a role that was assumed. */
   readonly roleArn: string | undefined;
+  /** That it was signed for. */
+  readonly region: string | undefined;
   readonly input: Readonly<Record<string, unknown>>;
   readonly status: number;
   /** AWS error code; undefined when it succeeded. */

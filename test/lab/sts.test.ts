@@ -2,6 +2,7 @@
 import {
   CloudWatchLogsClient,
   CreateLogGroupCommand,
+  DeleteLogGroupCommand,
   DescribeLogGroupsCommand,
 } from '@aws-sdk/client-cloudwatch-logs';
 import { DescribeNetworkInterfacesCommand, EC2Client } from '@aws-sdk/client-ec2';
@@ -9,21 +10,9 @@ import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/system/clock.ts';
 import { createAwsClis, hasAwsCli, needsAwsCli, parsed } from './awscli.ts';
+import { logsRoleOf } from '../fixtures/role.ts';
 import { logsRole, shippedPolicy } from './iam-cases.ts';
 import { createTestWorld, errorOf, one, two, type TestWorld } from './test-world.ts';
-
-const instanceRole = 'arn:aws:iam::111122223333:role/berth';
-const logsOfRole = {
-  Version: '2012-10-17',
-  Statement: [
-    {
-      Sid: 'Logs',
-      Effect: 'Allow',
-      Action: 'logs:*',
-      Resource: 'arn:aws:logs:eu-west-1:999988887777:log-group:/app/*',
-    },
-  ],
-} as const;
 
 let world: TestWorld;
 let offsetMs: number;
@@ -33,7 +22,7 @@ beforeEach(async () => {
   offsetMs = 0;
   const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + offsetMs };
   world = await createTestWorld({ clock });
-  world.lab.sts.putRole({ arn: logsRole, trusts: [instanceRole], policies: [logsOfRole] });
+  world.lab.sts.putRole(logsRoleOf({ trusted: true }));
   world.lab.setPolicies(one, [shippedPolicy('assume-role')]);
 });
 afterEach(async () => {
@@ -85,13 +74,8 @@ describe('AssumeRole', () => {
   });
 
   test('refuses where the role does not trust the caller, and where there is none', async () => {
-    world.lab.sts.putRole({ arn: logsRole, trusts: [], policies: [] });
+    world.lab.sts.putRole(logsRoleOf({ trusted: false }));
     expect(await errorOf(sts().send(assume()))).toMatch(/^AccessDenied: User: .*\/berth\//);
-  });
-
-  test('refuses in a Region that the account has turned off', async () => {
-    world.lab.sts.dials.regionDisabled = true;
-    expect(await errorOf(sts().send(assume()))).toMatch(/^RegionDisabledException: STS is not/);
   });
 
   test.each([
@@ -118,7 +102,7 @@ describe('the keys of an assumed role', () => {
       roleArn: logsRole,
       instanceId: undefined,
     });
-    const other = new CreateLogGroupCommand({ logGroupName: '/other' });
+    const other = new DeleteLogGroupCommand({ logGroupName: '/app/a' });
     expect(await errorOf(logs.send(other))).toMatch(
       /^AccessDeniedException: User: arn:aws:sts::999988887777:assumed-role\/logs\/i-0+1 /,
     );
@@ -146,8 +130,9 @@ describe('the keys of an assumed role', () => {
   });
 });
 
+const arnOf = async (key: Key) => (await sts(key).send(new GetCallerIdentityCommand({}))).Arn;
+
 test('GetCallerIdentity tells instances, sessions and the operator apart', async () => {
-  const arnOf = async (key: Key) => (await sts(key).send(new GetCallerIdentityCommand({}))).Arn;
   expect(await arnOf(world.lab.credentialsFor(one))).toBe(
     `arn:aws:sts::111122223333:assumed-role/berth/${one}`,
   );

@@ -18,8 +18,6 @@ export type LabSts = LabService & {
   /** None: there is no such role any more. */
   policiesOf(roleArn: string): readonly Policy[];
   readonly dials: {
-    /** The account has turned STS off in the Regions but for its first. */
-    regionDisabled: boolean;
     /** What a session really lasts; undefined: as asked for. */
     sessionMs: number | undefined;
   };
@@ -42,7 +40,7 @@ const maxSeconds = 3_600;
 export function createStsService(options: LabStsOptions): LabSts {
   const { iam, assume } = options;
   const roles = new Map<string, LabRole>();
-  const dials: LabSts['dials'] = { regionDisabled: false, sessionMs: undefined };
+  const dials: LabSts['dials'] = { sessionMs: undefined };
 
   const assumeRole = (input: Input, caller: Caller) => {
     const arn = textOf(input, 'RoleArn');
@@ -55,13 +53,6 @@ export function createStsService(options: LabStsOptions): LabSts {
     if (seconds > maxSeconds) {
       throw invalid(
         'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining',
-      );
-    }
-    if (dials.regionDisabled) {
-      throw new AwsFault(
-        403,
-        'RegionDisabledException',
-        'STS is not activated in this region for account. Your account administrator can activate STS in this region using the IAM Console.',
       );
     }
     iam.authorizeAssume(caller, arn);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import type { LogsConfig, LogSource } from '../../src/model.ts';
 import { startShipping, type ShipDeps, type Shipping } from '../../src/ship/ship.ts';
+import type { AwsAccess } from '../../src/system/aws.ts';
 import { systemClock, type Clock } from '../../src/system/clock.ts';
 import { systemFiles } from '../../src/system/files.ts';
 import { systemLines } from '../../src/system/lines.ts';
@@ -26,6 +27,8 @@ export type RigOptions = {
   readonly maxSkewMs?: number;
   /** Groups that nobody may touch. */
   readonly deniedGroups?: readonly string[];
+  /** An AWS that somebody else keeps. Default: one that takes any keys. */
+  readonly aws?: { readonly front: Front; readonly logs: LabLogs; readonly access: AwsAccess };
   /** How much faster berth waits. */
   readonly haste?: number;
 };
@@ -79,23 +82,7 @@ const waitMs = 15_000;
 export async function createRig(options: RigOptions = {}): Promise<Rig> {
   const folder = mkdtempSync(join(scratch, 'berth-ship-'));
   const stateDir = join(folder, 'state');
-  const logs = createLogsService({
-    clock: options.labClock ?? systemClock,
-    arnPrefix: 'arn:aws:logs:eu-west-1:111122223333:log-group:',
-  });
-  const front = await createJudgedFront({
-    host: '127.0.0.1',
-    port: 0,
-    clock: options.maxSkewMs === undefined ? systemClock : (options.labClock ?? systemClock),
-    ...(options.maxSkewMs === undefined ? {} : { maxSkewMs: options.maxSkewMs }),
-    services: { logs },
-    identify: () => ({ instanceId, instanceArn: undefined }),
-    authorize: (_service, { input }) => {
-      if (options.deniedGroups?.includes(String(input['logGroupName'])) === true) {
-        throw new AwsFault(400, 'AccessDeniedException', 'not authorized');
-      }
-    },
-  });
+  const { front, logs, access } = options.aws ?? (await ownAws(options));
   process.env['AWS_ENDPOINT_URL'] = front.endpoint;
   const log = createMemoryLog();
   const started: Shipping[] = [];
@@ -131,10 +118,7 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
           instanceId,
           stateDir,
           agentState: join(folder, 'agent-state'),
-          access: {
-            region: 'eu-central-1',
-            credentials: async () => ({ ...credentials, expiresAtMs: Date.now() + 3_600_000 }),
-          },
+          access,
         },
         new AbortController().signal,
       );
@@ -178,10 +162,35 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
       front.clearFaults();
       const now = AbortSignal.abort(new Error('the test is over'));
       await Promise.allSettled(started.map((shipping) => shipping.stop(now)));
-      await front[Symbol.asyncDispose]();
+      if (options.aws === undefined) await front[Symbol.asyncDispose]();
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function ownAws({ labClock = systemClock, maxSkewMs, deniedGroups = [] }: RigOptions) {
+  const logs = createLogsService({
+    clock: labClock,
+    arnPrefix: 'arn:aws:logs:eu-west-1:111122223333:log-group:',
+  });
+  const front = await createJudgedFront({
+    host: '127.0.0.1',
+    port: 0,
+    clock: maxSkewMs === undefined ? systemClock : labClock,
+    ...(maxSkewMs === undefined ? {} : { maxSkewMs }),
+    services: { logs },
+    identify: () => ({ instanceId, instanceArn: undefined }),
+    authorize: (_service, { input }) => {
+      if (deniedGroups.includes(String(input['logGroupName']))) {
+        throw new AwsFault(400, 'AccessDeniedException', 'not authorized');
+      }
+    },
+  });
+  const access: AwsAccess = {
+    region: 'eu-central-1',
+    credentials: async () => ({ ...credentials, expiresAtMs: Date.now() + 3_600_000 }),
+  };
+  return { front, logs, access };
 }
 
 /** Unique lines, so that order and repeats can be seen. */

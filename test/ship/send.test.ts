@@ -24,20 +24,21 @@ let rig: Rig;
 let cloudwatch: CloudWatchLogs & Disposable;
 let failures: BerthError[];
 let standing: Standing;
-let askedForCredentials: number;
+/** How often credentials were asked for because AWS refused the ones before. */
+let askedForNew: number;
 
 beforeEach(async () => {
   labOffsetMs = 0;
   failures = [];
   standing = { refusedInARow: 0, entityProblem: undefined };
-  askedForCredentials = 0;
+  askedForNew = 0;
   clock = createFakeClock(Date.now());
   const labClock: Clock = { ...systemClock, nowMs: () => clock.nowMs() + labOffsetMs };
   rig = await createRig({ labClock, deniedGroups: ['denied'] });
   const access = {
     region: 'eu-central-1',
-    credentials: async () => {
-      askedForCredentials++;
+    credentials: async (fresh: boolean) => {
+      if (fresh) askedForNew++;
       return { ...credentials, expiresAtMs: Date.now() + 3_600_000 };
     },
   };
@@ -174,11 +175,11 @@ describe('a failure on the way', () => {
 
   test('with the credentials asks for new ones', async () => {
     await send(events('a'));
-    expect(askedForCredentials).toBe(1);
+    expect(askedForNew).toBe(0);
     const fault = { kind: 'error', status: 400, code: 'ExpiredTokenException' } as const;
     rig.front.fail({ match: 'logs:PutLogEvents', times: 1, fault });
     await send(events('b'));
-    expect(askedForCredentials).toBe(2);
+    expect(askedForNew).toBeGreaterThan(0);
     expect(codes()).toEqual(['aws-credentials']);
   });
 

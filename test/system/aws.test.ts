@@ -97,5 +97,7 @@ describe('awsClientConfig', () => {
       expiration: new Date(1_000),
     });
     expect(await config.credentials()).toMatchObject({ accessKeyId: 'key 2' });
+    // Or the SDK would keep them until five minutes before their end.
+    expect(config.credentials.memoized).toBe(true);
   });
 });
