@@ -302,7 +302,7 @@ describe('the keys', () => {
     clock.advance(1_000);
     await role.credentials(false);
     expect(asked[0]).toBe(false);
-    expect(asked.at(-1)).toBe(true);
+    expect(asked).toContain(true);
   });
 
   test('come although the clock is 20 min or hours off: STS tells the time', async () => {
