@@ -40,7 +40,10 @@ export type Followed = {
   quietForMs(): number | undefined;
   /** Asks the file for its size: bytes that are not taken yet, and for how long there have been some. */
   look(): Promise<{ readonly unread: number; readonly waitedMs: number }>;
-  /** The same for a file whose target waits for CloudWatch: when its lines came is not known later. */
+  /**
+   * The same for a file whose target waits for CloudWatch: when its lines came is not known later. What comes before it
+   * is looked at first, and so is no later.
+   */
   keepLooking(): Promise<void>;
   /** The next events; none if there are none or the file cannot be read, which is said by `onError`. */
   read(): Promise<readonly Piece[]>;
@@ -144,7 +147,10 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
       return { unread: Math.abs(unread), waitedMs };
     },
     async keepLooking() {
-      if (this.dirty && clock.monotonicMs() - lookedAtMs >= lookAgainMs) await this.look();
+      if (!this.dirty || clock.monotonicMs() - lookedAtMs < lookAgainMs) return;
+      const line: Followed[] = [this];
+      while (line[0]!.predecessor !== undefined) line.unshift(line[0]!.predecessor);
+      for (const file of line) await file.look();
     },
     async read() {
       this.dirty = false;

@@ -1,5 +1,5 @@
 // Shipping while CloudWatch, the network or the clock is not well: no line is lost, and one target never holds up another.
-import { appendFileSync, readdirSync } from 'node:fs';
+import { appendFileSync, readdirSync, renameSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../src/system/clock.ts';
@@ -56,6 +56,33 @@ describe('an outage', () => {
     expect(reads.reduce((a, b) => a + b, 0)).toBeLessThan(2_000_000);
     expect(shipping.status().bytesBehind).toBe(13_000_000);
     expect(shipping.status().lastError).toMatch(/^cannot call logs:PutLogEvents: AWS answered 500/);
+  });
+
+  test('in which files are rotated: every line once, in order', async () => {
+    await using rig = await createRig();
+    const fault = { kind: 'error', status: 500, code: 'InternalFailure' } as const;
+    rig.front.fail({ match: 'logs:*', times: 10_000, fault });
+    const shipping = rig.start();
+    let written = 0;
+    const write = (count: number): void => {
+      appendFileSync(rig.path('app.log'), textOf(numbered(written, count)));
+      written += count;
+    };
+    const noticed = (files: number): Promise<void> =>
+      vi.waitFor(() => {
+        expect(shipping.status()).toMatchObject({ files, bytesBehind: written * 13 });
+      }, patience);
+    for (let generation = 1; generation <= 5; generation++) {
+      write(10);
+      await noticed(generation);
+      // Nobody has looked at the last lines when the next file is there.
+      write(10);
+      renameSync(rig.path('app.log'), rig.path(`app.log.2026010${generation}`));
+      write(10);
+      await noticed(generation + 1);
+    }
+    rig.front.clearFaults();
+    expect(await rig.delivery(numbered(0, written))).toEqual(intact);
   });
 
   test('of one target does not hold up another, nor the end', async () => {
