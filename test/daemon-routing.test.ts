@@ -52,7 +52,7 @@ describe.skipIf(!inNamespaces)(`routing${needsNamespaces}`, () => {
   );
 
   test('berth doctor sees the routes of the running daemon, and a daemon that is stuck', async () => {
-    const daemon = await cloud.startReady();
+    const daemon = await cloud.startReady({ config: { pool: 'db', releaseOnStop: true } });
     const doctor = (): Promise<Ran> =>
       cloud.command('doctor', '--runtime-dir', cloud.runtimeDir, '--state-dir', cloud.stateDir);
     const well = await doctor();
@@ -67,6 +67,8 @@ describe.skipIf(!inNamespaces)(`routing${needsNamespaces}`, () => {
     daemon.kill('SIGCONT');
     expect(ill.code).toBe(1);
     expect(ill.stdout).toMatch(/^failure +daemon +no answer within 3 s; fix: it is stuck/m);
+    daemon.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
   });
 
   test('mode verify: ready once another tool has set the routes, and nothing is touched', async () => {
