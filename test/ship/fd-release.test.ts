@@ -2,6 +2,17 @@
 import { appendFileSync, readdirSync, readlinkSync, renameSync, unlinkSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { LogSource } from '../../src/model.ts';
+import { createAgentState } from '../../src/ship/agent-state.ts';
+import { loadCheckpoints } from '../../src/ship/checkpoints.ts';
+import { compileSources } from '../../src/ship/compile-sources.ts';
+import { tend } from '../../src/ship/discovery.ts';
+import { createFollowing } from '../../src/ship/follow.ts';
+import type { Followed } from '../../src/ship/followed.ts';
+import type { Shipper } from '../../src/ship/shipper.ts';
+import type { Shippers } from '../../src/ship/shippers.ts';
+import { systemClock } from '../../src/system/clock.ts';
+import { systemFiles } from '../../src/system/files.ts';
+import { systemLogFiles } from '../../src/system/log-files.ts';
 import { createRig, numbered, textOf, type Rig } from './rig.ts';
 
 const patience = { timeout: 15_000 };
@@ -72,7 +83,52 @@ test('a file in a stream of its own: what was read of it still goes', async () =
   rig.front.clearFaults();
   const stream = `i-1_${rig.path('app.log').replaceAll('/', '_')}`;
   await vi.waitFor(() => expect(rig.arrived('app', stream)).toEqual(numbered(0, 100)), patience);
+  await vi.waitFor(() => expect(shipping.status().eventsSent).toBe(100), patience);
   await rig.stop(shipping);
+  // Nobody tries to read from it any more.
+  expect(shipping.status().lastError).toBeUndefined();
+});
+
+test('its target has it until nothing is under way, and no longer', async () => {
+  write(0, 10);
+  let busyForMs = 5_000;
+  const removed: Followed[] = [];
+  const shippers: Shippers = {
+    of: () => ({ add: () => undefined }) as unknown as Shipper,
+    busyForMs: () => busyForMs,
+    remove: (file) => void removed.push(file),
+    wake: () => undefined,
+    all: () => [],
+    past: { events: 0, refused: 0, batches: 0 },
+    start: () => undefined,
+    finish: () => Promise.resolve(),
+  };
+  const files = source();
+  const { log } = rig;
+  const deps = { clock: systemClock, logFiles: systemLogFiles, log };
+  const followDeps = {
+    ...deps,
+    ...(await compileSources([files])),
+    checkpoints: await loadCheckpoints({ ...deps, files: systemFiles }, rig.path('checkpoints')),
+    agentState: createAgentState({ ...deps, files: systemFiles }, rig.path('agent-state')),
+    shippers,
+    say: () => undefined,
+  };
+  await using following = createFollowing(followDeps);
+  const look = () => tend({ ...followDeps, following }, AbortSignal.timeout(10_000));
+  const path = rig.path('app.log');
+  const { inode } = (await systemLogFiles.stat(path))!;
+  const names = { path, origin: path, source: files, inode };
+  const more = { detached: true, predecessor: undefined, onlyKnown: false };
+  const file = await following.follow({ ...names, ...more });
+  await following.release(file as Followed);
+  expect(following.files.size).toBe(0);
+  await look();
+  expect(removed).toEqual([]);
+  busyForMs = 0;
+  await look();
+  await look();
+  expect(removed).toEqual([file]);
 });
 
 test.each([

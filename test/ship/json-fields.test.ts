@@ -18,6 +18,7 @@ describe('the time', () => {
   test.each([
     ['seconds', '1795262400', atMs - 123],
     ['seconds with a fraction', '1795262400.123', atMs],
+    ['a fraction after 2038, where doubles are coarser', '2158021525.568', 2158021525568],
     ['seconds as a float', '1.7952624e9', atMs - 123],
     ['milliseconds', '1795262400123', atMs],
     ['microseconds', '1795262400123456', atMs],
