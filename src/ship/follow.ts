@@ -183,8 +183,8 @@ export function createFollowing(deps: FollowDeps): Following {
     setHolder: (path, source, holder) => void holders.set(holderKey(path, source), holder),
     letGo: async (file) => {
       shippers.remove(file);
-      await close(file);
       log.info({ path: file.path }, 'a log file that was renamed or deleted is read to its end');
+      await close(file);
     },
     release: async (file) => {
       const { path, tail } = file;
