@@ -10,24 +10,32 @@ import type { Position } from './tail.ts';
 export type Bulk = Disposable & {
   readonly position: Position;
   readonly events: number;
+  /** The time of its last event. */
+  readonly lastMs: number;
   /** The body of PutLogEvents. */
   body(prefix: string, suffix: string): Uint8Array;
   /** The same events one by one, to be sent the ordinary way. */
   decode(): readonly LogEvent[];
 };
 
-export type Bulks = {
-  /**
-   * undefined: the ordinary path has to look at what comes next in the file. Throws `disk`. Waits for a free kernel.
-   * `theirMs`: the time by CloudWatch's clock.
-   */
-  read(file: Followed, nowMs: number, theirMs: number): Promise<Bulk | undefined>;
+export type BulkInput = {
+  readonly file: Followed;
+  readonly nowMs: number;
+  /** The time by CloudWatch's clock. */
+  readonly theirMs: number;
+  /** The last event of the batch before it in the file, which is under way: a later time keeps them in order. */
+  readonly afterMs: number | undefined;
 };
 
-/** Beneath it the ordinary path is as quick, and gathers all files of its target in one batch. */
-export const minBulkBytes = 256 * 1024;
-/** As many batches are under way at once; each kernel takes 2 MiB. */
-const maxKernels = 4;
+export type Bulks = {
+  /** A kernel is free, and nobody waits for it. */
+  readonly hasRoom: boolean;
+  /** undefined: the ordinary path has to look at what comes next in the file. Throws `disk`. Waits for a free kernel. */
+  read(input: BulkInput): Promise<Bulk | undefined>;
+};
+
+/** As many batches are under way at once, whatever the number of files and targets; each kernel takes 2 MiB. */
+export const maxKernels = 4;
 const newline = 0x0a;
 
 /** Can the events of a source be made without looking at them? */
@@ -60,13 +68,16 @@ export function createBulks(): Bulks {
   };
 
   return {
-    read: async (file, nowMs, theirMs) => {
+    get hasRoom() {
+      return free.length > 0 || made < maxKernels;
+    },
+    read: async (input) => {
       const kernel = await acquire();
       let bulk: Bulk | undefined;
       try {
-        const position = await fill(kernel, file, nowMs, theirMs);
-        bulk = position && {
-          position,
+        const filled = await fill(kernel, input);
+        bulk = filled && {
+          ...filled,
           events: kernel.events,
           body: (prefix, suffix) => kernel.body(prefix, suffix),
           decode: () => decode(kernel),
@@ -80,26 +91,27 @@ export function createBulks(): Bulks {
   };
 }
 
-/** Behind the last event that is in the kernel now; undefined: there is none. */
+/** Behind the last event that is in the kernel now, and its time; undefined: there is none. */
 async function fill(
   kernel: Kernel,
-  { tail, marks, source }: Followed,
-  nowMs: number,
-  theirMs: number,
-): Promise<Position | undefined> {
+  { file: { tail, marks, source }, nowMs, theirMs, afterMs }: BulkInput,
+): Promise<Pick<Bulk, 'position' | 'lastMs'> | undefined> {
   kernel.reset();
   const { offset } = tail.position;
-  const length = await tail.readInto(kernel.input);
+  const length = await tail.readInto((bytes) => kernel.inputBehind(bytes));
   if (length === 0) return undefined;
+  if (afterMs !== undefined) marks.raise(offset, afterMs + 1);
   const data = kernel.input.subarray(0, length);
   if (!isUtf8(data.subarray(0, data.lastIndexOf(newline) + 1))) return undefined;
   const join = source.startPattern !== undefined;
   let start = 0;
+  let lastMs = 0;
   while (start < length) {
     const end = Math.min(length, marks.endOf(offset + start) - offset);
     const timestampMs = marks.timeOf(offset + start, nowMs);
-    // It has to be given another time.
-    if (!isTimely(timestampMs, theirMs)) return undefined;
+    // The clock was set back, or its events have waited too long: those go by themselves, or the ordinary way.
+    if (timestampMs < lastMs || !isTimely(timestampMs, theirMs)) break;
+    lastMs = timestampMs;
     const { consumed, why } = kernel.add({ start, end, timestampMs, join, final: false });
     if (why !== 'end' || end === length) {
       start = consumed;
@@ -109,7 +121,7 @@ async function fill(
     if (consumed > start) start = consumed;
     else marks.merge(offset + end);
   }
-  return kernel.events === 0 ? undefined : tail.take(offset + start);
+  return kernel.events === 0 ? undefined : { position: tail.take(offset + start), lastMs };
 }
 
 function decode(kernel: Kernel): readonly LogEvent[] {

@@ -1,26 +1,16 @@
 // The state file: how far CloudWatch has each file, by the file's identity, never by its path.
-import { crc32 } from 'node:zlib';
-import * as v from 'valibot';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Files } from '../system/files.ts';
-import type { LogFiles } from '../system/log-files.ts';
-import type { FileIdentity } from './identity.ts';
-import type { LogTarget } from './log-target.ts';
-
-export type Checkpoint = FileIdentity &
-  LogTarget & {
-    /** Of the entry of the configuration, see `familyOf`. */
-    readonly family: string;
-    /** Name under which it was read last. */
-    readonly path: string;
-    /** The name from which rotation took it: that of its family. */
-    readonly origin: string;
-    /** Pattern of the source. */
-    readonly source: string;
-    /** Its content was seen to be replaced: it is rotated by copying, so its siblings are copies. */
-    readonly copied: boolean;
-  };
+import type { AppendFile, LogFiles } from '../system/log-files.ts';
+import {
+  journalLine,
+  parseJournal,
+  parseSnapshot,
+  snapshotText,
+  type Change,
+  type Checkpoint,
+} from './checkpoint-records.ts';
 
 export type Checkpoints = {
   /** There was no state file: berth never shipped on this instance. */
@@ -37,38 +27,13 @@ export type Checkpoints = {
   save(): Promise<void>;
   /** Why the last write failed. */
   readonly error: string | undefined;
+  /** After the last `save`. */
+  close(): Promise<void>;
 };
-
-const checkpoint = v.object({
-  family: v.string(),
-  group: v.string(),
-  stream: v.string(),
-  source: v.string(),
-  path: v.string(),
-  origin: v.string(),
-  copied: v.boolean(),
-  inode: v.string(),
-  device: v.string(),
-  birthNs: v.optional(v.string()),
-  headBytes: v.pipe(v.number(), v.integer(), v.minValue(0)),
-  headHash: v.string(),
-  offset: v.pipe(v.number(), v.integer(), v.minValue(0)),
-  markerBytes: v.pipe(v.number(), v.integer(), v.minValue(0)),
-  markerHash: v.string(),
-});
-const snapshot = v.object({ version: v.literal(1), checkpoints: v.array(checkpoint) });
-/** A line of the journal. */
-const change = v.union([
-  v.object({ set: checkpoint }),
-  v.object({ gone: v.object({ inode: v.string(), device: v.string(), family: v.string() }) }),
-]);
-type Change =
-  | { readonly set: Checkpoint }
-  | { readonly gone: Pick<Checkpoint, 'inode' | 'device' | 'family'> };
 
 type Deps = {
   readonly files: Files;
-  readonly logFiles: Pick<LogFiles, 'append'>;
+  readonly logFiles: Pick<LogFiles, 'openAppend'>;
   readonly log: Log;
 };
 
@@ -130,6 +95,8 @@ export async function loadCheckpoints(
 
   /** Since the last write that succeeded; the newest of each file. */
   let unsaved = new Map<string, Change>();
+  /** It stays open: a save is one write then. */
+  let appending: AppendFile | undefined;
   /** undefined: the next write is of everything. */
   let journalBytes: number | undefined;
   /** How many changes there were, and how many of them are on disk. */
@@ -137,6 +104,16 @@ export async function loadCheckpoints(
   let saved = 0;
   let error: string | undefined;
   let running: Promise<void> | undefined;
+
+  const close = async (): Promise<void> => {
+    const open = appending;
+    appending = undefined;
+    try {
+      await open?.[Symbol.asyncDispose]();
+    } catch {
+      // What it resolved for is on the disk.
+    }
+  };
 
   const write = async (): Promise<void> => {
     const upTo = changed;
@@ -146,19 +123,21 @@ export async function loadCheckpoints(
       const text = [...changes.values()].map(journalLine).join('');
       if (journalBytes === undefined || journalBytes + text.length > maxJournalBytes) {
         journalBytes = undefined;
-        const everything = `${JSON.stringify({ version: 1, checkpoints: all() })}\n`;
-        await files.writeAtomic(path, everything, 0o600);
+        await files.writeAtomic(path, snapshotText(all()), 0o600);
+        await close();
         // Until it is gone its changes come again after a crash, and end where the snapshot is.
         await files.remove(journal);
         journalBytes = 0;
       } else {
-        await logFiles.append(journal, text, Infinity);
+        appending ??= await logFiles.openAppend(journal);
+        await appending.append(text);
         journalBytes += text.length;
       }
       saved = upTo;
       if (error !== undefined) log.info({ path }, 'the positions in log files can be saved again');
       error = undefined;
     } catch (caught) {
+      await close();
       // Half a line may be there now.
       journalBytes = undefined;
       unsaved = new Map([...changes, ...unsaved]);
@@ -199,51 +178,8 @@ export async function loadCheckpoints(
     get error() {
       return error;
     },
+    close,
   };
-}
-
-function parseSnapshot(text: string): readonly Checkpoint[] {
-  const { checkpoints } = v.parse(snapshot, JSON.parse(text));
-  return checkpoints.map((entry) => ({ ...entry, birthNs: entry.birthNs }));
-}
-
-type Read = { readonly changes: readonly Change[]; readonly damaged: number };
-
-/** Each line stands for itself. The last one may be cut: a crash was in its middle, and its batch is sent again. */
-function parseJournal(text: string): Read {
-  const lines = text.split('\n');
-  const last = lines.pop();
-  const changes: Change[] = [];
-  let damaged = 0;
-  for (const line of last === '' ? lines : [...lines, last!]) {
-    const body = line.slice(9);
-    const parsed =
-      sumOf(body) === line.slice(0, 8) ? v.safeParse(change, parseOr(body)) : undefined;
-    if (parsed?.success !== true) {
-      if (line !== last) damaged++;
-      continue;
-    }
-    const one = parsed.output;
-    changes.push('set' in one ? { set: { ...one.set, birthNs: one.set.birthNs } } : one);
-  }
-  return { changes, damaged };
-}
-
-function parseOr(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function journalLine(one: Change): string {
-  const body = JSON.stringify(one);
-  return `${sumOf(body)} ${body}\n`;
-}
-
-function sumOf(text: string): string {
-  return crc32(text).toString(16).padStart(8, '0');
 }
 
 function keyOf({ inode, family }: Pick<Checkpoint, 'inode' | 'family'>): string {

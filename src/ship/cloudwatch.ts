@@ -10,6 +10,7 @@ import { classifyLogsError } from './cloudwatch-errors.ts';
 import { createCompressor } from './compression.ts';
 import type { LogTarget } from './log-target.ts';
 import { createPace } from './pace.ts';
+import { createPutBody } from './put-body.ts';
 
 /** Which events of a batch CloudWatch refused, by their place in it. */
 export type Rejection = {
@@ -52,6 +53,7 @@ export type CloudWatchLogs = {
 
 /** A batch of 1 MB needs more than the usual 5 s on a slow link; given up too early, it would be sent for ever. */
 const requestTimeoutMs = 30_000;
+const minuteMs = 60_000;
 
 export type CloudWatchOptions = Pick<LogsConfig, 'compression' | 'endpoint' | 'maxBytesPerSecond'>;
 
@@ -73,8 +75,7 @@ export function createCloudWatchLogs(
   let refused = false;
   /** Where the SDK notes what the answers say of the time. */
   let noted = { systemClockOffset: 0 };
-  /** Of the calls under way that bring their own, by their input. */
-  const bodies = new WeakMap<object, Uint8Array>();
+  let clockOffsetMs = 0;
   const connect = async () => {
     const sdk = await import('./cloudwatch-sdk.ts');
     const config = awsClientConfig(access, { refused, clockOffsetMs: noted.systemClockOffset });
@@ -85,14 +86,11 @@ export function createCloudWatchLogs(
     });
     refused = false;
     noted = client.config;
-    // Everything but the serialised body stays the SDK's: its signature, its errors, its sockets.
     client.middlewareStack.add(
       (next) => async (args) => {
         const request = args.request as WireRequest;
-        const body = bodies.get(args.input) ?? request.body;
-        request.body = body;
         if ('logEvents' in args.input) {
-          const packed = await compressor.compress(bytesOf(body), request.hostname);
+          const packed = await compressor.compress(bytesOf(request.body), request.hostname);
           if (packed !== undefined) {
             request.body = packed;
             request.headers['content-encoding'] = 'gzip';
@@ -102,14 +100,16 @@ export function createCloudWatchLogs(
       },
       { step: 'build', priority: 'high', name: 'berthBody' },
     );
-    return { sdk, client };
+    const createCommand = () =>
+      new sdk.PutLogEventsCommand({ logGroupName: '', logStreamName: '', logEvents: [] });
+    const putBody = createPutBody({ clock: deps.clock, compressor, client, createCommand });
+    return { sdk, client, putBody };
   };
   type Connection = Awaited<ReturnType<typeof connect>>;
-  let connection: Promise<Connection> | undefined;
-  const disconnect = (): void => {
-    void connection?.then(({ client }) => client.destroy()).catch(() => undefined);
-    connection = undefined;
-  };
+  type Connecting = { readonly ready: Promise<Connection>; calls: number };
+  let current: Connecting | undefined;
+  const destroy = ({ ready }: Connecting): void =>
+    void ready.then(({ client }) => client.destroy()).catch(() => undefined);
 
   const call = async <T>(
     action: string,
@@ -117,18 +117,23 @@ export function createCloudWatchLogs(
     work: (connection: Connection) => Promise<T>,
   ): Promise<T> => {
     signal.throwIfAborted();
-    const current = (connection ??= connect());
+    const mine = (current ??= { ready: connect(), calls: 0 });
+    mine.calls++;
     try {
-      return await work(await current);
+      return await work(await mine.ready);
     } catch (error) {
       signal.throwIfAborted();
       const classified = classifyLogsError(action, error);
       // Of those that fail together, the first is enough.
-      if (hasCode(classified, 'aws-credentials') && connection === current) {
+      if (hasCode(classified, 'aws-credentials') && current === mine) {
         refused = true;
-        disconnect();
+        current = undefined;
       }
       throw classified;
+    } finally {
+      mine.calls--;
+      // The others go to their end: cut off, their events would come twice.
+      if (mine.calls === 0 && current !== mine) destroy(mine);
     }
   };
 
@@ -136,7 +141,7 @@ export function createCloudWatchLogs(
   const put = async (
     bytes: number,
     signal: AbortSignal,
-    work: (connection: Connection) => Promise<PutLogEventsCommandOutput>,
+    work: (connection: Connection) => Promise<Parameters<typeof answerOf>[0]>,
   ): Promise<Answer> => {
     await pace.turn(bytes, signal);
     try {
@@ -145,6 +150,8 @@ export function createCloudWatchLogs(
       return answerOf(answer);
     } catch (error) {
       if (hasCode(error, 'aws-throttled')) pace.throttled();
+      // Many streams that are to be made come at once: each asks in vain first.
+      else if (hasCode(error, 'log-target-missing')) pace.accepted();
       throw error;
     }
   };
@@ -154,8 +161,11 @@ export function createCloudWatchLogs(
       return pace.callsPerSecond;
     },
     get clockOffsetMs() {
-      // Its answers tell the time to the second.
-      return Math.abs(noted.systemClockOffset) < 60_000 ? 0 : noted.systemClockOffset;
+      const nowMs = noted.systemClockOffset;
+      // Its answers tell the time to the second: what they say of it must not go back and forth with each.
+      if (Math.abs(nowMs - clockOffsetMs) >= minuteMs) clockOffsetMs = nowMs;
+      if (Math.abs(clockOffsetMs) < minuteMs) clockOffsetMs = 0;
+      return clockOffsetMs;
     },
     putEvents: (target, events, entity, signal) => {
       const input = {
@@ -171,13 +181,7 @@ export function createCloudWatchLogs(
         return await client.send(command, { abortSignal: signal });
       });
     },
-    putBody: (body, signal) =>
-      put(body.length, signal, async ({ sdk, client }) => {
-        const input = { logGroupName: '', logStreamName: '', logEvents: [] };
-        bodies.set(input, body);
-        const command = new sdk.PutLogEventsCommand(input);
-        return await client.send(command, { abortSignal: signal });
-      }),
+    putBody: (body, signal) => put(body.length, signal, ({ putBody }) => putBody(body, signal)),
     createGroup: (group, options, signal) =>
       call('CreateLogGroup', signal, async ({ sdk, client }) => {
         const command = new sdk.CreateLogGroupCommand({
@@ -210,7 +214,10 @@ export function createCloudWatchLogs(
         });
         await client.send(command, { abortSignal: signal });
       }),
-    [Symbol.dispose]: disconnect,
+    [Symbol.dispose]: () => {
+      if (current !== undefined) destroy(current);
+      current = undefined;
+    },
   };
 }
 
@@ -233,7 +240,7 @@ export function bodyAround(
 function answerOf({
   rejectedLogEventsInfo: info,
   rejectedEntityInfo,
-}: PutLogEventsCommandOutput): Answer {
+}: Omit<PutLogEventsCommandOutput, '$metadata'>): Answer {
   return {
     rejection: info && {
       tooOldEnd: info.tooOldLogEventEndIndex ?? 0,

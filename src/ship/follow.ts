@@ -5,7 +5,8 @@ import type { LogSource } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { LogFile, LogFiles, LogFileStat } from '../system/log-files.ts';
 import type { AgentState } from './agent-state.ts';
-import type { Checkpoint, Checkpoints } from './checkpoints.ts';
+import type { Checkpoint } from './checkpoint-records.ts';
+import type { Checkpoints } from './checkpoints.ts';
 import type { CompiledSources } from './compile-sources.ts';
 import { createFollowed, type Followed } from './followed.ts';
 import { identify, resumePosition } from './identity.ts';
@@ -217,7 +218,9 @@ export function createFollowing(deps: FollowDeps): Following {
 
 export async function checkpointOf(file: Followed): Promise<Checkpoint> {
   const { tail, source, target, path, origin, copied } = file;
-  const identity = await identify(tail);
+  const { generation } = tail.acked;
+  const identity = await identify(tail, file.head);
+  file.head = { generation, bytes: identity.headBytes, hash: identity.headHash };
   const family = familyOf(source);
   return { family, ...target, source: source.filePath, path, origin, copied, ...identity };
 }

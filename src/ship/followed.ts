@@ -2,6 +2,7 @@
 import { messageOf } from '../errors.ts';
 import type { LogSource } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
+import type { Head } from './identity.ts';
 import type { LogTarget } from './log-target.ts';
 import { createMarks, type Marks } from './marks.ts';
 import type { HowFar, Piece } from './splitter.ts';
@@ -34,6 +35,8 @@ export type Followed = {
   /** Its last event may be unfinished, but nobody has added to it for so long that it counts as it is. */
   readonly ripe: boolean;
   readonly marks: Marks;
+  /** Of what CloudWatch has, as it was saved last. */
+  head: Head | undefined;
   /** Bytes that were not taken yet, when it was last looked at. */
   readonly unread: number;
   /** How long ago it lost its name or changed; undefined while it has its name. */
@@ -108,6 +111,7 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
     detachedAtMs: input.detached ? clock.monotonicMs() : undefined,
     endAt: undefined,
     marks,
+    head: undefined,
     get readable() {
       if (this.released) return false;
       if (this.predecessor?.drained === true) this.predecessor = undefined;

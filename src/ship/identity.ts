@@ -16,24 +16,34 @@ export type FileIdentity = {
   readonly markerHash: string;
 };
 
+/** Once it is whole, it stays what it is until the content is replaced. */
+export type Head = { readonly generation: number; readonly bytes: number; readonly hash: string };
+
 type Readable = { read(position: number, length: number): Promise<Buffer> };
 
 const maxHeadBytes = 1024;
 
 /** Of what CloudWatch has of the file. Throws `disk`. */
-export async function identify(tail: Tail): Promise<FileIdentity> {
+export async function identify(tail: Tail, known: Head | undefined): Promise<FileIdentity> {
   const { acked, stat } = tail;
-  const head = await tail.readBytes(0, Math.min(maxHeadBytes, acked.offset));
+  const { generation, offset, marker } = acked;
+  const isWhole = known?.generation === generation && known.bytes === maxHeadBytes;
+  const head = isWhole ? known : await readHead(tail, Math.min(maxHeadBytes, offset));
   return {
     inode: stat.inode,
     device: stat.device,
     birthNs: stat.birthNs,
-    headBytes: head.length,
-    headHash: hashOf(head),
-    offset: acked.offset,
-    markerBytes: acked.marker.length,
-    markerHash: hashOf(acked.marker),
+    headBytes: head.bytes,
+    headHash: head.hash,
+    offset,
+    markerBytes: marker.length,
+    markerHash: hashOf(marker),
   };
+}
+
+async function readHead(tail: Tail, length: number): Promise<Omit<Head, 'generation'>> {
+  const head = await tail.readBytes(0, length);
+  return { bytes: head.length, hash: hashOf(head) };
 }
 
 /** Where to go on in an open file; undefined: it is not the file of that identity. Throws `disk`. */

@@ -57,7 +57,7 @@ export function createJournal(
   const key = JSON.stringify([target, source.units, source.priority, source.matches]);
   const passes = createJournalFilter(source.filters, compile);
   const sent = { events: 0, refused: 0, batches: 0 };
-  const standing: Standing = { refusedInARow: 0, entityProblem: undefined };
+  const standing: Standing = { refusedInARow: 0, entityProblem: undefined, failures: 0 };
   let error: string | undefined;
 
   const fail = (caught: unknown, message: string): void => {
@@ -85,7 +85,16 @@ export function createJournal(
     if (events.length > 0) {
       const onFailure = (caught: unknown): void =>
         fail(caught, 'cannot send the journal now; it keeps the entries');
-      const input = { target, entity: source.entity, standing, events, ending };
+      const { entity } = source;
+      const input = {
+        target,
+        entity,
+        standing,
+        events,
+        failure: undefined,
+        mayPostpone: false,
+        ending,
+      };
       const { accepted, refused, calls } = await sendEvents({ ...deps, onFailure }, input, signal);
       await deps.deadLetters.put(target, refused, signal);
       sent.events += accepted;

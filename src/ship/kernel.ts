@@ -8,6 +8,8 @@ export type Kernel = {
    * so that the longest message fits.
    */
   readonly input: Uint8Array;
+  /** The same memory, with so many bytes in front of it, which `body` may write over: at most 16 KiB. */
+  inputBehind(bytes: number): Uint8Array;
   /** Events in the body so far, and their size as CloudWatch counts it: bytes of UTF-8 + 26 each. */
   readonly events: number;
   readonly bytes: number;
@@ -100,6 +102,7 @@ export function createKernel(): Kernel {
 
   return {
     input: new Uint8Array(wasm.memory.buffer, inputAt, inputBytes),
+    inputBehind: (bytes) => new Uint8Array(wasm.memory.buffer, inputAt - bytes, bytes + inputBytes),
     get events() {
       return wasm.events.value;
     },

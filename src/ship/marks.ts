@@ -10,6 +10,8 @@ export type Marks = {
   endOf(offset: number): number;
   /** What ends here and what follows it have the same time: the later one. */
   merge(end: number): void;
+  /** What begins at `offset` or behind it is no older than that. */
+  raise(offset: number, atMs: number): void;
   /** CloudWatch has everything in front. */
   forget(offset: number): void;
   /** The content was replaced. */
@@ -40,6 +42,12 @@ export function createMarks(): Marks {
     endOf: (offset) => find(offset)?.end ?? Infinity,
     merge: (end) => {
       marks = marks.filter((mark) => mark.end !== end);
+    },
+    raise: (offset, atMs) => {
+      for (const mark of marks) {
+        if (mark.end > offset) mark.atMs = nextTimestampMs(atMs, mark.atMs);
+      }
+      lastMs = Math.max(lastMs, atMs);
     },
     forget: (offset) => {
       const known = marks.findIndex(({ end }) => end > offset);

@@ -1,6 +1,7 @@
 // How fast berth may call PutLogEvents, shared by all targets: additive increase, multiplicative decrease on throttling, and
 // the limit of bytes that the configuration sets. Without throttling and limit nobody ever waits.
 import type { Clock } from '../system/clock.ts';
+import { createWake, foreverMs } from './wake.ts';
 
 export type Pace = {
   /** Waits for the turn of a call with so many bytes. Rejects with the signal's reason. */
@@ -22,46 +23,89 @@ const calmMs = 1_000;
 /** What was not sent may be caught up with for so long. */
 const burstMs = 1_000;
 
+/** A timer that is late by so much delays the call, and not those behind it. */
+const lateMs = 50;
+
+type Waiter = { readonly bytes: number; readonly go: () => void };
+
 export function createPace(
   clock: Clock,
   { maxBytesPerSecond }: { readonly maxBytesPerSecond: number | undefined },
 ): Pace {
   let rate: number | undefined;
   let decreasedAtMs = -Infinity;
-  /** When the next call, the next byte, may go. */
-  let nextCallMs = 0;
+  /** When the last call was due. */
+  let lastCallMs = -Infinity;
   let nextByteMs = 0;
   /** Of the last seconds, for a first guess of the rate. */
   let recent: number[] = [];
+  /** Who waits has no time of its own: many come in an outage, at the rate of then. */
+  const queue: Waiter[] = [];
+  /** Rung when the rate changes, or somebody waits no longer. */
+  const bell = createWake(clock);
+  let pumping = false;
 
-  const sleepUntil = async (atMs: number, signal: AbortSignal): Promise<void> => {
-    const waitMs = atMs - clock.monotonicMs();
-    if (waitMs > 0) await clock.sleep(waitMs, signal);
+  /** When the next call may go. */
+  const dueMs = (): number =>
+    Math.max(
+      rate === undefined ? -Infinity : lastCallMs + 1_000 / rate,
+      maxBytesPerSecond === undefined ? -Infinity : nextByteMs,
+    );
+
+  const letGo = (bytes: number): void => {
+    const nowMs = clock.monotonicMs();
+    lastCallMs = Math.max(dueMs(), nowMs - lateMs);
+    if (maxBytesPerSecond !== undefined) {
+      nextByteMs = Math.max(nextByteMs, nowMs - burstMs) + (bytes / maxBytesPerSecond) * 1_000;
+    }
+    recent.push(nowMs);
+    if (recent.length > 1_000 || recent[0]! < nowMs - 10_000)
+      recent = recent.filter((one) => one >= nowMs - 5_000);
+  };
+
+  const pump = async (): Promise<void> => {
+    pumping = true;
+    while (queue.length > 0) {
+      const waitMs = dueMs() - clock.monotonicMs();
+      if (waitMs > 0) {
+        await bell.wait(Math.min(waitMs, foreverMs), never);
+        continue;
+      }
+      const { bytes, go } = queue.shift()!;
+      letGo(bytes);
+      go();
+    }
+    pumping = false;
   };
 
   return {
     turn: async (bytes, signal) => {
-      const nowMs = clock.monotonicMs();
-      let atMs = nowMs;
-      if (rate !== undefined) {
-        atMs = Math.max(nextCallMs, nowMs);
-        nextCallMs = atMs + 1_000 / rate;
+      signal.throwIfAborted();
+      if (queue.length === 0 && dueMs() <= clock.monotonicMs()) {
+        letGo(bytes);
+        return;
       }
-      if (maxBytesPerSecond !== undefined) {
-        nextByteMs = Math.max(nextByteMs, nowMs - burstMs);
-        atMs = Math.max(atMs, nextByteMs);
-        nextByteMs += (bytes / maxBytesPerSecond) * 1_000;
-      }
-      await sleepUntil(atMs, signal);
-      const thenMs = clock.monotonicMs();
-      recent.push(thenMs);
-      if (recent.length > 1_000 || recent[0]! < thenMs - 10_000)
-        recent = recent.filter((one) => one >= thenMs - 5_000);
+      await new Promise<void>((resolve, reject) => {
+        const leave = (): void => {
+          queue.splice(queue.indexOf(waiter), 1);
+          bell.ring();
+          reject(signal.reason as Error);
+        };
+        const go = (): void => {
+          signal.removeEventListener('abort', leave);
+          resolve();
+        };
+        const waiter = { bytes, go };
+        queue.push(waiter);
+        signal.addEventListener('abort', leave, { once: true });
+        if (!pumping) void pump();
+      });
     },
     accepted: () => {
       if (rate === undefined) return;
       rate += increase / rate;
       if (rate >= unlimitedAt) rate = undefined;
+      bell.ring();
     },
     throttled: () => {
       const nowMs = clock.monotonicMs();
@@ -75,3 +119,5 @@ export function createPace(
     },
   };
 }
+
+const never = new AbortController().signal;

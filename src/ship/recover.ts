@@ -1,7 +1,7 @@
 // After a start: finds the files of the checkpoints that were renamed while berth was away, so that they are read first.
 import { dirname, join } from 'node:path';
 import type { LogSource } from '../model.ts';
-import type { Checkpoint } from './checkpoints.ts';
+import type { Checkpoint } from './checkpoint-records.ts';
 import { familyOf, type FollowDeps, type Following } from './follow.ts';
 import { compareGenerations, type Generation } from './generations.ts';
 

@@ -33,7 +33,18 @@ export type Standing = {
   refusedInARow: number;
   /** Why the entity was refused; from then on it is left out. */
   entityProblem: string | undefined;
+  /** Attempts that failed since the last one that did not. */
+  failures: number;
 };
+
+/** It failed, and is to be tried again after a while: nothing of the batch is there, and it need not wait in memory. */
+export class Postponed extends Error {
+  readonly delayMs: number;
+  constructor(delayMs: number) {
+    super('to be tried again');
+    this.delayMs = delayMs;
+  }
+}
 
 export type SendInput = {
   readonly target: LogTarget;
@@ -41,6 +52,10 @@ export type SendInput = {
   readonly standing: Standing;
   /** One batch, as batch.ts makes it. */
   readonly events: readonly LogEvent[];
+  /** How the first attempt failed, where there was one. */
+  readonly failure: unknown;
+  /** The batch can be made again from its files. */
+  readonly mayPostpone: boolean;
   /** Aborted: shipping is about to end. Waits are cut short, and what needs a person is not tried again. */
   readonly ending: AbortSignal;
 };
@@ -68,7 +83,7 @@ type Tally = {
 };
 
 /**
- * Retries for ever. Rejects with the signal's reason; once `input.ending` is aborted also with the BerthError of a
+ * Retries for ever, or throws `Postponed`. Rejects with the signal's reason; once `input.ending` is aborted also with the BerthError of a
  * target that needs a person. Then nothing is known of the batch, and it has to be sent again.
  */
 export async function sendEvents(
@@ -77,6 +92,7 @@ export async function sendEvents(
   signal: AbortSignal,
 ): Promise<Sent> {
   const { target, standing, events, ending } = input;
+  let { failure } = input;
   const tally: Tally = { accepted: 0, calls: 0, alone: 0, refused: [] };
   const wake = createWake(deps.clock);
   ending.addEventListener('abort', wake.ring, { once: true });
@@ -89,10 +105,11 @@ export async function sendEvents(
   }
 
   async function deliver(part: readonly LogEvent[], isolating: boolean): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
+    for (;;) {
       try {
         await attemptOnce(part, true);
         if (!isolating) judgeTarget();
+        standing.failures = 0;
         return;
       } catch (caught) {
         signal.throwIfAborted();
@@ -101,9 +118,10 @@ export async function sendEvents(
         if (isolating && error.code === 'log-rejected') throw error;
         const needsPerson = backoffOf(error) === personBackoff;
         if (ending.aborted && needsPerson) throw error;
-        const planMs = backoffMs(backoffOf(error), attempt, deps.random);
+        const planMs = backoffMs(backoffOf(error), ++standing.failures, deps.random);
         const delayMs = ending.aborted ? Math.min(planMs, endingRetryMs) : planMs;
         deps.onFailure(error, delayMs);
+        if (input.mayPostpone && !isolating && !ending.aborted) throw new Postponed(delayMs);
         await wake.wait(delayMs, signal);
       }
     }
@@ -114,6 +132,7 @@ export async function sendEvents(
     const nowMs = deps.clock.nowMs() + deps.cloudwatch.clockOffsetMs;
     const stamped = restampEvents(part, nowMs);
     try {
+      if (failure !== undefined) throw takeFailure();
       const entity = standing.entityProblem === undefined ? input.entity : undefined;
       const answer = await deps.cloudwatch.putEvents(target, stamped, entity, signal);
       standing.entityProblem ??= answer.entityProblem;
@@ -126,6 +145,12 @@ export async function sendEvents(
         await attemptOnce(part, false);
       } else throw error;
     }
+  }
+
+  function takeFailure(): unknown {
+    const taken = failure;
+    failure = undefined;
+    return taken;
   }
 
   function settle(part: readonly LogEvent[], rejection: Rejection | undefined): void {
@@ -187,6 +212,11 @@ export function refusedEvents(
     }
     return [];
   });
+}
+
+/** Nothing came back: it may be the network. */
+export function isUnanswered(error: BerthError): boolean {
+  return backoffOf(error) === networkBackoff;
 }
 
 function backoffOf(error: BerthError): Backoff {

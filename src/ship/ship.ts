@@ -24,6 +24,7 @@ import { checkpointOf, createFollowing, type FollowDeps, type Following } from '
 import type { Followed } from './followed.ts';
 import { startJournals, type Journals } from './journals.ts';
 import { recoverRenamed } from './recover.ts';
+import { createGate } from './gate.ts';
 import { createRetention } from './retention.ts';
 import type { Shipper } from './shipper.ts';
 import { createShippers, type Shippers } from './shippers.ts';
@@ -208,7 +209,7 @@ function startShippingTo(
     checkpoints = await loadCheckpoints(deps, join(folder, 'checkpoints.json'));
     const sending = { ...deps, deadLetters, makeTarget: createMaker() };
     const targets = createShippers(
-      { ...sending, bulks: createBulks(), onAcked },
+      { ...sending, bulks: createBulks(), gate: createGate(deps), onAcked },
       logs,
       over.signal,
     );
@@ -249,6 +250,7 @@ function startShippingTo(
       await targets.finish().catch(() => undefined);
       await entries.finish();
       await checkpoints.save();
+      await checkpoints.close();
     }
   };
 

@@ -13,12 +13,21 @@ import {
   type Batch,
   type LogEvent,
 } from './batch.ts';
-import { isPlain, minBulkBytes, type Bulks } from './bulk.ts';
-import { bodyAround, type CloudWatchLogs } from './cloudwatch.ts';
+import type { Bulks } from './bulk.ts';
+import { createBulkSender, type BulkSender } from './bulk-sender.ts';
+import type { CloudWatchLogs } from './cloudwatch.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { Followed } from './followed.ts';
 import type { LogTarget } from './log-target.ts';
-import { refusedEvents, sendEvents, type SendDeps, type Sent, type Standing } from './send.ts';
+import type { Gate, Pass } from './gate.ts';
+import {
+  isUnanswered,
+  Postponed,
+  sendEvents,
+  type SendDeps,
+  type Sent,
+  type Standing,
+} from './send.ts';
 import type { Position } from './tail.ts';
 import { createWake, foreverMs } from './wake.ts';
 
@@ -30,6 +39,7 @@ export type ShipperDeps = {
   readonly createTarget: SendDeps['createTarget'];
   readonly deadLetters: DeadLetters;
   readonly bulks: Bulks;
+  readonly gate: Gate;
   /** Saves how far these files are; never fails. */
   readonly onAcked: (files: readonly Followed[]) => Promise<void>;
 };
@@ -41,7 +51,7 @@ export type Shipper = {
   readonly error: string | undefined;
   /** How many it has. */
   readonly files: number;
-  /** How long the batch that is under way waits for CloudWatch; 0: none is. */
+  /** How long nothing came of what is under way; 0: nothing is. */
   readonly busyForMs: number;
   add(file: Followed): void;
   remove(file: Followed): void;
@@ -63,12 +73,6 @@ export type ShipperInput = {
 
 type Load = { readonly batch: Batch; readonly positions: Map<Followed, Position> };
 
-/** What became of one call: settled, or the events that have to go the ordinary way. */
-type Attempt = { readonly position: Position } & (
-  | { readonly sent: Sent; readonly left?: undefined }
-  | { readonly left: readonly LogEvent[] }
-);
-
 const surpriseDelayMs = 1_000;
 /** What has to wait is looked at so often: a full batch goes soon. */
 const lookAgainMs = 1_000;
@@ -86,7 +90,9 @@ export function createShipper(
   let error: string | undefined;
   let busySinceMs: number | undefined;
   let entityTold = false;
-  const standing: Standing = { refusedInARow: 0, entityProblem: undefined };
+  const standing: Standing = { refusedInARow: 0, entityProblem: undefined, failures: 0 };
+  /** For what is read and under way. */
+  let pass: Pass | undefined;
 
   const fail = (caught: unknown, delayMs: number): void => {
     const message = messageOf(caught);
@@ -94,6 +100,14 @@ export function createShipper(
     if (error === undefined) log.warn(details, 'cannot send logs now; the files keep them');
     else log.debug(details, 'still cannot send logs');
     error = message;
+  };
+
+  const failCall = (caught: BerthError, delayMs: number): void => {
+    if (isUnanswered(caught)) pass?.unanswered();
+    else pass?.answered();
+    // What stays in memory now may stay for long, and nobody waits for that.
+    pass?.[Symbol.dispose]();
+    fail(caught, delayMs);
   };
 
   const busy = async <T>(work: Promise<T>): Promise<T> => {
@@ -125,8 +139,11 @@ export function createShipper(
     return room;
   };
 
-  /** Waits until there is enough to send, or it has waited long enough: until then the files keep it. */
-  const untilDue = async (ending: AbortSignal, signal: AbortSignal): Promise<void> => {
+  /**
+   * Waits until there is enough to send, or it has waited long enough: until then the files keep it. Returns how much there
+   * is.
+   */
+  const untilDue = async (ending: AbortSignal, signal: AbortSignal): Promise<number> => {
     for (;;) {
       let unread = 0;
       let leftMs = foreverMs;
@@ -138,74 +155,35 @@ export function createShipper(
         if (seen.unread > 0) leftMs = Math.min(leftMs, forceFlushMs - seen.waitedMs);
         else if ((await file.read()).length > 0) leftMs = 0;
       }
-      if (ending.aborted || leftMs <= 0 || unread >= maxBatchBytes) return;
+      if (ending.aborted || leftMs <= 0 || unread >= maxBatchBytes) return unread;
       // Word of each new line would only make it look again.
       if (leftMs === foreverMs) await bell.wait(foreverMs, signal);
       else await pause.wait(Math.min(leftMs, lookAgainMs), signal);
     }
   };
 
-  /** One call for a batch of one file. It lets go of its kernel before anybody waits for a bad target. */
-  const attemptBulk = async (file: Followed, signal: AbortSignal): Promise<Attempt | undefined> => {
-    // What is wrong with the file the ordinary way says.
-    const nowMs = clock.nowMs();
-    const theirMs = nowMs + deps.cloudwatch.clockOffsetMs;
-    using bulk = await deps.bulks.read(file, nowMs, theirMs).catch(() => undefined);
-    if (bulk === undefined) return undefined;
-    const { position, events } = bulk;
-    const wanted = standing.entityProblem === undefined ? entity : undefined;
-    const { prefix, suffix } = bodyAround(target, wanted);
-    try {
-      const answer = await busy(deps.cloudwatch.putBody(bulk.body(prefix, suffix), signal));
-      standing.entityProblem ??= answer.entityProblem;
-      standing.refusedInARow = 0;
-      const { rejection } = answer;
-      const refused = rejection === undefined ? [] : refusedEvents(bulk.decode(), rejection);
-      return { position, sent: { accepted: events - refused.length, calls: 1, refused } };
-    } catch {
-      signal.throwIfAborted();
-      return { position, left: bulk.decode() };
-    }
-  };
-
-  /** One file that has much to read goes by itself, the quick way. */
-  const sendBulk = async (ending: AbortSignal, signal: AbortSignal): Promise<boolean> => {
-    for (const file of Array.from(files)) {
-      if (!file.readable || !isPlain(file) || file.unread < minBulkBytes) continue;
-      // Its turn comes again after the others.
-      files.delete(file);
-      files.add(file);
-      const attempt = await attemptBulk(file, signal);
-      if (attempt === undefined) continue;
-      const { position, left } = attempt;
-      await settle(left === undefined ? attempt.sent : await deliver(left, ending, signal), signal);
-      file.ack(position);
-      await deps.onAcked([file]);
-      return true;
-    }
-    return false;
-  };
-
   const deliver = (
     events: readonly LogEvent[],
+    failure: unknown,
+    mayPostpone: boolean,
     ending: AbortSignal,
     signal: AbortSignal,
-  ): Promise<Sent> =>
-    busy(
-      sendEvents(
-        { ...deps, onFailure: fail },
-        { target, entity, standing, events, ending },
-        signal,
-      ),
-    );
+  ): Promise<Sent> => {
+    // Of a file that is let go nothing can be read again.
+    const canReread = [...files].every(({ source }) => !source.releaseDeleted);
+    const batch = { events, failure, mayPostpone: mayPostpone && canReread };
+    const input = { target, entity, standing, ending, ...batch };
+    return sendEvents({ ...deps, onFailure: failCall }, input, signal);
+  };
 
-  const gather = async (signal: AbortSignal): Promise<Load> => {
+  /** What the fast path leaves. */
+  const gather = async (fast: BulkSender, signal: AbortSignal): Promise<Load> => {
     const load: Load = { batch: createBatch(), positions: new Map() };
     for (let read = true; read;) {
       read = false;
       for (const file of files) {
         signal.throwIfAborted();
-        if (!file.readable) continue;
+        if (!file.readable || fast.takes(file)) continue;
         read = true;
         if (!(await readInto(load, file))) return load;
       }
@@ -214,6 +192,8 @@ export function createShipper(
   };
 
   const settle = async ({ accepted, calls, refused }: Sent, signal: AbortSignal): Promise<void> => {
+    pass?.answered();
+    if (busySinceMs !== undefined) busySinceMs = clock.monotonicMs();
     await deps.deadLetters.put(target, refused, signal);
     sent.events += accepted;
     sent.refused += refused.length;
@@ -234,8 +214,9 @@ export function createShipper(
     ending: AbortSignal,
     signal: AbortSignal,
   ): Promise<void> => {
+    if (positions.size === 0) return;
     if (batch.events.length > 0) {
-      await settle(await deliver(inOrder(batch), ending, signal), signal);
+      await settle(await busy(deliver(inOrder(batch), undefined, true, ending, signal)), signal);
     }
     for (const [file, position] of positions) file.ack(position);
     await deps.onAcked([...positions.keys()]);
@@ -261,16 +242,34 @@ export function createShipper(
     wake: () => bell.ring(),
     run: async (ending, signal) => {
       for (const { ring } of [bell, pause]) ending.addEventListener('abort', ring, { once: true });
+      const fast = createBulkSender(deps, {
+        target,
+        entity,
+        standing,
+        files,
+        deliver: (events, failure, mayPostpone) =>
+          deliver(events, failure, mayPostpone, ending, signal),
+        settle: (of) => settle(of, signal),
+      });
       for (;;) {
         try {
-          await untilDue(ending, signal);
-          if (await sendBulk(ending, signal)) continue;
-          const load = await gather(signal);
-          if (ending.aborted && load.positions.size === 0) return;
+          const unread = await untilDue(ending, signal);
+          using entered =
+            unread === 0 && ending.aborted
+              ? undefined
+              : await deps.gate.enter(Math.min(unread, maxBatchBytes), signal);
+          pass = entered;
+          const batches = await busy(fast.send(signal));
+          const load = await gather(fast, signal);
+          if (ending.aborted && batches === 0 && load.positions.size === 0) return;
           await send(load, ending, signal);
         } catch (caught) {
           for (const file of files) file.rewind();
           signal.throwIfAborted();
+          if (caught instanceof Postponed) {
+            await pause.wait(caught.delayMs, signal);
+            continue;
+          }
           fail(caught, surpriseDelayMs);
           if (ending.aborted && caught instanceof BerthError && !caught.retryable) return;
           await clock.sleep(surpriseDelayMs, signal);

@@ -30,7 +30,13 @@ export type Shippers = {
   finish(): Promise<void>;
 };
 
-type Entry = { readonly shipper: Shipper; readonly ending: AbortController; run: Promise<void> };
+type Entry = {
+  readonly shipper: Shipper;
+  readonly ending: AbortController;
+  /** Its own: to add a listener to a signal takes as long as it has listeners, and each wait of each target adds one. */
+  readonly life: AbortController;
+  run: Promise<void>;
+};
 
 export type ShippersDeps = Omit<ShipperDeps, 'createTarget'> & {
   readonly makeTarget: MakeTarget;
@@ -47,10 +53,15 @@ export function createShippers(
   let started = false;
 
   const start = (entry: Entry): void => {
-    entry.run = entry.shipper.run(entry.ending.signal, signal);
+    entry.run = entry.shipper.run(entry.ending.signal, entry.life.signal);
     // Awaited by finish; until then nobody does.
     entry.run.catch(() => undefined);
   };
+
+  const end = (): void => {
+    for (const { life } of entries.values()) life.abort(signal.reason);
+  };
+  signal.addEventListener('abort', end, { once: true });
 
   return {
     of: (target, options) => {
@@ -61,7 +72,9 @@ export function createShippers(
         deps.makeTarget(of, options.groupOptions, signal);
       const { entity } = options;
       const shipper = createShipper({ ...deps, createTarget }, { target, entity, forceFlushMs });
-      const entry: Entry = { shipper, ending: new AbortController(), run: Promise.resolve() };
+      const [ending, life] = [new AbortController(), new AbortController()];
+      if (signal.aborted) life.abort(signal.reason);
+      const entry: Entry = { shipper, ending, life, run: Promise.resolve() };
       entries.set(key, entry);
       if (started) start(entry);
       return shipper;

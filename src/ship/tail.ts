@@ -31,10 +31,11 @@ export type Tail = AsyncDisposable & {
    */
   read(howFar: HowFar): Promise<readonly Piece[]>;
   /**
-   * Fills `target` with what comes next; the number of bytes, 0 where there is nothing to read now, or not by this way.
-   * They stay where they are until the next `take`. Throws `disk`.
+   * Fills memory with what comes next, as far as the file was known to go at the last look; the number of bytes, 0 where
+   * there is nothing to read now, or not by this way. `areaBehind(n)` is the memory with n bytes in front of it. They stay
+   * where they are until the next `take`. Throws `disk`.
    */
-  readInto(target: Uint8Array): Promise<number>;
+  readInto(areaBehind: (bytes: number) => Uint8Array): Promise<number>;
   /** Moves behind an event that the last `read` or `readInto` gave. */
   take(end: number): Position;
   /** CloudWatch has everything in front of `position`. */
@@ -177,16 +178,17 @@ export function createTail(
     },
     refresh,
     read,
-    readInto: async (target) => {
+    readInto: async (areaBehind) => {
       const { offset, marker } = position;
-      if (marker.length > 0) {
-        const before = await file.read(offset - marker.length, marker.length);
-        if (!before.equals(marker)) return 0;
-      }
-      const length = await file.readInto(target, offset);
-      window = { start: offset, data: Buffer.from(target.buffer, target.byteOffset, length) };
+      const before = marker.length;
+      const area = areaBehind(before);
+      const wanted = area.subarray(0, Math.max(before, before + stat.size - offset));
+      const length = await file.readInto(wanted, offset - before);
+      const data = Buffer.from(wanted.buffer, wanted.byteOffset, length);
+      if (!data.subarray(0, before).equals(marker)) return 0;
+      window = { start: offset - before, data };
       exhausted = false;
-      return length;
+      return length - before;
     },
     take: (end) => {
       const from = Math.max(0, end - window.start - markerBytes);

@@ -66,6 +66,14 @@ export type LogFiles = {
    * `replaced`: there was one already, whose content is gone now. Throws `disk`.
    */
   append(path: string, text: string, maxBytes: number): Promise<{ readonly replaced: boolean }>;
+  /** A private file (0600; missing folders 0700) to go on with. Throws `disk`. */
+  openAppend(path: string): Promise<AppendFile>;
+};
+
+/** Stays open until disposed of. */
+export type AppendFile = AsyncDisposable & {
+  /** Resolves once it is on the disk, to survive a power cut. Throws `disk`; a part may be written then. */
+  append(text: string): Promise<void>;
 };
 
 export type WatchListener = (kind: 'list' | 'data' | 'lost', name: string | undefined) => void;
@@ -171,7 +179,34 @@ export const systemLogFiles: LogFiles = {
       throw diskError('write', path, error);
     }
   },
+
+  openAppend: async (path) => {
+    try {
+      const folder = dirname(path);
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await using stack = new AsyncDisposableStack();
+      const file = stack.use(await open(path, appendFlags, 0o600));
+      await using names = await open(folder, 'r');
+      await names.sync();
+      stack.move();
+      return {
+        append: async (text) => {
+          try {
+            await file.appendFile(text);
+          } catch (error) {
+            throw diskError('write', path, error);
+          }
+        },
+        [Symbol.asyncDispose]: () => file.close(),
+      };
+    } catch (error) {
+      throw diskError('write', path, error);
+    }
+  },
 };
+
+/** Each write waits for the disk: one call in place of two. */
+const appendFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_DSYNC;
 
 type BigStat = Awaited<ReturnType<typeof bigStat>>;
 const bigStat = (path: string) => stat(path, { bigint: true });

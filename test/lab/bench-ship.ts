@@ -6,10 +6,11 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { bundleFile } from './bundle.ts';
 import { ratioText, spreadOf, spreadText, tableLines } from './bench-statistics.ts';
 import { scratch } from './environment.ts';
 import { during, heading, say } from './progress.ts';
-import { contestants, type Contestant, type Encoding } from './ship-contestants.ts';
+import { createContestants, type Contestant, type Encoding } from './ship-contestants.ts';
 import {
   corpusNames,
   writeCorpus,
@@ -48,7 +49,9 @@ function countOf(name: 'runs' | 'megabytes', byDefault: number): number {
   return count;
 }
 
-function chosen(): readonly Contestant[] {
+async function choose(folder: string): Promise<readonly Contestant[]> {
+  const file = join(import.meta.dirname, 'ship-contestant.ts');
+  const contestants = createContestants(await bundleFile(file, join(folder, 'bundle')));
   const { only } = values;
   if (only !== undefined && !contestants.some(({ name }) => name === only)) {
     throw new Error(`--only knows ${contestants.map(({ name }) => name).join(', ')}`);
@@ -226,11 +229,11 @@ function sha256Cost(): number {
 }
 
 async function main(): Promise<void> {
-  const those = chosen();
   const folder = mkdtempSync(join(scratch, 'berth-bench-ship-'));
   using sink = await startSink();
   const here = { sink, folder };
   try {
+    const those = await choose(folder);
     say(
       `   SHA-256 alone, which every body needs: ${sha256Cost().toFixed(2)} CPU-s/GB on this machine`,
     );

@@ -6,31 +6,35 @@ import type { LogsConfig } from '../../src/model.ts';
 import { startShipping } from '../../src/ship/ship.ts';
 import { createPorts } from '../../src/system/ports.ts';
 
-const { logs, stateDir } = JSON.parse(process.argv[2]!) as {
-  readonly logs: LogsConfig;
-  readonly stateDir: string;
-};
-const over = new AbortController();
-using ports = createPorts(createLog('warn', (line) => process.stderr.write(line)));
-const shipping = startShipping(
-  ports,
-  {
-    logs,
-    instanceId: 'i-0123456789abcdef0',
-    stateDir,
-    agentState: join(stateDir, 'agent-state'),
-    access: {
-      region: 'eu-central-1',
-      credentials: () =>
-        Promise.resolve({
-          accessKeyId: process.env['AWS_ACCESS_KEY_ID']!,
-          secretAccessKey: process.env['AWS_SECRET_ACCESS_KEY']!,
-          sessionToken: 'token',
-          expiresAtMs: Date.now() + 3_600_000,
-        }),
+async function main(): Promise<void> {
+  const { logs, stateDir } = JSON.parse(process.argv[2]!) as {
+    readonly logs: LogsConfig;
+    readonly stateDir: string;
+  };
+  const over = new AbortController();
+  using ports = createPorts(createLog('warn', (line) => process.stderr.write(line)));
+  const shipping = startShipping(
+    ports,
+    {
+      logs,
+      instanceId: 'i-0123456789abcdef0',
+      stateDir,
+      agentState: join(stateDir, 'agent-state'),
+      access: {
+        region: 'eu-central-1',
+        credentials: () =>
+          Promise.resolve({
+            accessKeyId: process.env['AWS_ACCESS_KEY_ID']!,
+            secretAccessKey: process.env['AWS_SECRET_ACCESS_KEY']!,
+            sessionToken: 'token',
+            expiresAtMs: Date.now() + 3_600_000,
+          }),
+      },
     },
-  },
-  over.signal,
-);
-await new Promise((resolve) => process.once('SIGTERM', resolve));
-await shipping.stop(AbortSignal.timeout(5_000));
+    over.signal,
+  );
+  await new Promise((resolve) => process.once('SIGTERM', resolve));
+  await shipping.stop(AbortSignal.timeout(5_000));
+}
+
+void main();

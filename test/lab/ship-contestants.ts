@@ -51,7 +51,11 @@ const node = (file: string): readonly string[] => [
 
 const own = { follows: false, prepares: false, variable: undefined } as const;
 
-export const contestants: readonly Contestant[] = [
+/** As `systemd/berth.service` starts berth. */
+const nodeFlags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
+
+/** `bundle`: ship-contestant.ts, bundled as berth is. */
+export const createContestants = (bundle: string): readonly Contestant[] => [
   {
     ...own,
     name: 'floor',
@@ -76,7 +80,7 @@ export const contestants: readonly Contestant[] = [
       );
       const compression = encoding === 'gzip' ? 'gzip' : 'none';
       const logs = logsConfig({ sources, forceFlushMs: flushMs, compression });
-      return [...node('ship-contestant.ts'), JSON.stringify({ logs, stateDir: folder })];
+      return [process.execPath, ...nodeFlags, bundle, JSON.stringify({ logs, stateDir: folder })];
     },
   },
   {

@@ -1,7 +1,8 @@
 // The state file: survives a restart, shares writes, and never fails the shipping.
 import { describe, expect, test } from 'vitest';
 import { BerthError } from '../../src/errors.ts';
-import { loadCheckpoints, type Checkpoint } from '../../src/ship/checkpoints.ts';
+import type { Checkpoint } from '../../src/ship/checkpoint-records.ts';
+import { loadCheckpoints } from '../../src/ship/checkpoints.ts';
 import type { Files } from '../../src/system/files.ts';
 import type { LogFiles } from '../../src/system/log-files.ts';
 import { createMemoryLog } from '../fakes/log.ts';
@@ -40,11 +41,11 @@ function createDisk() {
     remove: async (path) => void content.delete(path),
   };
   const log = createMemoryLog();
-  const logFiles: Pick<LogFiles, 'append'> = {
-    append: async (path, text) => {
-      await write(path, (content.get(path) ?? '') + text);
-      return { replaced: false };
-    },
+  const logFiles: Pick<LogFiles, 'openAppend'> = {
+    openAppend: async (path) => ({
+      append: (text) => write(path, (content.get(path) ?? '') + text),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }),
   };
   const load = () => loadCheckpoints({ files, logFiles, log }, '/state');
   return { disk, log, load };

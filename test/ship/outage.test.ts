@@ -53,9 +53,36 @@ describe('an outage', () => {
     const logFiles = onEachRead((bytes) => void reads.push(bytes));
     const shipping = rig.start({ deps: { logFiles } });
     await vi.waitFor(() => expect(rig.calls('PutLogEvents').length).toBeGreaterThan(8), patience);
-    expect(reads.reduce((a, b) => a + b, 0)).toBeLessThan(2_000_000);
+    // Of what waits nothing stays in memory: each attempt reads one batch anew.
+    const attempts = rig.calls('PutLogEvents').length + 1;
+    expect(reads.reduce((a, b) => a + b, 0)).toBeLessThan(attempts * 1_400_000);
     expect(shipping.status().bytesBehind).toBe(13_000_000);
     expect(shipping.status().lastError).toMatch(/^cannot call logs:PutLogEvents: AWS answered 500/);
+  });
+
+  test('of the network: of 200 targets one tries at a time, and then all arrives', async () => {
+    const haste = 20;
+    await using rig = await createRig({ haste });
+    const groups = Array.from({ length: 200 }, (_, index) => `group-${index}`);
+    appendFileSync(rig.path('app.log'), textOf(numbered(0, 10)));
+    rig.front.fail({ match: 'logs:*', times: 100_000, fault: { kind: 'reset-before' } });
+    const shipping = rig.start({ sources: groups.map((group) => rig.source('app.log', group)) });
+    const called = (times: number): Promise<void> =>
+      vi.waitFor(
+        () => expect(rig.calls('PutLogEvents').length).toBeGreaterThanOrEqual(times),
+        patience,
+      );
+    // Each has heard of it for the first time, and they try every one or two seconds.
+    await called(206);
+    const startMs = performance.now();
+    const before = rig.calls('PutLogEvents').length;
+    await called(before + 10);
+    const tries = rig.calls('PutLogEvents').length - before;
+    expect(performance.now() - startMs).toBeGreaterThan(((tries - 2) * 1_000) / haste);
+    rig.front.clearFaults();
+    for (const group of groups)
+      await vi.waitFor(() => expect(rig.arrived(group)).toEqual(numbered(0, 10)), patience);
+    await vi.waitFor(() => expect(shipping.status().lastError).toBeUndefined(), patience);
   });
 
   test('in which files are rotated: every line once, in order', async () => {
@@ -200,7 +227,12 @@ function onEachRead(listener: (bytes: number) => void): LogFiles {
         listener(data.length);
         return data;
       };
-      return { ...file, read };
+      const readInto: typeof file.readInto = async (target, position) => {
+        const length = await file.readInto(target, position);
+        listener(length);
+        return length;
+      };
+      return { ...file, read, readInto };
     },
   };
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { createPace } from '../../src/ship/pace.ts';
 import { createFakeClock } from '../fakes/clock.ts';
+import { createVirtualTime } from '../fakes/virtual-time.ts';
 
 const never = new AbortController().signal;
 
@@ -60,6 +61,39 @@ describe('calls', () => {
     expect(accepted / 120).toBeGreaterThan(permitted * 0.8);
     expect(accepted / 120).toBeLessThanOrEqual(permitted * 1.01);
     expect(throttled / (accepted + throttled)).toBeLessThan(0.1);
+  });
+
+  test('who waited through bad times goes at the rate of now', async () => {
+    const time = createVirtualTime();
+    const pace = createPace(time, { maxBytesPerSecond: undefined });
+    pace.throttled();
+    expect(pace.callsPerSecond).toBe(0.2);
+    let done = 0;
+    const caller = async (): Promise<void> => {
+      await pace.turn(1_000, never);
+      await time.sleep(1, never);
+      pace.accepted();
+      done++;
+    };
+    await time.run(Promise.all(Array.from({ length: 1_000 }, caller)));
+    expect(done).toBe(1_000);
+    // A call a second more each second: 1,000 are 45 seconds' worth, and not 5,000.
+    expect(time.monotonicMs()).toBeLessThan(60_000);
+  });
+
+  test('who stops waiting keeps nobody else waiting', async () => {
+    const time = createVirtualTime();
+    const pace = createPace(time, { maxBytesPerSecond: undefined });
+    pace.throttled();
+    await pace.turn(1, never);
+    const gone = new AbortController();
+    const left = pace.turn(1, gone.signal);
+    const next = pace.turn(1, never);
+    gone.abort(new Error('gone'));
+    await expect(left).rejects.toThrow('gone');
+    await time.run(next);
+    expect(time.monotonicMs()).toBeGreaterThan(4_000);
+    expect(time.monotonicMs()).toBeLessThan(6_000);
   });
 
   test('throttled answers of one moment count once', () => {

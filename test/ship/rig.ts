@@ -49,13 +49,13 @@ export type Rig = AsyncDisposable & {
   path(name: string): string;
   source(pattern: string, group?: string, stream?: string, more?: Partial<LogSource>): LogSource;
   start(options?: StartOptions): Shipping;
-  /** Ends shipping; fails if that takes over 5 s. */
+  /** Ends shipping; fails if that takes over 30 s. */
   stop(shipping: Shipping): Promise<void>;
-  /** Messages that arrived. */
+  /** Messages that arrived, as a reader sees them: by their time, and then as they came. */
   arrived(group?: string, stream?: string): readonly string[];
   calls(action: string): readonly LabCall[];
   /** Waits until every line is there, then compares: `intact`, if they came in order and each once. */
-  delivery(lines: readonly string[]): Promise<Delivery>;
+  delivery(lines: readonly string[], seen?: () => readonly string[]): Promise<Delivery>;
   deadLetters(): readonly Readonly<Record<string, unknown>>[];
   logged(): readonly unknown[];
 };
@@ -77,7 +77,7 @@ export const credentials = {
   secretAccessKey: 'secret',
   sessionToken: 'token',
 };
-const waitMs = 15_000;
+const waitMs = 60_000;
 
 export async function createRig(options: RigOptions = {}): Promise<Rig> {
   const folder = mkdtempSync(join(scratch, 'berth-ship-'));
@@ -90,7 +90,10 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
   const source: Rig['source'] = (pattern, group = 'app', stream = 'i-1', more = {}) =>
     logSource({ filePath: path(pattern), logGroupName: group, logStreamName: stream, ...more });
   const arrived = (group = 'app', stream = 'i-1'): readonly string[] =>
-    logs.events(group, stream).map(({ message }) => message);
+    logs
+      .events(group, stream)
+      .toSorted((a, b) => a.timestamp - b.timestamp)
+      .map(({ message }) => message);
 
   return {
     folder,
@@ -126,18 +129,18 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
       return shipping;
     },
     stop: async (shipping) => {
-      await shipping.stop(AbortSignal.timeout(5_000));
+      await shipping.stop(AbortSignal.timeout(30_000));
     },
     calls: (action) => front.calls.filter((call) => call.action === action),
-    delivery: async (lines) => {
+    delivery: async (lines, seen = arrived) => {
       const missing = (): readonly string[] => {
-        const there = new Set(arrived());
+        const there = new Set(seen());
         return lines.filter((line) => !there.has(line)).slice(0, 5);
       };
       await vi
         .waitFor(() => expect(missing()).toEqual([]), { timeout: waitMs, interval: 20 })
         .catch(() => undefined);
-      const all = arrived();
+      const all = seen();
       const wanted = new Set(lines);
       const first = [...new Set(all)];
       return {

@@ -5,7 +5,7 @@ import type { LogEntity } from '../../src/model.ts';
 import { createEvent, maxMessageBytes, type LogEvent } from '../../src/ship/batch.ts';
 import { createCloudWatchLogs, type CloudWatchLogs } from '../../src/ship/cloudwatch.ts';
 import { createTargetMaker } from '../../src/ship/create-target.ts';
-import { sendEvents, type Sent, type Standing } from '../../src/ship/send.ts';
+import { Postponed, sendEvents, type Sent, type Standing } from '../../src/ship/send.ts';
 import { systemClock, type Clock } from '../../src/system/clock.ts';
 import { systemResolve } from '../../src/system/resolve.ts';
 import { createFakeClock, type FakeClock } from '../fakes/clock.ts';
@@ -30,7 +30,7 @@ let askedForNew: number;
 beforeEach(async () => {
   labOffsetMs = 0;
   failures = [];
-  standing = { refusedInARow: 0, entityProblem: undefined };
+  standing = { refusedInARow: 0, entityProblem: undefined, failures: 0 };
   askedForNew = 0;
   clock = createFakeClock(Date.now());
   const labClock: Clock = { ...systemClock, nowMs: () => clock.nowMs() + labOffsetMs };
@@ -59,6 +59,7 @@ async function send(
     via?: CloudWatchLogs;
     to?: typeof target;
     ending?: AbortSignal;
+    mayPostpone?: boolean;
     entity?: LogEntity;
   } = {},
 ): Promise<Sent> {
@@ -76,6 +77,8 @@ async function send(
     entity: options.entity,
     standing,
     events: batch,
+    failure: undefined,
+    mayPostpone: options.mayPostpone ?? false,
     ending: options.ending ?? never,
   };
   return await sendEvents(deps, input, AbortSignal.timeout(15_000));
@@ -181,6 +184,42 @@ describe('a failure on the way', () => {
     await send(events('b'));
     expect(askedForNew).toBeGreaterThan(0);
     expect(codes()).toEqual(['aws-credentials']);
+  });
+
+  test('need not wait in memory: it is postponed, longer each time until one is accepted', async () => {
+    const fault = { kind: 'error', status: 500, code: 'InternalFailure' } as const;
+    rig.front.fail({ match: 'logs:PutLogEvents', times: 3, fault });
+    const delays: number[] = [];
+    for (let times = 0; times < 3; times++) {
+      const postponed = await send(events('a'), { mayPostpone: true }).catch(
+        (error: unknown) => error,
+      );
+      expect(postponed).toBeInstanceOf(Postponed);
+      delays.push((postponed as Postponed).delayMs);
+    }
+    expect(delays[1]).toBeGreaterThanOrEqual(500);
+    expect(delays[2]).toBeGreaterThanOrEqual(1_000);
+    expect(clock.slept).toEqual([]);
+    await send(events('a'), { mayPostpone: true });
+    rig.front.fail({ match: 'logs:PutLogEvents', times: 1, fault });
+    const again = await send(events('b'), { mayPostpone: true }).catch((error: unknown) => error);
+    expect((again as Postponed).delayMs).toBeLessThanOrEqual(500);
+    expect(rig.arrived()).toEqual(['a']);
+  });
+
+  test('of which a part is there already is not postponed, nor at the end', async () => {
+    const fault = { kind: 'error', status: 500, code: 'InternalFailure' } as const;
+    let calls = 0;
+    const { via } = picky((message) => {
+      // The half that it does not dislike.
+      if (++calls === 2) rig.front.fail({ match: 'logs:PutLogEvents', times: 1, fault });
+      return message === 'bad';
+    }, 'log-rejected');
+    const sent = await send(events('bad', 'good'), { via, mayPostpone: true });
+    expect(sent).toMatchObject({ accepted: 1, refused: [{ event: { message: 'bad' } }] });
+    rig.front.fail({ match: 'logs:PutLogEvents', times: 1, fault });
+    await send(events('c'), { mayPostpone: true, ending: AbortSignal.abort() });
+    expect(rig.arrived()).toEqual(['good', 'c']);
   });
 
   test('that needs a person is tried again rarely, and given up when shipping ends', async () => {

@@ -115,7 +115,7 @@ describe('replaced content', () => {
 });
 
 const resume = async () => {
-  const identity = await identify(tail);
+  const identity = await identify(tail, undefined);
   return async () => {
     await using file = (await systemLogFiles.open(path))!;
     return await resumePosition(file, await file.stat(), identity);
@@ -149,7 +149,7 @@ describe('resumePosition', () => {
 
   test('is undefined for a file born at another time with the same content', async () => {
     await sendAll('a\n');
-    const identity = { ...(await identify(tail)), birthNs: '1' };
+    const identity = { ...(await identify(tail, undefined)), birthNs: '1' };
     await using file = (await systemLogFiles.open(path))!;
     const stat = { ...(await file.stat()), birthNs: '2' };
     expect(await resumePosition(file, stat, identity)).toBeUndefined();

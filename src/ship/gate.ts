@@ -1,0 +1,124 @@
+// How much of what waits in the files is in memory at once, over all targets; and while CloudWatch cannot be reached, only
+// one target now and then tries, so that an outage costs neither memory nor the processor, however many targets there are.
+import type { Clock } from '../system/clock.ts';
+import type { Random } from '../system/random.ts';
+import { backoffMs, type Backoff } from '../system/retry.ts';
+import { createWake } from './wake.ts';
+
+/** Disposed of when what was read is in memory no longer. */
+export type Pass = Disposable & {
+  /** CloudWatch answered, whatever it said. */
+  answered(): void;
+  /** Nothing came back. */
+  unanswered(): void;
+};
+
+export type Gate = {
+  /** Waits until so many bytes may be read. Rejects with the signal's reason. */
+  enter(bytes: number, signal: AbortSignal): Promise<Pass>;
+};
+
+/** As objects a batch takes some times its bytes. */
+const maxBytes = 4 * 1024 * 1024;
+/** Logs flow again within 5 s of the network, of which a connection that is not answered takes 3. */
+const tryBackoff: Backoff = { firstMs: 200, factor: 2, capMs: 2_000 };
+/** No news from any of those under way is taken for an outage. */
+const silenceMs = 2_000;
+
+type Hold = { readonly bytes: number; readonly atMs: number };
+type Waiter = { readonly bytes: number; readonly go: (hold: Hold) => void };
+
+export function createGate({
+  clock,
+  random,
+}: {
+  readonly clock: Clock;
+  readonly random: Random;
+}): Gate {
+  const holds = new Set<Hold>();
+  let answeredAtMs = -Infinity;
+  /** CloudWatch is away: how many have tried since, and when the next may. */
+  let away: { tries: number; nextMs: number } | undefined;
+  const queue: Waiter[] = [];
+  const bell = createWake(clock);
+  let pumping = false;
+
+  const schedule = (tries: number): void => {
+    away = { tries, nextMs: clock.monotonicMs() + backoffMs(tryBackoff, tries, random) };
+  };
+
+  const hasRoom = (bytes: number): boolean => {
+    let held = 0;
+    for (const hold of holds) held += hold.bytes;
+    return held === 0 || held + bytes <= maxBytes;
+  };
+
+  /** 0: the first in the queue may go. */
+  const waitMs = (bytes: number): number => {
+    const nowMs = clock.monotonicMs();
+    if (away !== undefined) return Math.max(0, away.nextMs - nowMs);
+    if (hasRoom(bytes)) return 0;
+    const [oldest] = holds;
+    return Math.max(0, Math.max(answeredAtMs, oldest!.atMs) + silenceMs - nowMs);
+  };
+
+  const pump = async (): Promise<void> => {
+    if (pumping) return;
+    pumping = true;
+    for (let first = queue[0]; first !== undefined; first = queue[0]) {
+      const ms = waitMs(first.bytes);
+      if (ms > 0) {
+        await bell.wait(ms, never);
+        continue;
+      }
+      if (away !== undefined) schedule(away.tries + 1);
+      else if (!hasRoom(first.bytes)) schedule(1);
+      queue.shift();
+      const hold = { bytes: first.bytes, atMs: clock.monotonicMs() };
+      holds.add(hold);
+      first.go(hold);
+    }
+    pumping = false;
+  };
+
+  const createPass = (hold: Hold): Pass => ({
+    answered: () => {
+      answeredAtMs = clock.monotonicMs();
+      away = undefined;
+      bell.ring();
+    },
+    unanswered: () => {
+      // Unless others get through: then it was bad luck, or a batch that is too large for the link.
+      if (away === undefined && answeredAtMs <= hold.atMs) schedule(1);
+    },
+    [Symbol.dispose]: () => {
+      if (holds.delete(hold)) bell.ring();
+    },
+  });
+
+  return {
+    enter: async (bytes, signal) => {
+      signal.throwIfAborted();
+      const hold = await new Promise<Hold>((resolve, reject) => {
+        const leave = (): void => {
+          queue.splice(queue.indexOf(waiter), 1);
+          bell.ring();
+          reject(signal.reason as Error);
+        };
+        const waiter: Waiter = {
+          bytes,
+          go: (taken) => {
+            signal.removeEventListener('abort', leave);
+            resolve(taken);
+          },
+        };
+        queue.push(waiter);
+        signal.addEventListener('abort', leave, { once: true });
+        void pump();
+      });
+      return createPass(hold);
+    },
+  };
+}
+
+const never = new AbortController().signal;
