@@ -15,6 +15,8 @@ export type LabLogsOptions = {
   readonly clock: { nowMs(): number };
   /** `arn:aws:logs:eu-west-1:111122223333:log-group:` */
   readonly arnPrefix: string;
+  /** Takes what was accepted, which the service then does not keep: an hour of it is much. */
+  readonly onAccepted?: (events: readonly LabLogEvent[], group: string, stream: string) => void;
 };
 
 type Stream = {
@@ -49,7 +51,7 @@ const retentionDays = [
 ];
 const groupClasses = ['STANDARD', 'INFREQUENT_ACCESS', 'ESSENTIALS', 'DELIVERY'];
 
-export function createLogsService({ clock, arnPrefix }: LabLogsOptions): LabLogs {
+export function createLogsService({ clock, arnPrefix, onAccepted }: LabLogsOptions): LabLogs {
   const groups = new Map<string, Group>();
 
   const groupOf = (input: Input): Group => {
@@ -176,8 +178,10 @@ export function createLogsService({ clock, arnPrefix }: LabLogsOptions): LabLogs
           'The batch of log events in a single PutLogEvents request cannot span more than 24 hours.',
         );
       }
-      stream.events.push(...valid);
-      for (const _ of valid) stream.ingestedMs.push(nowMs);
+      if (onAccepted === undefined) {
+        stream.events.push(...valid);
+        for (const _ of valid) stream.ingestedMs.push(nowMs);
+      } else onAccepted(valid, group, stream.name);
       const token = { nextSequenceToken: String(stream.events.length) };
       const rejectedEntityInfo = rejectedEntity(input['entity']);
       return {
