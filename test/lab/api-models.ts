@@ -35,7 +35,7 @@ export type ApiMember = {
 export type ApiOperation = {
   readonly apiVersion: string;
   readonly input: string | undefined;
-  /** Of the element around the output; undefined: not the protocol of STS. */
+  /** Of the element around the output of a Query service; undefined: there is none. */
   readonly resultWrapper?: string | undefined;
   readonly output: string | undefined;
   readonly errors: readonly string[];

@@ -1,7 +1,7 @@
 // Errors as each service of AWS words them.
 import { randomUUID } from 'node:crypto';
 import type { ChaosOperation } from './chaos-operation.ts';
-import { ec2Error, stsError } from './front-query.ts';
+import { ec2Error, queryError } from './front-query.ts';
 
 export type WireAnswer = {
   readonly status: number;
@@ -10,7 +10,13 @@ export type WireAnswer = {
 };
 type ErrorKind = 'throttle' | '500' | '503';
 
-/** EC2 and STS: the API's error codes; SSM and Logs: those of their models; IMDS: a bare status. */
+/** Query: the API's error codes; SSM and Logs: those of their models; IMDS: a bare status. */
+const queryErrors = {
+  throttle: [400, 'Throttling'],
+  '500': [500, 'InternalFailure'],
+  '503': [503, 'ServiceUnavailable'],
+} as const;
+
 const errors: Readonly<
   Record<ChaosOperation['service'], Readonly<Record<ErrorKind, readonly [number, string]>>>
 > = {
@@ -29,11 +35,9 @@ const errors: Readonly<
     '500': [500, 'InternalFailure'],
     '503': [503, 'ServiceUnavailableException'],
   },
-  sts: {
-    throttle: [400, 'Throttling'],
-    '500': [500, 'InternalFailure'],
-    '503': [503, 'ServiceUnavailable'],
-  },
+  sts: queryErrors,
+  cloudformation: queryErrors,
+  autoscaling: queryErrors,
   imds: { throttle: [503, ''], '500': [500, ''], '503': [503, ''] },
 };
 
@@ -51,7 +55,12 @@ export function errorAnswer({ service }: ChaosOperation, kind: ErrorKind): WireA
   const [type, text] = (
     {
       ec2: ['text/xml;charset=UTF-8', ec2Error(requestId, code, message)],
-      sts: ['text/xml', stsError(requestId, status, code, message)],
+      sts: ['text/xml', queryError('sts', requestId, { status, code, message })],
+      cloudformation: [
+        'text/xml',
+        queryError('cloudformation', requestId, { status, code, message }),
+      ],
+      autoscaling: ['text/xml', queryError('autoscaling', requestId, { status, code, message })],
       ssm: json,
       logs: json,
       imds: ['text/plain', ''],

@@ -1,9 +1,11 @@
 // What a request through the chaos proxy asks for, whichever of the lab's protocols it speaks.
 import type { IncomingHttpHeaders } from 'node:http';
+import { queryVersions } from './front.ts';
+import type { LabCall } from './service.ts';
 
 export type ChaosOperation = {
   readonly protocol: 'query' | 'json' | 'imds';
-  readonly service: 'ec2' | 'ssm' | 'logs' | 'sts' | 'imds';
+  readonly service: LabCall['service'] | 'imds';
   /** Of IMDS: the path. */
   readonly action: string;
 };
@@ -23,7 +25,7 @@ export function readOperation(
   }
   if (headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true) {
     const form = new URLSearchParams(body.toString());
-    const service = form.get('Version') === '2011-06-15' ? 'sts' : 'ec2';
+    const service = queryVersions.get(form.get('Version') ?? '') ?? 'ec2';
     return { protocol: 'query', service, action: form.get('Action') ?? '' };
   }
   return { protocol: 'imds', service: 'imds', action: url };

@@ -1,6 +1,6 @@
-// How an outcome goes over the wire: EC2 and STS in XML, SSM and Logs in JSON, and the faults that break an answer.
+// How an outcome goes over the wire: the Query services in XML, SSM and Logs in JSON, and the faults that break an answer.
 import type { ServerResponse } from 'node:http';
-import { ec2Answer, ec2Error, stsAnswer, stsError } from './front-query.ts';
+import { ec2Answer, ec2Error, isQueryService, queryAnswer, queryError } from './front-query.ts';
 import { AwsFault, type LabCall, type LabFaultRule } from './service.ts';
 
 export type Answer = { readonly status: number; readonly type: string; readonly body: string };
@@ -14,26 +14,33 @@ export function accept(call: Call, output: Readonly<Record<string, unknown>>): O
   if (service === 'ec2') {
     return { code: undefined, answer: ec2Xml(200, ec2Answer(action, requestId, output)) };
   }
-  if (service === 'sts') {
-    return { code: undefined, answer: stsXml(200, stsAnswer(action, requestId, output)) };
+  if (isQueryService(service)) {
+    return {
+      code: undefined,
+      answer: plainXml(200, queryAnswer(service, action, requestId, output)),
+    };
   }
   return { code: undefined, answer: jsonAnswer(200, output) };
 }
+
+const internalErrors = {
+  ec2: 'InternalError',
+  ssm: 'InternalServerError',
+  logs: 'InternalServerError',
+} as const;
 
 /** What is no AwsFault is a mistake of the lab: it is printed, and answered as an internal error. */
 export function refuse(call: Call, error: unknown): Outcome {
   if (!(error instanceof AwsFault)) console.error(`lab: ${call.service}:${call.action}`, error);
   const { service, requestId } = call;
-  const internal = { ec2: 'InternalError', sts: 'InternalFailure', ssm: '', logs: '' }[service];
-  const { status, code, message } =
-    error instanceof AwsFault
-      ? error
-      : new AwsFault(500, internal || 'InternalServerError', String(error));
+  const internal = isQueryService(service) ? 'InternalFailure' : internalErrors[service];
+  const fault = error instanceof AwsFault ? error : new AwsFault(500, internal, String(error));
+  const { status, code, message } = fault;
   if (service === 'ec2') {
     return { code, answer: ec2Xml(status, ec2Error(requestId, code, message)) };
   }
-  if (service === 'sts') {
-    return { code, answer: stsXml(status, stsError(requestId, status, code, message)) };
+  if (isQueryService(service)) {
+    return { code, answer: plainXml(status, queryError(service, requestId, fault)) };
   }
   return { code, answer: jsonAnswer(status, { __type: code, message }) };
 }
@@ -91,7 +98,7 @@ function ec2Xml(status: number, body: string): Answer {
   return { status, type: 'text/xml;charset=UTF-8', body };
 }
 
-function stsXml(status: number, body: string): Answer {
+function plainXml(status: number, body: string): Answer {
   return { status, type: 'text/xml', body };
 }
 

@@ -1,4 +1,4 @@
-// Finds out who calls, and refuses keys that are missing, unknown, expired or used wrongly as EC2, SSM, Logs and STS do.
+// Finds out who calls, and refuses keys that are missing, unknown, expired or used wrongly as each service does.
 import type { IncomingMessage } from 'node:http';
 import { isSignedWith, parseSignature } from './front-signature.ts';
 import { AwsFault, type Caller, type LabCall } from './service.ts';
@@ -74,8 +74,8 @@ const jsonFaults: typeof ec2Faults = {
   badSignature: () => new AwsFault(400, 'InvalidSignatureException', badSignature),
 };
 
-/** As its clients quote them in their issues: not the codes of its model, and 403 (aws-sdk-java-v2 #1649). */
-const stsFaults: typeof ec2Faults = {
+/** As clients of STS quote them in their issues: not the codes of its model, and 403 (aws-sdk-java-v2 #1649). */
+const queryFaults: typeof ec2Faults = {
   unsigned: () =>
     new AwsFault(403, 'MissingAuthenticationToken', 'Request is missing Authentication Token'),
   unknownKey: () =>
@@ -90,4 +90,11 @@ const stsFaults: typeof ec2Faults = {
   badSignature: () => new AwsFault(403, 'SignatureDoesNotMatch', badSignature),
 };
 
-const faultsOf = { ec2: ec2Faults, ssm: jsonFaults, logs: jsonFaults, sts: stsFaults };
+const faultsOf = {
+  ec2: ec2Faults,
+  ssm: jsonFaults,
+  logs: jsonFaults,
+  sts: queryFaults,
+  cloudformation: queryFaults,
+  autoscaling: queryFaults,
+};

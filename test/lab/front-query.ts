@@ -1,4 +1,5 @@
-// The Query protocol of EC2 and STS: form body in, XML out.
+// The Query protocol: form body in, XML out; EC2 has its own dialect of it.
+import type { AwsFault } from './service.ts';
 
 export type QueryValue = string | readonly QueryValue[] | { readonly [name: string]: QueryValue };
 type Branch = Map<string, string | Branch>;
@@ -53,23 +54,43 @@ export function ec2Error(requestId: string, code: string, message: string): stri
   );
 }
 
-const stsNamespace = 'https://sts.amazonaws.com/doc/2011-06-15/';
+const namespaces = {
+  sts: 'https://sts.amazonaws.com/doc/2011-06-15/',
+  cloudformation: 'http://cloudformation.amazonaws.com/doc/2010-05-15/',
+  autoscaling: 'http://autoscaling.amazonaws.com/doc/2011-01-01/',
+} as const;
 
-/** Without lists: the lab's operations of STS have none. */
-export function stsAnswer(
+/** Whoever speaks the protocol as the API models describe it. */
+export type QueryService = keyof typeof namespaces;
+
+export function isQueryService(service: string): service is QueryService {
+  return Object.hasOwn(namespaces, service);
+}
+
+/** The models give them no output. */
+const silent = ['SignalResource'];
+
+/** Without lists: the lab's operations of these services have none. */
+export function queryAnswer(
+  service: QueryService,
   action: string,
   requestId: string,
   output: Readonly<Record<string, unknown>>,
 ): string {
   return (
-    `<${action}Response xmlns="${stsNamespace}"><${action}Result>${xml(output)}</${action}Result>` +
+    `<${action}Response xmlns="${namespaces[service]}">` +
+    (silent.includes(action) ? '' : `<${action}Result>${xml(output)}</${action}Result>`) +
     `<ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata></${action}Response>`
   );
 }
 
-export function stsError(requestId: string, status: number, code: string, message: string): string {
+export function queryError(
+  service: QueryService,
+  requestId: string,
+  { status, code, message }: Pick<AwsFault, 'status' | 'code' | 'message'>,
+): string {
   return (
-    `<ErrorResponse xmlns="${stsNamespace}"><Error><Type>${status < 500 ? 'Sender' : 'Receiver'}</Type>` +
+    `<ErrorResponse xmlns="${namespaces[service]}"><Error><Type>${status < 500 ? 'Sender' : 'Receiver'}</Type>` +
     `<Code>${escape(code)}</Code><Message>${escape(message)}</Message></Error>` +
     `<RequestId>${requestId}</RequestId></ErrorResponse>`
   );

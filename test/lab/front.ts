@@ -1,4 +1,4 @@
-// The lab's one HTTP server: speaks AWS JSON 1.1 and the Query of EC2 and STS, knows the caller by its key and signature, records
+// The lab's one HTTP server: speaks AWS JSON 1.1 and Query, knows the caller by its key and signature, records
 // every call, and injects latency and wire faults.
 import { randomUUID } from 'node:crypto';
 import {
@@ -20,7 +20,7 @@ import {
   type Sent,
 } from './front-answer.ts';
 import { identifyCaller, type IdentityDeps } from './front-identity.ts';
-import { parseQuery } from './front-query.ts';
+import { parseQuery, type QueryService } from './front-query.ts';
 import { parseSignature } from './front-signature.ts';
 import type { LabCall, LabFaultRule, LabRequest, LabService } from './service.ts';
 
@@ -31,7 +31,7 @@ export type FrontOptions = IdentityDeps & {
   /** 0: any free one. */
   readonly port: number;
   readonly services: Readonly<Partial<Record<ServiceName, LabService>>>;
-  /** Throws AwsFault if the caller may not do this. EC2 and STS judge for themselves: they know the resources. */
+  /** Throws AwsFault if the caller may not do this. Those of Query judge for themselves: they know the resources. */
   authorize?(service: ServiceName, request: LabRequest): void;
   /** Hears of each exchange as it was on the wire, before the client can act on the answer. */
   onExchange?(exchange: FrontExchange): void;
@@ -188,9 +188,11 @@ const targets = new Map<string, ServiceName>([
 ]);
 
 /** By the version of their API. */
-export const queryVersions = new Map<string, 'ec2' | 'sts'>([
+export const queryVersions = new Map<string, 'ec2' | QueryService>([
   ['2016-11-15', 'ec2'],
   ['2011-06-15', 'sts'],
+  ['2010-05-15', 'cloudformation'],
+  ['2011-01-01', 'autoscaling'],
 ]);
 
 /** undefined: no request of a service that the lab plays. */

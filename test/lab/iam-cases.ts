@@ -16,6 +16,8 @@ export const shippedPolicy = (name: string): Policy =>
     HA_GROUP: 'db-a',
     LOG_GROUPS: '/app/*',
     LOGS_ROLE: logsRole,
+    STACK: 'web',
+    GROUP: 'web-group',
   });
 
 const arn = (id: string): string => `arn:aws:ec2:eu-west-1:111122223333:${id}`;

@@ -32,11 +32,15 @@ export type PolicyWords = {
   readonly LOG_GROUPS: string;
   /** Only for `assume-role`. */
   readonly LOGS_ROLE?: string;
+  /** Only for `cloudformation`. */
+  readonly STACK?: string;
+  /** Only for `auto-scaling`. */
+  readonly GROUP?: string;
 };
 
 export function readPolicy(name: string, words: PolicyWords): Policy {
   const text = readFileSync(join(folder, `${name}.json`), 'utf8').replaceAll(
-    /\b(PARTITION|REGION|ACCOUNT|POOL|HA_GROUP|LOG_GROUPS|LOGS_ROLE)\b/g,
+    /\b(PARTITION|REGION|ACCOUNT|POOL|HA_GROUP|LOG_GROUPS|LOGS_ROLE|STACK|GROUP)\b/g,
     (word) => words[word as keyof PolicyWords] ?? word,
   );
   return JSON.parse(text) as Policy;
@@ -46,8 +50,8 @@ export type Iam = {
   readonly authorizeEc2: AuthorizeEc2;
   /** For SSM and Logs. Throws AwsFault. */
   authorizeJson(service: 'ssm' | 'logs', request: LabRequest): void;
-  /** Throws AwsFault. */
-  authorizeAssume(caller: Caller, roleArn: string): void;
+  /** For the Query services but EC2. `action`: `sts:AssumeRole`. Throws AwsFault. */
+  authorizeQuery(caller: Caller, action: string, resource: IamResource): void;
   /** As GetCallerIdentity says it. */
   arnOf(caller: Caller): string;
 };
@@ -103,9 +107,8 @@ export function createIam(deps: IamDeps): Iam {
   };
   return {
     arnOf,
-    authorizeAssume: (caller, roleArn) => {
-      const action = 'sts:AssumeRole';
-      const denial = judge(caller, action, [{ arn: roleArn, context: {} }], {});
+    authorizeQuery: (caller, action, resource) => {
+      const denial = judge(caller, action, [resource], {});
       if (denial === undefined) return;
       throw new AwsFault(403, 'AccessDenied', textOf(caller, action, denial));
     },

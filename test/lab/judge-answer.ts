@@ -1,6 +1,6 @@
 // Holds an answer of the lab against the model: content type, request id, output, and the form of an error.
 import type { ApiOperation } from './api-models.ts';
-import { checkEc2Error, checkJsonError, checkStsError, stsNamespace } from './judge-errors.ts';
+import { checkEc2Error, checkJsonError, checkQueryError, namespaceOf } from './judge-errors.ts';
 import { checkJson, short, type Complain } from './judge-value.ts';
 import { checkElement, readXml, type Element } from './judge-xml.ts';
 import type { LabCall } from './service.ts';
@@ -19,7 +19,14 @@ export type JudgedAnswer = {
 };
 
 export const jsonType = 'application/x-amz-json-1.1';
-const typeOf = { ec2: 'text/xml;charset=UTF-8', sts: 'text/xml', ssm: jsonType, logs: jsonType };
+const typeOf = {
+  ec2: 'text/xml;charset=UTF-8',
+  sts: 'text/xml',
+  cloudformation: 'text/xml',
+  autoscaling: 'text/xml',
+  ssm: jsonType,
+  logs: jsonType,
+};
 
 export function judgeAnswer(answer: JudgedAnswer): void {
   const { service, action, operation, status, headers, complain } = answer;
@@ -34,14 +41,15 @@ export function judgeAnswer(answer: JudgedAnswer): void {
   if (status !== 200) {
     if (status < 400 || status > 599) complain(action, `${status} is no status of an error`);
     if (service === 'ec2') withXml(answer, (content) => checkEc2Error(action, content, complain));
-    else if (service === 'sts') withXml(answer, (content) => checkStsError(answer, content));
-    else withJson(answer, (content) => checkJsonError(answer, content));
+    else if (service === 'ssm' || service === 'logs') {
+      withJson(answer, (content) => checkJsonError(answer, content));
+    } else withXml(answer, (content) => checkQueryError(answer, content));
   } else if (operation === undefined || answer.requestFault !== undefined) {
     complain(action, `the lab accepts what the model refuses: ${answer.requestFault}`);
   } else if (service === 'ec2') {
     withXml(answer, (content) => checkEc2Output(answer, operation, content));
-  } else if (service === 'sts') {
-    withXml(answer, (content) => checkStsOutput(answer, operation, content));
+  } else if (service !== 'ssm' && service !== 'logs') {
+    withXml(answer, (content) => checkQueryOutput(answer, operation, content));
   } else if (operation.output !== undefined) {
     const { output } = operation;
     withJson(answer, (content) => checkJson({ operation, complain }, action, output, content));
@@ -50,18 +58,26 @@ export function judgeAnswer(answer: JudgedAnswer): void {
   }
 }
 
-/** `<ActionResponse><ActionResult>...</ActionResult><ResponseMetadata><RequestId/></ResponseMetadata></ActionResponse>` */
-function checkStsOutput(
-  { action, complain }: JudgedAnswer,
+/**
+ * `<ActionResponse><ActionResult>...</ActionResult><ResponseMetadata><RequestId/></ResponseMetadata></ActionResponse>`,
+ * without the result where the model has no output.
+ */
+function checkQueryOutput(
+  { service, action, complain }: JudgedAnswer,
   operation: ApiOperation,
   root: Element,
 ): void {
-  const [result, metadata] = root.children;
+  const [result] = root.children;
+  const metadata = root.children.at(-1);
   const names = [root, ...root.children, ...(metadata?.children ?? [])].map((one) => one.name);
-  const right = `${action}Response ${operation.resultWrapper} ResponseMetadata RequestId`;
+  const { resultWrapper } = operation;
+  const right = [`${action}Response`, resultWrapper ?? [], 'ResponseMetadata', 'RequestId']
+    .flat()
+    .join(' ');
   if (names.join(' ') !== right) complain(action, `the answer is ${short(names.join(' '))}`);
-  if (root.attributes['xmlns'] !== stsNamespace) {
-    complain(action, `the namespace is ${root.attributes['xmlns']}, not ${stsNamespace}`);
+  const namespace = namespaceOf[service];
+  if (root.attributes['xmlns'] !== namespace) {
+    complain(action, `the namespace is ${root.attributes['xmlns']}, not ${namespace}`);
   }
   if (result !== undefined && operation.output !== undefined) {
     checkElement({ operation, complain }, action, operation.output, result);

@@ -1,5 +1,6 @@
-// Holds the form of an error answer against what the services send: EC2 and STS in XML, SSM and Logs in JSON.
+// Holds the form of an error answer against what the services send: Query in XML, SSM and Logs in JSON.
 import type { JudgedAnswer } from './judge-answer.ts';
+import type { LabCall } from './service.ts';
 import { isObject, short, type Complain } from './judge-value.ts';
 import type { Element } from './judge-xml.ts';
 
@@ -42,10 +43,15 @@ function outline({ name, children }: Element): string {
   return `${name}(${children.map(outline).join(' ')})`;
 }
 
-export const stsNamespace = 'https://sts.amazonaws.com/doc/2011-06-15/';
+/** `xmlNamespace` of the models. */
+export const namespaceOf: Readonly<Partial<Record<LabCall['service'], string>>> = {
+  sts: 'https://sts.amazonaws.com/doc/2011-06-15/',
+  cloudformation: 'http://cloudformation.amazonaws.com/doc/2010-05-15/',
+  autoscaling: 'http://autoscaling.amazonaws.com/doc/2011-01-01/',
+};
 
-/** What STS gives beside the errors of its model, with what its clients quote ("Common Errors" of its API reference). */
-const stsErrors: Readonly<Record<string, number>> = {
+/** What Query services give beside the errors of their models, with what clients of STS quote ("Common Errors" of the API references). */
+const queryErrors: Readonly<Record<string, number>> = {
   AccessDenied: 403,
   ExpiredToken: 403,
   InternalFailure: 500,
@@ -58,8 +64,8 @@ const stsErrors: Readonly<Record<string, number>> = {
   ValidationError: 400,
 };
 
-export function checkStsError(
-  { action, operation, status, complain }: JudgedAnswer,
+export function checkQueryError(
+  { service, action, operation, status, complain }: JudgedAnswer,
   content: Element,
 ): void {
   const right = 'ErrorResponse(Error(Type() Code() Message()) RequestId())';
@@ -67,7 +73,7 @@ export function checkStsError(
     complain(action, `the error is ${short(outline(content))}, not ${right}`);
     return;
   }
-  if (content.attributes['xmlns'] !== stsNamespace) {
+  if (content.attributes['xmlns'] !== namespaceOf[service]) {
     complain(action, `the namespace of the error is ${content.attributes['xmlns']}`);
   }
   const [type, code] = content.children[0]!.children.map(({ text }) => text);
@@ -76,8 +82,9 @@ export function checkStsError(
   }
   const modelled = (operation?.errors ?? []).map((name) => operation?.shapes[name]?.error);
   const known = modelled.find((error) => error?.code === code)?.httpStatusCode;
-  const wanted = known ?? stsErrors[code ?? ''];
-  if (wanted === undefined) complain(action, `${code} is no error of it in the model of sts`);
+  const wanted = known ?? queryErrors[code ?? ''];
+  if (wanted === undefined)
+    complain(action, `${code} is no error of it in the model of ${service}`);
   else if (wanted !== status) complain(action, `${code} comes with ${status}, not ${wanted}`);
 }
 

@@ -1,4 +1,4 @@
-// Holds the parameters of a call of EC2 or STS, as sent, against its model: names, numbering of lists, types, limits.
+// Holds the parameters of a call of a Query service, as sent, against its model: names, numbering of lists, types, limits.
 import {
   checkNumber,
   checkRequired,
@@ -8,6 +8,8 @@ import {
   short,
   type ShapeReader,
 } from './judge-value.ts';
+
+const ec2Version = '2016-11-15';
 
 /** Names and values without what the parent has read of the name. */
 type Parameters = ReadonlyMap<string, string>;
@@ -37,8 +39,8 @@ export function checkParameters(
   parameters: Parameters,
 ): void {
   const shape = shapeOf(reader, name);
-  /** STS writes names as its model does, and `member` in front of the numbers of a list. */
-  const isSts = reader.operation.resultWrapper !== undefined;
+  /** The others write names as their models do, and `member` in front of the numbers of a list. */
+  const isEc2 = reader.operation.apiVersion === ec2Version;
   if (shape.type === 'structure') {
     const sent = new Set<string>();
     const groups = grouped(parameters);
@@ -46,7 +48,7 @@ export function checkParameters(
       shape.members ?? {},
     )) {
       const wire =
-        queryName ?? (isSts ? (locationName ?? member) : capital(locationName ?? member));
+        queryName ?? (isEc2 ? capital(locationName ?? member) : (locationName ?? member));
       const group = groups.get(wire);
       groups.delete(wire);
       if (group === undefined) continue;
@@ -59,8 +61,8 @@ export function checkParameters(
     checkRequired(reader, path, shape, (member) => sent.has(member));
   } else if (shape.type === 'list') {
     const whole = grouped(parameters);
-    const groups = isSts ? grouped(whole.get('member') ?? new Map()) : whole;
-    if (isSts && [...whole.keys()].join() !== 'member') {
+    const groups = isEc2 ? whole : grouped(whole.get('member') ?? new Map());
+    if (!isEc2 && [...whole.keys()].join() !== 'member') {
       reader.complain(path, `a list has member, not ${short([...whole.keys()].join(', '))}`);
     }
     const numbers = [...groups.keys()];
@@ -89,7 +91,7 @@ const forms: Readonly<Record<string, RegExp>> = {
   blob: /^[A-Za-z0-9+/\s]*={0,2}\s*$/,
 };
 
-/** Text on the wire of EC2 and STS, in either direction. */
+/** Text on the wire, in either direction. */
 export function checkScalar(reader: ShapeReader, path: string, name: string, text: string): void {
   const shape = shapeOf(reader, name);
   const form = forms[shape.type];

@@ -79,7 +79,7 @@ describe.skipIf(why !== '')(`the judge of requests${why}`, () => {
       'client: ec2: DescribeSubnets: GET / is not POST /',
     ]);
     expect(verdict(exchange({ body: 'hello', headers: {} }, refusal))).toEqual([
-      'client: no AWS service: request: is no call of EC2, SSM, Logs or STS',
+      'client: no AWS service: request: is no call of a service that the lab plays',
     ]);
     const target = { 'content-type': jsonType, 'x-amz-target': 'AmazonSSM.GetParameter' };
     const notThere = { body: '{"__type":"ParameterNotFound"}', type: jsonType, status: 400 };

@@ -45,7 +45,8 @@ export function judge(models: ApiModels, exchange: FrontExchange): readonly Viol
       void found.push({ by, service: asked?.service, path, what });
   try {
     asked = readAsked(models, exchange);
-    if (asked === undefined) complainBy('client')('request', 'is no call of EC2, SSM, Logs or STS');
+    if (asked === undefined)
+      complainBy('client')('request', 'is no call of a service that the lab plays');
     else {
       judgeRequest(asked, exchange, complainBy('client'));
       if (exchange.answer === undefined) return found;
@@ -91,7 +92,7 @@ function judgeRequest(
   const { input, apiVersion } = operation;
   const type = headers['content-type'] ?? '';
   const reader = { operation, complain };
-  if (service === 'ec2' || service === 'sts') {
+  if (service !== 'ssm' && service !== 'logs') {
     if (!formType.test(type)) complain(action, `the content type is ${short(type)}`);
     const {
       Action: _,

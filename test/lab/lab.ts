@@ -1,4 +1,5 @@
-// The local AWS as one thing: EC2, Parameter Store, CloudWatch Logs, STS and IMDS over HTTP, with IAM and keys.
+// The local AWS as one thing: EC2, Parameter Store, CloudWatch Logs, STS, CloudFormation, Auto Scaling and IMDS over
+// HTTP, with IAM and keys.
 import { systemClock, type Clock } from '../../src/system/clock.ts';
 import type { RoleCredentials } from '../../src/model.ts';
 import { createSeededRandom } from '../fakes/random.ts';
@@ -12,10 +13,12 @@ import type { Policy } from './iam-evaluate.ts';
 import { createIam, policiesOfRole, readPolicy } from './iam.ts';
 import { createJudgedFront, type JudgedFront } from './judged-front.ts';
 import { throttleJson } from './json-buckets.ts';
+import { createGroupsService, type LabGroups } from './groups.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createLabImds, type LabImds } from './lab-imds.ts';
 import { createLogsService, type LabLogs } from './logs.ts';
 import { startReaper } from './reaper.ts';
+import { createStacksService, type LabStacks } from './stacks.ts';
 import { createSsmService, type LabSsm } from './ssm.ts';
 import { createStsService, type LabSts } from './sts.ts';
 
@@ -51,6 +54,8 @@ export type Lab = AsyncDisposable & {
   readonly ssm: LabSsm;
   readonly logs: LabLogs;
   readonly sts: LabSts;
+  readonly stacks: LabStacks;
+  readonly groups: LabGroups;
   readonly imds: LabImds;
   readonly front: JudgedFront;
   /** Holds every call and every answer against the API models. */
@@ -128,6 +133,14 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     },
   });
   const sts = createStsService({ ...place, clock, iam, assume: keys.assume });
+  const stacks = createStacksService({ ...place, iam });
+  const groups = createGroupsService({
+    ...place,
+    clock,
+    iam,
+    setTarget: (instanceId, targetLifecycleState) =>
+      imds.change(instanceId, { targetLifecycleState }),
+  });
 
   const scale = (): number => ec2.dials.bucketScale;
   const front = undo.use(
@@ -139,6 +152,8 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
         ssm: throttleJson(ssm, clock, scale),
         logs: throttleJson(logs, clock, scale),
         sts,
+        cloudformation: stacks,
+        autoscaling: groups,
       },
       identify: keys.identify,
       authorize: (service, request) => {
@@ -167,6 +182,8 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     ssm,
     logs,
     sts,
+    stacks,
+    groups,
     imds,
     front,
     judge: front.judge,

@@ -46,7 +46,7 @@ export type LabCall = {
   /** Milliseconds since 1970, when the request was read. */
   readonly atMs: number;
   readonly endMs: number;
-  readonly service: 'ec2' | 'ssm' | 'logs' | 'sts';
+  readonly service: 'ec2' | 'ssm' | 'logs' | 'sts' | 'cloudformation' | 'autoscaling';
   readonly action: string;
   readonly instanceId: string | undefined;
   /** Whose session made it, where it was a role that was assumed. */

@@ -27,7 +27,7 @@ export type LabStsOptions = {
   readonly partition: string;
   readonly accountId: string;
   readonly clock: { nowMs(): number };
-  readonly iam: Pick<Iam, 'authorizeAssume' | 'arnOf'>;
+  readonly iam: Pick<Iam, 'authorizeQuery' | 'arnOf'>;
   readonly assume: (session: RoleSession, ttlMs: number) => RoleCredentials;
 };
 
@@ -55,7 +55,7 @@ export function createStsService(options: LabStsOptions): LabSts {
         'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining',
       );
     }
-    iam.authorizeAssume(caller, arn);
+    iam.authorizeQuery(caller, 'sts:AssumeRole', { arn, context: {} });
     const isTrusted = roles.get(arn)?.trusts.includes(roleArnOf(options, caller)) ?? false;
     // AWS does not tell whether there is such a role.
     if (!isTrusted) {
