@@ -7,12 +7,13 @@ import { imdsEndpoints } from './boot/imds-endpoint.ts';
 import { createAwsEc2 } from './claim/aws-ec2.ts';
 import type { Ec2 } from './claim/ec2.ts';
 import { createClaimRecords } from './claim/record.ts';
-import { createHeed } from './heed.ts';
+import { createHeed, type HeedDeps } from './heed.ts';
 import { BerthError, exitCodeOf, exitCodes, messageOf } from './errors.ts';
 import type { Status } from './model.ts';
 import { createUnmanaged, leaveManaged } from './route/unmanaged.ts';
 import { createRouting } from './route/routing.ts';
-import { servePools } from './serve-pools.ts';
+import { whileInService } from './in-service.ts';
+import { servePools, type ServePoolsDeps } from './serve-pools.ts';
 import type { Serving } from './serve.ts';
 import { agentStateFolder } from './ship/agent-state.ts';
 import { startShipping, type Shipping } from './ship/ship.ts';
@@ -25,6 +26,9 @@ import { createStatusBoard, type StatusBoard } from './tell/status-board.ts';
 import { serveMonitoring } from './tell/monitoring.ts';
 import { keepTrying } from './tell/keep-trying.ts';
 import { readyOrLate } from './tell/ready-or-late.ts';
+import { createSignalCalls } from './tell/signal-calls.ts';
+import { createSignalRecord } from './tell/signal-record.ts';
+import { createSignals, type Signals } from './tell/signals.ts';
 import { serveStatus } from './tell/status-socket.ts';
 import { createSystemd } from './tell/systemd.ts';
 
@@ -159,15 +163,40 @@ function startSending(
   return { shipping, telemetry };
 }
 
-/** An instance without a pool ships its logs. Ends by the signal's reason, or as `servePools` does. */
-async function serveOrWait(
-  { ports, input, board, booted, ec2, servings }: Service,
+/** Ends by the signal's reason, or as `servePools` does. */
+function serveOrWait(service: Service, signal: AbortSignal): Promise<never> {
+  const { ports, board, booted, servings } = service;
+  const signals = signalsOf(service, signal);
+  const serve = (life: AbortSignal, idle: () => void): Promise<never> => {
+    servings.splice(0);
+    const beside = (within: AbortSignal) => heedNotices({ ...service, signals, idle }, within);
+    return servePoolsOrNone({ ...service, beside }, life);
+  };
+  return whileInService({ ...ports, board, imds: booted.imds }, { signals, serve }, signal);
+}
+
+function signalsOf(
+  { ports, input, board, booted }: Service,
+  signal: AbortSignal,
+): Signals | undefined {
+  const { identity, access, config } = booted;
+  if (config.signals === undefined) return undefined;
+  const { instanceId } = identity;
+  const calls = createSignalCalls(access, instanceId);
+  const record = createSignalRecord(ports, { stateDir: input.stateDir, instanceId });
+  return createSignals({ ...ports, board, calls, record }, config.signals, signal);
+}
+
+/** An instance without a pool ships its logs. */
+async function servePoolsOrNone(
+  { ports, input, board, booted, ec2, servings, beside }: Service & Pick<ServePoolsDeps, 'beside'>,
   signal: AbortSignal,
 ): Promise<never> {
   const { identity, config } = booted;
   const { pools, hooks, takeOverStale, standby } = config;
   if (pools.length === 0) {
     board.ready('no pool is configured: this instance claims nothing and ships its logs');
+    await beside(signal);
     if (!signal.aborted) await once(signal, 'abort');
     throw signal.reason;
   }
@@ -188,7 +217,7 @@ async function serveOrWait(
       board,
       boardOf: (pool) => board.pool(pool),
       announceOf,
-      beside: (life) => heedNotices({ ports, board, booted, servings }, life),
+      beside,
     },
     { identity, pools, takeOverStale, standby },
     servings,
@@ -198,12 +227,16 @@ async function serveOrWait(
 
 /** Ends by the signal's reason. undefined: nobody asked for it. */
 function heedNotices(
-  { ports, board, booted, servings }: Pick<Service, 'ports' | 'board' | 'booted' | 'servings'>,
+  { ports, board, booted, servings, signals, idle }: Service & Pick<HeedDeps, 'signals' | 'idle'>,
   signal: AbortSignal,
 ): Promise<never> | undefined {
   const { notices } = booted.config;
   if (notices === undefined) return undefined;
-  const { onNotices } = createHeed({ ...ports, board }, { config: notices, servings }, signal);
+  const { onNotices } = createHeed(
+    { ...ports, board, signals, idle },
+    { config: notices, servings },
+    signal,
+  );
   return watchNotices(ports, booted.imds, onNotices, signal);
 }
 

@@ -1,5 +1,5 @@
 // What notices of AWS make berth do: say so, run the hook, drain, and give the ENI back, so that the successor serves the
-// address before this instance is gone.
+// address before this instance is gone; then Auto Scaling may go on with it.
 import { messageOf } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Notice, NoticesConfig } from './model.ts';
@@ -7,6 +7,7 @@ import type { Clock } from './system/clock.ts';
 import type { Random } from './system/random.ts';
 import { retry } from './system/retry.ts';
 import type { Serving } from './serve.ts';
+import type { Signals } from './tell/signals.ts';
 import type { StatusBoard } from './tell/status-board.ts';
 
 export type HeedDeps = {
@@ -14,6 +15,10 @@ export type HeedDeps = {
   readonly random: Random;
   readonly log: Log;
   readonly board: StatusBoard;
+  /** undefined: Auto Scaling waits for nobody. */
+  readonly signals: Signals | undefined;
+  /** All is given back, and wanted again when the group takes the instance out of its warm pool. */
+  readonly idle: () => void;
 };
 
 export type Heed = {
@@ -25,12 +30,12 @@ const again = { firstMs: 500, factor: 2, capMs: 5_000 };
 
 /** `servings`: added to while berth boots. */
 export function createHeed(
-  { clock, random, log, board }: HeedDeps,
+  { clock, random, log, board, signals, idle }: HeedDeps,
   { config, servings }: { readonly config: NoticesConfig; readonly servings: readonly Serving[] },
   signal: AbortSignal,
 ): Heed {
   let before: readonly Notice[] = [];
-  let isLeaving = false;
+  let leaving: Promise<void> | undefined;
   const isNew = (notice: Notice): boolean => !before.some((one) => isSame(one, notice));
 
   /** Drains for as long as it may, and no longer than the instance is sure to be there. */
@@ -44,8 +49,19 @@ export function createHeed(
 
   const leave = async (notice: Notice): Promise<void> => {
     await Promise.all(servings.map((serving) => serving.notify(notice, signal)));
-    if (isLeaving || !config.release.includes(notice.kind)) return;
-    isLeaving = true;
+    const { kind } = notice;
+    if (kind === 'warm-pool' || config.release.includes(kind)) leaving ??= letGo(notice);
+    if (leaving === undefined) return;
+    const work = leaving;
+    const isForGroup = kind === 'termination' || kind === 'warm-pool';
+    await Promise.all([
+      isForGroup && signals !== undefined ? signals.leaving(() => work) : work,
+      // A hook that is slow to answer holds up no next service.
+      kind === 'warm-pool' ? work.then(idle) : undefined,
+    ]);
+  };
+
+  const letGo = async (notice: Notice): Promise<void> => {
     await drain(notice);
     await Promise.all(servings.map((serving) => giveBack(serving, notice)));
   };

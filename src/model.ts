@@ -70,6 +70,8 @@ export type Config = {
   readonly monitoring: MonitoringConfig | undefined;
   /** undefined: nobody looks for notices. */
   readonly notices: NoticesConfig | undefined;
+  /** undefined: no service of AWS hears of this instance's readiness. */
+  readonly signals: SignalsConfig | undefined;
 };
 
 export type PoolConfig = {
@@ -280,7 +282,13 @@ export type MonitoringConfig = {
   readonly port: number | undefined;
 };
 
-export type NoticeKind = 'spot' | 'rebalance' | 'termination' | 'maintenance';
+export type NoticeKind =
+  | 'spot'
+  | 'rebalance'
+  | 'termination'
+  | 'maintenance'
+  /** Back into it: the group reuses its instances. */
+  | 'warm-pool';
 
 /** What AWS says is about to happen to this instance. */
 export type Notice = {
@@ -291,12 +299,38 @@ export type Notice = {
 };
 
 export type NoticesConfig = {
-  /** On which the ENIs are given back. */
+  /** On which the ENIs are given back; on a return to the warm pool they always are. */
   readonly release: readonly NoticeKind[];
   /** Between the notice and that. */
   readonly drainMs: number;
   /** So long before the time of the notice it is given back at the latest. */
   readonly marginMs: number;
+};
+
+/** Which services of AWS wait for this instance. */
+export type SignalsConfig = {
+  /** Not ready so long after the start is a failure; undefined: only a pool that gave up is one. */
+  readonly timeoutMs: number | undefined;
+  readonly stack: StackConfig | undefined;
+  readonly hooks: LifecycleHooksConfig | undefined;
+  /** What was to be told, and cannot be: the instance does not say where it belongs. */
+  readonly problems: readonly Pick<StatusSignal, 'to' | 'message'>[];
+};
+
+export type StackConfig = {
+  readonly stack: string;
+  /** Logical id of what has the CreationPolicy. */
+  readonly resource: string;
+};
+
+export type LifecycleHooksConfig = {
+  readonly group: string;
+  /** Names of the hooks; undefined: there is none. */
+  readonly launch: string | undefined;
+  readonly terminate: string | undefined;
+  readonly heartbeatMs: number;
+  /** What the launch hook hears of a failure; else it hears nothing more, and its own default counts. */
+  readonly abandon: boolean;
 };
 
 export type LoadedConfig = { readonly config: Config; readonly source: ConfigSource };
@@ -401,6 +435,8 @@ export type Phase =
   | 'starting'
   | 'identifying'
   | 'configuring'
+  /** In the warm pool of an Auto Scaling group: nothing is claimed. */
+  | 'warm'
   | 'claiming'
   | 'waiting-for-eni'
   | 'standby'
@@ -435,6 +471,15 @@ export type Status = {
   readonly metrics: MetricsStatus | undefined;
   /** In force now. */
   readonly notices: readonly Notice[];
+  readonly signals: readonly StatusSignal[];
+};
+
+/** What a service of AWS that waits for this instance was told. */
+export type StatusSignal = {
+  readonly to: 'cloudformation' | 'launch-hook' | 'terminate-hook';
+  /** `failing`: it is tried again; `failed`: it is not. */
+  readonly state: 'pending' | 'told' | 'failing' | 'failed';
+  readonly message: string;
 };
 
 export type StatusPool = {

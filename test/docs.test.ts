@@ -2,7 +2,9 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parseDocument } from 'yaml';
 import { checkConfig } from '../src/boot/check-config.ts';
+import { identityOf } from './fixtures/identity.ts';
 import { commands } from '../src/commands/commands.ts';
 import packageJson from '../package.json' with { type: 'json' };
 
@@ -55,6 +57,45 @@ test.each(berthLines)('%s: there is a command %s', (_page, line) => {
 test.each(scripts)('%s: there is npm run %s', (_page, name) => {
   expect(Object.keys(packageJson.scripts)).toContain(name);
 });
+
+describe('docs/signals.md', () => {
+  test('the template has the hooks of the configuration, with time for two heartbeats', () => {
+    const [template] = blocks('docs/signals.md', 'yaml').map((block) => parseDocument(block));
+    expect(template!.errors).toEqual([]);
+    const { Fleet } = (template!.toJS() as { Resources: Record<string, Resource> }).Resources;
+    const [first] = blocks('docs/signals.md', 'json').map((block) => {
+      const facts = { identity: identityOf(), localHostname: undefined, nowMs: 0 };
+      const tagged = { ...facts, identity: { ...facts.identity, tags: stackTags } };
+      return checkConfig(block, tagged, undefined);
+    });
+    const hooks = first?.ok === true ? first.config.signals?.hooks : undefined;
+    const listed = Fleet!.Properties.LifecycleHookSpecificationList;
+    expect(
+      listed.map((hook) => [hook.LifecycleHookName, hook.LifecycleTransition.split('_').at(-1)]),
+    ).toEqual([
+      [hooks?.launch, 'LAUNCHING'],
+      [hooks?.terminate, 'TERMINATING'],
+    ]);
+    for (const { HeartbeatTimeout } of listed) {
+      expect(HeartbeatTimeout * 1_000).toBeGreaterThanOrEqual(2 * hooks!.heartbeatMs);
+    }
+    expect(Fleet!.CreationPolicy.ResourceSignal.Count).toBe(Number(Fleet!.Properties.MinSize));
+  });
+});
+
+type Resource = {
+  readonly CreationPolicy: { readonly ResourceSignal: { readonly Count: number } };
+  readonly Properties: {
+    readonly MinSize: string;
+    readonly LifecycleHookSpecificationList: readonly {
+      readonly LifecycleHookName: string;
+      readonly LifecycleTransition: string;
+      readonly HeartbeatTimeout: number;
+    }[];
+  };
+};
+
+const stackTags = { 'aws:autoscaling:groupName': 'web-fleet' };
 
 describe('docs/troubleshooting.md', () => {
   const source = globSync('src/**/*.ts', { cwd: root }).map(textOf).join('\n');

@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { createHeed } from '../src/heed.ts';
 import type { Notice, NoticesConfig } from '../src/model.ts';
 import type { Serving } from '../src/serve.ts';
+import type { Signals } from '../src/tell/signals.ts';
 import { createStatusBoard } from '../src/tell/status-board.ts';
 import { createHastyClock } from './fakes/hasty-clock.ts';
 import { createMemoryLog } from './fakes/log.ts';
@@ -15,6 +16,7 @@ const nothing = (): undefined => undefined;
 function createScene(
   change: Partial<NoticesConfig> = {},
   releases: readonly ('ok' | Error)[] = [],
+  signals?: Signals,
 ) {
   const end = new AbortController();
   const clock = createHastyClock(factor);
@@ -42,7 +44,7 @@ function createScene(
     ...change,
   } as const;
   const { onNotices } = createHeed(
-    { clock, random: createSeededRandom(1), log, board },
+    { clock, random: createSeededRandom(1), log, board, signals, idle: () => done.push('idle') },
     { config, servings: [serving] },
     end.signal,
   );
@@ -111,6 +113,29 @@ describe('a notice', () => {
     onNotices([{ ...spot, at: new Date(Date.now() + 15_500).toISOString() }]);
     expect(await until(2)).toEqual(['hook spot', 'released']);
     end.abort(new Error('over'));
+  });
+
+  test('Auto Scaling hears of it when all is given back', async () => {
+    const heard: string[] = [];
+    const leaving: Signals['leaving'] = async (work) => {
+      heard.push(`begins after ${scene.done.join(', ')}`);
+      await work();
+      heard.push(`ends after ${scene.done.join(', ')}`);
+      scene.done.push('completed');
+    };
+    const scene = createScene({}, [new Error('EC2 is away')], { leaving } as unknown as Signals);
+    // The Spot notice comes first: its release is the one that the hook waits for.
+    scene.onNotices([spot]);
+    scene.onNotices([spot, { ...spot, kind: 'termination' }]);
+    const done = await scene.until(5);
+    expect(done).toEqual(['hook spot', 'hook termination', 'failed', 'released', 'completed']);
+    expect(heard.at(-1)).toBe('ends after hook spot, hook termination, failed, released');
+  });
+
+  test('a return to the warm pool gives back, whatever is configured, and is idle then', async () => {
+    const scene = createScene({ release: [] });
+    scene.onNotices([{ ...spot, kind: 'warm-pool' }]);
+    expect(await scene.until(3)).toEqual(['hook warm-pool', 'released', 'idle']);
   });
 
   test('a stop ends the draining', async () => {

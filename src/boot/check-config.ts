@@ -8,6 +8,7 @@ import { configSchema, type ConfigIssue, type RawConfig } from './config-schema.
 import { jsonErrorPosition } from './json-position.ts';
 import { emfConfig, metricsConfig } from './metrics-config.ts';
 import type { PlaceholderFacts } from './placeholders.ts';
+import { signalsConfig } from './signals-config.ts';
 import { checkKeys } from './unknown-keys.ts';
 
 export type CheckedConfig = { readonly warnings: readonly ConfigIssue[] } & (
@@ -54,7 +55,8 @@ export function checkConfig(
   const { logs, ...checked } = checkLogs(parsed.output, facts, compile);
   const metrics = metricsConfig(parsed.output, facts);
   const emf = emfConfig(parsed.output.logs, facts);
-  const found = [checked, metrics, emf];
+  const signals = signalsConfig(parsed.output, facts.identity);
+  const found = [checked, metrics, emf, { issues: [], warnings: signalWarnings(signals) }];
   const warnings = [...keys.warnings, ...found.flatMap((one) => one.warnings)];
   const issues = [...keys.issues, ...found.flatMap((one) => one.issues)];
   if (issues.length > 0) return { ok: false, issues, warnings };
@@ -65,6 +67,7 @@ export function checkConfig(
     emf: emf.config,
     monitoring: monitoringOf(parsed.output),
     notices: noticesOf(parsed.output),
+    signals,
   };
   return { ok: true, config, warnings };
 }
@@ -76,10 +79,19 @@ function monitoringOf({ monitoring }: RawConfig): MonitoringConfig | undefined {
 /** A Spot instance is there until the very time; a detach takes seconds. */
 const noticeMarginMs = 15_000;
 
-function noticesOf({ notices }: RawConfig): NoticesConfig | undefined {
-  if (notices === undefined) return undefined;
-  const { release, drainSeconds } = notices;
+const terminationOnly = { release: ['termination'], drainSeconds: 0 } as const;
+
+/** Whoever answers the hook of a termination has to hear of it. */
+function noticesOf({ notices, signals }: RawConfig): NoticesConfig | undefined {
+  const forHook = signals?.autoScaling?.terminateHook === undefined ? undefined : terminationOnly;
+  const heard = notices ?? forHook;
+  if (heard === undefined) return undefined;
+  const { release, drainSeconds } = heard;
   return { release, drainMs: drainSeconds * 1000, marginMs: noticeMarginMs };
+}
+
+function signalWarnings(signals: Config['signals']): readonly ConfigIssue[] {
+  return (signals?.problems ?? []).map(({ message }) => ({ path: 'signals', message }));
 }
 
 function describe(issue: v.BaseIssue<unknown>): ConfigIssue {

@@ -14,7 +14,10 @@ const paths = {
   rebalance: 'meta-data/events/recommendations/rebalance',
   termination: 'meta-data/autoscaling/target-lifecycle-state',
   maintenance: 'meta-data/events/maintenance/scheduled',
-} as const satisfies Readonly<Record<Notice['kind'], string>>;
+} as const;
+
+/** What has a path of its own. */
+type Source = keyof typeof paths;
 
 const everyMs = 4_000;
 const jitterMs = 1_000;
@@ -30,12 +33,12 @@ export async function watchNotices(
   signal: AbortSignal,
 ): Promise<never> {
   const { clock, random, log } = deps;
-  const kinds = Object.keys(paths) as Notice['kind'][];
-  const known = new Map<Notice['kind'], readonly Notice[]>();
-  const failing = new Set<Notice['kind']>();
+  const kinds = Object.keys(paths) as Source[];
+  const known = new Map<Source, readonly Notice[]>();
+  const failing = new Set<Source>();
   let told = '[]';
 
-  const look = async (kind: Notice['kind']): Promise<void> => {
+  const look = async (kind: Source): Promise<void> => {
     try {
       const text = await imds.readText(paths[kind], signal);
       known.set(kind, text === undefined ? [] : parseNotices(kind, text));
@@ -61,12 +64,21 @@ export async function watchNotices(
 }
 
 /** Throws where the text is none of what the guide has. */
-export function parseNotices(kind: Notice['kind'], text: string): readonly Notice[] {
+export function parseNotices(kind: Source, text: string): readonly Notice[] {
   switch (kind) {
     case 'termination':
-      // Another state is no notice: `InService`, `Warmed:Stopped`, ...
-      return text === 'Terminated'
-        ? [{ kind, message: 'Auto Scaling terminates this instance', at: undefined }]
+      if (text === 'Terminated') {
+        return [{ kind, message: 'Auto Scaling terminates this instance', at: undefined }];
+      }
+      // Of one that served: its group reuses instances. Another state is no notice: `InService`, `Standby`, ...
+      return text.startsWith('Warmed:')
+        ? [
+            {
+              kind: 'warm-pool',
+              message: 'Auto Scaling takes this instance into its warm pool',
+              at: undefined,
+            },
+          ]
         : [];
     case 'spot': {
       const { action, time } = objectOf(text);

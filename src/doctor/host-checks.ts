@@ -2,7 +2,7 @@
 import { imdsEndpoints } from '../boot/imds-endpoint.ts';
 import { createAwsEc2 } from '../claim/aws-ec2.ts';
 import { hasCode, messageOf } from '../errors.ts';
-import type { Config, LogSource, Status, StatusEni } from '../model.ts';
+import type { Config, LogSource, Status, StatusEni, StatusSignal } from '../model.ts';
 import { ownGroup } from '../route/bridge-group.ts';
 import { createRouting } from '../route/routing.ts';
 import type { Ports } from '../system/ports.ts';
@@ -34,12 +34,18 @@ export async function readDaemon(
   }
 }
 
+const signalFixes: Readonly<Record<StatusSignal['to'], string>> = {
+  cloudformation: 'see docs/signals.md; the role needs packaging/iam/cloudformation.json',
+  'launch-hook': 'see docs/signals.md; the role needs packaging/iam/auto-scaling.json',
+  'terminate-hook': 'see docs/signals.md; the role needs packaging/iam/auto-scaling.json',
+};
+
 export function daemonFindings(status: Status | undefined, version: string): readonly Finding[] {
   const report = reporter('daemon');
   if (status === undefined) {
     return [report('failure', 'berth does not run', 'systemctl enable --now --no-block berth')];
   }
-  const { logs, metrics } = status;
+  const { logs, metrics, signals } = status;
   return [
     status.ready
       ? report('ok', status.message)
@@ -53,6 +59,11 @@ export function daemonFindings(status: Status | undefined, version: string): rea
             'systemctl restart berth (the address stays served)',
           ),
         ]),
+    ...signals.flatMap(({ to, state, message }) =>
+      state === 'failing' || state === 'failed'
+        ? [reporter('signals')('failure', message, signalFixes[to])]
+        : [],
+    ),
     ...(logs?.lastError === undefined
       ? []
       : [reporter('logs')('warning', logs.lastError, 'berth status; the files keep the lines')]),

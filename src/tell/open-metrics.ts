@@ -22,6 +22,7 @@ const phases = Object.keys({
   starting: true,
   identifying: true,
   configuring: true,
+  warm: true,
   claiming: true,
   'waiting-for-eni': true,
   standby: true,

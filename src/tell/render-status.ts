@@ -18,6 +18,9 @@ export function renderStatus(
       ({ message, at }) =>
         ['notice', paint('yellow', at === undefined ? message : `${message} at ${at}`)] as const,
     ),
+    ...status.signals.map(
+      ({ to, state, message }) => [to, paint(signalColours[state], message)] as const,
+    ),
     ['since', status.ready ? readySince(status) : `started ${status.startedAt}`],
     ['instance', status.instanceId],
     ['config', config === undefined ? undefined : describeConfig(config)],
@@ -35,6 +38,8 @@ export function renderStatus(
   const width = Math.max(...shown.map(([name]) => name.length));
   return shown.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${value}`).join('\n');
 }
+
+const signalColours = { pending: 'yellow', told: 'green', failing: 'red', failed: 'red' } as const;
 
 type Paint = (colour: keyof typeof colours, text: string) => string;
 

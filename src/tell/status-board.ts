@@ -19,7 +19,7 @@ export type PoolBoard = News & {
 export type StatusBoard = News & {
   /** `ship` is asked whenever somebody reads. */
   current(): Status;
-  update(change: Partial<Pick<Status, 'instanceId' | 'config' | 'notices'>>): void;
+  update(change: Partial<Pick<Status, 'instanceId' | 'config' | 'notices' | 'signals'>>): void;
   /** From then on the pools say whether the whole is ready: when each of them is. */
   pool(name: string): PoolBoard;
   onChange(listener: (status: Status) => void): void;
@@ -49,6 +49,7 @@ export function createStatusBoard(
     instanceId: undefined,
     config: undefined,
     notices: [],
+    signals: [],
   };
   /** Of the process itself; while undefined the pools speak for it. */
   let own: State | undefined = { phase: 'starting', ready: false, message: 'starting' };

@@ -2,6 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkConfig } from '../../src/boot/check-config.ts';
+import type { Identity } from '../../src/model.ts';
 import { loadPatterns } from '../../src/system/patterns.ts';
 import { identityOf } from '../fixtures/identity.ts';
 import { entrySource, logsConfig } from '../fixtures/log-source.ts';
@@ -43,6 +44,93 @@ const plain = {
   },
 };
 const first = 'logs.logs_collected.files.collect_list[0]';
+
+const checkWith = (signals: unknown, tags: Identity['tags']) =>
+  checkConfig({ signals }, { ...facts, identity: { ...identityOf(), tags } }, compile);
+
+describe('signals', () => {
+  const tags = {
+    'aws:cloudformation:stack-name': 'web',
+    'aws:cloudformation:logical-id': 'Fleet',
+    'aws:autoscaling:groupName': 'web-group',
+  };
+  const whole = {
+    timeoutSeconds: 60,
+    cloudFormation: {},
+    autoScaling: { launchHook: 'up', terminateHook: 'down' },
+  };
+
+  test('the tags say where the instance belongs', () => {
+    expect(checkWith(whole, tags)).toMatchObject({
+      ok: true,
+      warnings: [],
+      config: {
+        signals: {
+          timeoutMs: 60_000,
+          stack: { stack: 'web', resource: 'Fleet' },
+          hooks: {
+            group: 'web-group',
+            launch: 'up',
+            terminate: 'down',
+            heartbeatMs: 120_000,
+            abandon: false,
+          },
+          problems: [],
+        },
+        notices: { release: ['termination'], drainMs: 0 },
+      },
+    });
+  });
+
+  test('the configuration goes first', () => {
+    const named = {
+      cloudFormation: { stack: 'other', resource: 'Host' },
+      autoScaling: { group: 'mine', launchHook: 'up' },
+    };
+    expect(checkWith(named, tags)).toMatchObject({
+      config: {
+        signals: { stack: { stack: 'other', resource: 'Host' }, hooks: { group: 'mine' } },
+        notices: undefined,
+      },
+    });
+  });
+
+  test('what nobody says is a warning, and the rest is done', () => {
+    const off = checkWith({ ...whole, autoScaling: { group: 'mine' } }, undefined);
+    expect(off).toMatchObject({
+      ok: true,
+      config: { signals: { stack: undefined, hooks: { group: 'mine' } } },
+    });
+    expect(off.warnings.map(({ message }) => message)).toEqual([
+      'signals.cloudFormation: nobody is told: set stack and resource, since tags in instance metadata are off',
+    ]);
+    expect(checkWith(whole, {}).warnings.map(({ message }) => message)).toEqual([
+      'signals.cloudFormation: nobody is told: set stack and resource, since its tags do not say it',
+      'signals.autoScaling: nobody is told: set group, since its tags do not say it',
+    ]);
+    // Elsewhere than on the instance.
+    const elsewhere = checkConfig({ signals: whole }, { ...facts, identity: undefined }, compile);
+    expect(elsewhere).toMatchObject({ ok: true, warnings: [] });
+  });
+
+  test('a terminate hook needs the release that it waits for', () => {
+    const notices = { release: ['spot'] };
+    expect(problems({ notices, signals: whole })).toEqual([
+      'the configuration: signals.autoScaling.terminateHook needs termination in notices.release',
+    ]);
+    expect(problems({ notices, signals: { autoScaling: { launchHook: 'up' } } })).toEqual([]);
+  });
+
+  test.each([
+    [{ cloudFormation: { stack: '-x' } }, 'signals.cloudFormation.stack: must be the name or'],
+    [{ autoScaling: { launchHook: 'a b' } }, 'signals.autoScaling.launchHook: must be the name'],
+    [{ autoScaling: { heartbeatSeconds: 1 } }, 'signals.autoScaling.heartbeatSeconds: must be'],
+    [{ timeoutSeconds: 0 }, 'signals.timeoutSeconds: must be at least 1'],
+    [{ cloudformation: {} }, 'unknown key signals.cloudformation: did you mean cloudFormation?'],
+  ])('%o is refused', (signals, message) => {
+    expect(problems({ signals })).toEqual([expect.stringContaining(message)]);
+  });
+});
 
 describe('a good configuration', () => {
   test('an empty one has every default', () => {

@@ -108,6 +108,7 @@ describe('the first place that has a configuration wins', () => {
         emf: undefined,
         monitoring: undefined,
         notices: undefined,
+        signals: undefined,
       },
       source: { name: 'instance tag berth:pool', version: undefined, lastKnownGood: false },
     };

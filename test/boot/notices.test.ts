@@ -18,7 +18,8 @@ const event = (State: string): object => ({
 });
 
 describe('the texts of the guide', () => {
-  const cases: readonly (readonly [NoticeKind, string, readonly Omit<Notice, 'kind'>[]])[] = [
+  type Source = Exclude<NoticeKind, 'warm-pool'>;
+  const cases: readonly (readonly [Source, string, readonly Omit<Notice, 'kind'>[]])[] = [
     [
       'spot',
       '{"action": "terminate", "time": "2027-09-18T08:22:00Z"}',
@@ -45,7 +46,7 @@ describe('the texts of the guide', () => {
       [{ message: 'Auto Scaling terminates this instance', at: undefined }],
     ],
     ['termination', 'InService', []],
-    ['termination', 'Warmed:Terminated', []],
+    ['termination', 'Standby', []],
     ['maintenance', '[]', []],
     ['maintenance', JSON.stringify([event('completed'), event('canceled')]), []],
     [
@@ -56,6 +57,13 @@ describe('the texts of the guide', () => {
   ];
   test.each(cases)('%s: %s', (kind, text, expected) => {
     expect(parseNotices(kind, text)).toEqual(expected.map((one) => ({ kind, ...one })));
+  });
+
+  test('an instance that its group takes back', () => {
+    const message = 'Auto Scaling takes this instance into its warm pool';
+    expect(parseNotices('termination', 'Warmed:Stopped')).toEqual([
+      { kind: 'warm-pool', message, at: undefined },
+    ]);
   });
 
   test.each([

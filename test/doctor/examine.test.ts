@@ -366,6 +366,18 @@ describe('berth doctor', () => {
       },
     ],
     [
+      'a stack that cannot be told',
+      'failure',
+      /^signals: cannot tell stack web\/Fleet: SUCCESS/,
+      /packaging\/iam\/cloudformation\.json/,
+      () => {
+        const message = 'cannot tell stack web/Fleet: SUCCESS; trying again';
+        const told = { to: 'launch-hook', state: 'told', message: 'hook up' } as const;
+        const signals = [told, { to: 'cloudformation', state: 'failing', message }] as const;
+        world.status = { ...world.status, signals };
+      },
+    ],
+    [
       'logs that CloudWatch refuses',
       'warning',
       /^logs: CloudWatch refused 3 events/,

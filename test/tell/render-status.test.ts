@@ -45,6 +45,16 @@ const full = statusWith({
 const plain = { inColour: false, withCommands: false };
 
 describe('renderStatus', () => {
+  test('what services of AWS were told', () => {
+    const signals = [
+      { to: 'cloudformation', state: 'told', message: 'stack web/Fleet: SUCCESS' },
+      { to: 'launch-hook', state: 'failing', message: 'cannot tell hook up' },
+    ] as const;
+    const shown = renderStatus({ ...full, signals }, { ...plain, inColour: true });
+    expect(shown).toContain('\u001B[32mstack web/Fleet: SUCCESS\u001B[0m');
+    expect(shown).toContain('\u001B[31mcannot tell hook up\u001B[0m');
+  });
+
   test('everything there is, aligned', () => {
     expect(renderStatus(full, plain)).toBe(
       [
