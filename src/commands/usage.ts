@@ -18,14 +18,19 @@ export function usageOfAll(): string {
   ].join('\n');
 }
 
+/** What a command takes beside flags. */
+export function argumentOf(name: CommandName): string | undefined {
+  return name === 'check-config' ? 'FILE|-' : undefined;
+}
+
 export function usageOf(name: CommandName): string {
   const command: Command = commands[name];
-  const argument = name === 'check-config' ? ' FILE|-' : '';
+  const argument = argumentOf(name);
   const flags = command.flags.map(([flag, what]) => `  ${flag.padEnd(24)}  ${what}`);
   return [
     `berth ${name}: ${command.summary}`,
     '',
-    `Usage: berth ${name}${argument}${flags.length === 0 ? '' : ' [FLAG ...]'}`,
+    `Usage: berth ${name}${argument === undefined ? '' : ` ${argument}`}${flags.length === 0 ? '' : ' [FLAG ...]'}`,
     ...(flags.length === 0 ? [] : ['', ...flags]),
     '',
     `Example: ${command.example}`,

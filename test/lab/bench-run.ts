@@ -10,6 +10,8 @@ import { poolEni, type SmallCloud } from './small-cloud.ts';
 
 export type Program =
   | { readonly kind: 'berth'; readonly main: string }
+  /** berth in another form. */
+  | { readonly kind: 'command'; readonly argv: readonly string[] }
   | { readonly kind: 'script'; readonly file: string };
 
 export type BootSample = Usage & {
@@ -30,6 +32,7 @@ const stamp = `printf '{"step":"%s","at":%s}\\n' exec "$EPOCHREALTIME"`;
 /** The process stays, since its end would take the kernel's account with it. */
 const launchers = {
   berth: `${stamp}; exec "$@"`,
+  command: `${stamp}; exec "$@"`,
   script: `${stamp}; "$@" && printf '{"step":"%s","at":%s}\\n' done "$EPOCHREALTIME" && exec sleep 60`,
 } as const;
 /** Debian's `aws`, whatever else is installed. */
@@ -67,7 +70,7 @@ export async function measureBoot(cloud: SmallCloud, program: Program): Promise<
   } finally {
     watching.abort();
     clearTimeout(tooLong);
-    running.kill(program.kind === 'berth' ? 'SIGTERM' : 'SIGKILL');
+    running.kill(program.kind === 'script' ? 'SIGKILL' : 'SIGTERM');
     await running.ended;
     await reset(cloud);
   }
@@ -80,10 +83,8 @@ function start(cloud: SmallCloud, program: Program): DaemonProcess {
     const argv = [...prefix, ...launch, 'bash', program.file];
     return startProgram({ argv, env: { ...env, PATH: debianPath, HOME: '/var/lib' } });
   }
-  return startProgram({
-    argv: [...prefix, ...unitRights, ...launch, ...daemonArgv(['run'], program.main)],
-    env,
-  });
+  const argv = program.kind === 'berth' ? daemonArgv(['run'], program.main) : program.argv;
+  return startProgram({ argv: [...prefix, ...unitRights, ...launch, ...argv], env });
 }
 
 /** `time` is that of berth's log, `at` that of the launcher, in seconds. */
