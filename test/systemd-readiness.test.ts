@@ -1,11 +1,11 @@
 // What applications hang on, under a real systemd: berth-ready.target to start, berth-held.service to stop.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootInstance, whyNoBoot, type BootedInstance } from './lab/booted-instance.ts';
+import { bootInstance, whyNoCheckout, type BootedInstance } from './lab/booted-instance.ts';
 import { install } from './fixtures/installation.ts';
 import { until } from './lab/progress.ts';
 import { createSmallCloud, poolEni, type SmallCloud } from './lab/small-cloud.ts';
 
-const reason = whyNoBoot === undefined ? '' : ` (skipped: ${whyNoBoot})`;
+const reason = whyNoCheckout === undefined ? '' : ` (skipped: ${whyNoCheckout})`;
 
 /** Neither names berth.service: the units of berth start it. */
 const applications = {
@@ -14,7 +14,7 @@ const applications = {
 } as const;
 const withinMs = 60_000;
 
-describe.skipIf(whyNoBoot !== undefined)(`applications under systemd${reason}`, () => {
+describe.skipIf(whyNoCheckout !== undefined)(`applications under systemd${reason}`, () => {
   let cloud: SmallCloud;
   let instance: BootedInstance;
   const stack = new AsyncDisposableStack();
@@ -51,17 +51,12 @@ describe.skipIf(whyNoBoot !== undefined)(`applications under systemd${reason}`, 
       'install',
       '-Dm',
       '644',
-      '/opt/berth/packaging/systemd/stop-when-lost.conf',
+      '/usr/share/berth/examples/stop-when-lost.conf',
       '/run/systemd/system/bound.service.d/berth.conf',
     );
-    await instance.write(
-      '/usr/local/bin/berth',
-      '#!/bin/sh\nexec /usr/libexec/berth/node /usr/libexec/berth/main.cjs "$@"\n',
-    );
-    await succeed('chmod', '755', '/usr/local/bin/berth');
     await succeed('systemctl', 'daemon-reload');
     await succeed('systemctl', 'add-wants', 'berth-held.service', 'bound.service');
-  }, 90_000);
+  }, 300_000);
   afterAll(() => stack.disposeAsync());
 
   test('they start berth, and start when the address is served', async () => {

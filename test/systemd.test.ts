@@ -1,15 +1,17 @@
 // The unit under a real systemd: READY, the sandbox, stop, restart, kill; nothing of the daemon is replaced.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootInstance, whyNoBoot, type BootedInstance } from './lab/booted-instance.ts';
+import { bootInstance, whyNoCheckout, type BootedInstance } from './lab/booted-instance.ts';
 import { install } from './fixtures/installation.ts';
+import { watchServed } from './fixtures/watch-served.ts';
+import { newerDeb } from './lab/package-hosts.ts';
+import { hostDeb } from './lab/package-tools.ts';
 import { sysctlsOf } from '../src/route/sysctls.ts';
 import { until } from './lab/progress.ts';
 import { createSmallCloud, instances, poolEni, type SmallCloud } from './lab/small-cloud.ts';
 
-const berth = ['/usr/libexec/berth/node', '/usr/libexec/berth/main.cjs'] as const;
-const reason = whyNoBoot === undefined ? '' : ` (skipped: ${whyNoBoot})`;
+const reason = whyNoCheckout === undefined ? '' : ` (skipped: ${whyNoCheckout})`;
 
-describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`, () => {
+describe.skipIf(whyNoCheckout !== undefined)(`berth.service under systemd${reason}`, () => {
   let cloud: SmallCloud;
   let instance: BootedInstance;
   const stack = new AsyncDisposableStack();
@@ -23,24 +25,33 @@ describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`,
     cloud.lab.ssm.put({ name: '/berth/config', value: JSON.stringify({ pool: 'db', logs }) });
     instance = stack.use(await bootInstance(cloud, 'inst-a'));
     await instance.run('mkdir', '-p', '/etc/ssh');
-  }, 90_000);
+  }, 300_000);
   afterAll(() => stack.disposeAsync());
 
   const show = async (property: string): Promise<string> =>
     (
       await instance.run('systemctl', 'show', 'berth', `--property=${property}`, '--value')
     ).out.trim();
-  const served = async (): Promise<boolean> =>
-    (await cloud.vpc.probe('far', poolEni.privateIpv4, 7000, 500)).answer?.localAddress ===
-    poolEni.privateIpv4;
+  /** The address where it is served; what went wrong where it is not. */
+  const answering = async (): Promise<string | undefined> => {
+    const { answer, error } = await cloud.vpc.probe('far', poolEni.privateIpv4, 7000, 20_000);
+    return answer?.localAddress ?? error;
+  };
+  const succeed = async (...argv: readonly string[]): Promise<void> => {
+    const { code, out } = await instance.run(...argv);
+    if (code !== 0) throw new Error(`${argv.join(' ')}: ${out}`);
+  };
+  /** Calls that change something. */
+  const writes = (): number =>
+    cloud.lab.front.calls.filter(({ action }) => !/^(Describe|Get|Put)/.test(action)).length;
 
   test('installed as the README says: READY from the main process, and the address is served', async () => {
     await cloud.vpc.serve('inst-a', 7000);
     await install(instance, { andStart: true });
-    expect(await show('ActiveState')).toBe('active');
-    const waited = await instance.run(...berth, 'wait', '--timeout', '30');
+    const waited = await instance.run('berth', 'wait', '--timeout', '30');
     expect(waited.out).toContain(`${poolEni.privateIpv4} of ${poolEni.eniId} is served`);
-    expect(await served()).toBe(true);
+    expect(await show('ActiveState')).toBe('active');
+    expect(await answering()).toBe(poolEni.privateIpv4);
     expect(await show('StatusText')).toContain('is served on');
   });
 
@@ -83,19 +94,35 @@ describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`,
   test('kill -9: systemd starts it again, the same ENI, the address served throughout', async () => {
     const before = await show('MainPID');
     await instance.run('systemctl', 'kill', '--signal=KILL', 'berth');
-    expect(await served()).toBe(true);
+    expect(await answering()).toBe(poolEni.privateIpv4);
     // A container with cgroup v1 is not told when a group is empty: systemd then waits for TimeoutStopSec, 20 s.
     await until(
       'another process',
       45_000,
       async () => ![before, '0'].includes(await show('MainPID')) || undefined,
     );
-    await instance.run(...berth, 'wait', '--timeout', '30');
-    expect(await served()).toBe(true);
+    await instance.run('berth', 'wait', '--timeout', '30');
+    expect(await answering()).toBe(poolEni.privateIpv4);
     expect(cloud.lab.ec2.eni(poolEni.eniId)!.attachment!.instanceId).toBe(
       instances['inst-a'].instanceId,
     );
   }, 60_000);
+
+  test('an upgrade of the package restarts it: the same ENI, nothing claimed again, the address served throughout', async () => {
+    const before = await show('MainPID');
+    const writesBefore = writes();
+    const newer = await newerDeb(`/opt/berth/build/packages/${hostDeb}`, succeed);
+    const watch = await watchServed(cloud, 7000);
+    await succeed('apt-get', 'install', '-y', newer);
+    const after = await show('MainPID');
+    await succeed('berth', 'wait', '--timeout', '60');
+    const { ok, ...gaps } = await watch.end();
+    expect([before, '0']).not.toContain(after);
+    expect(gaps).toEqual({ failed: [], unanswered: 0 });
+    expect(ok).toBeGreaterThan(10);
+    expect(writes()).toBe(writesBefore);
+    expect(await show('Result')).toBe('success');
+  }, 120_000);
 
   test('stop ends it cleanly and keeps the address', async () => {
     await instance.run('systemctl', 'stop', 'berth');
@@ -103,7 +130,7 @@ describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`,
       result: 'success',
       state: 'inactive',
     });
-    expect(await served()).toBe(true);
+    expect(await answering()).toBe(poolEni.privateIpv4);
     // udev looks there again at the next boot, before berth runs.
     const { mac } = cloud.lab.ec2.eni(poolEni.eniId)!;
     expect(await instance.run('test', '-e', `/var/lib/berth/claim/${mac}`)).toMatchObject({
@@ -126,4 +153,16 @@ describe.skipIf(whyNoBoot !== undefined)(`berth.service under systemd${reason}`,
     const { out } = await instance.run('journalctl', '--unit=berth', '--no-pager', '--lines=5');
     expect(out).toContain('did you mean pool?');
   });
+
+  test('purged, it leaves nothing but its user and the address', async () => {
+    const link = '/etc/systemd/system/multi-user.target.wants/berth.service';
+    expect((await instance.run('test', '-h', link)).code).toBe(0);
+    const { code, out } = await instance.run('apt-get', 'purge', '-y', 'berth');
+    expect({ code, out }).toMatchObject({ code: 0 });
+    expect(await show('LoadState')).toBe('not-found');
+    for (const gone of [link, '/var/lib/berth', '/usr/libexec/berth', '/etc/default/berth']) {
+      expect({ gone, ...(await instance.run('test', '-e', gone)) }).toMatchObject({ code: 1 });
+    }
+    expect(await answering()).toBe(poolEni.privateIpv4);
+  }, 60_000);
 });

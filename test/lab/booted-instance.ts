@@ -2,18 +2,17 @@
 // is (an overlay takes all writes), in the instance's network namespace.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, symlink, writeFile } from 'node:fs/promises';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { buildBundle } from './bundle.ts';
 import { inNamespaces } from './environment.ts';
 import { createImage, type MachineImage } from './machine-image.ts';
+import { copyHostDeb, hostArch, whyNoPackages } from './package-tools.ts';
 import { until } from './progress.ts';
 import type { InstanceName, SmallCloud } from './small-cloud.ts';
 
 const exec = promisify(execFile);
-const project = join(import.meta.dirname, '..', '..');
 
 /** undefined: it can be booted here. */
 export const whyNoBoot: string | undefined = (() => {
@@ -30,6 +29,9 @@ export const whyNoBoot: string | undefined = (() => {
   return undefined;
 })();
 
+/** undefined: it can be booted here with packages to install. */
+export const whyNoCheckout = whyNoBoot ?? whyNoPackages([hostArch], ['deb']);
+
 export type BootedInstance = AsyncDisposable & {
   /** Runs a program inside, as root; resolves with its output, whatever its exit code. */
   run(...argv: readonly string[]): Promise<{ readonly code: number; readonly out: string }>;
@@ -39,7 +41,7 @@ export type BootedInstance = AsyncDisposable & {
   powerOff(): Promise<void>;
 };
 
-/** `image`: undefined for a fresh one, with the checkout in /opt/berth. */
+/** `image`: undefined for a fresh one, with the checkout in /opt/berth; see `whyNoCheckout`. */
 export async function bootInstance(
   cloud: SmallCloud,
   name: InstanceName,
@@ -121,17 +123,16 @@ export async function bootInstance(
   };
 }
 
-/** What the README's installation starts from. */
+/** What the README's installation starts from: a checkout whose packages are built. */
 async function createCheckout(cloud: SmallCloud): Promise<MachineImage> {
   const image = await createImage();
-  const checkout = join(image.root, 'opt', 'berth');
-  await image.write('/etc/default/berth', `AWS_ENDPOINT_URL=${cloud.lab.endpoint}\n`);
-  await mkdir(checkout, { recursive: true });
-  await buildBundle(join(checkout, 'dist'));
-  for (const folder of ['systemd', 'packaging']) {
-    await cp(join(project, folder), join(checkout, folder), { recursive: true });
-  }
-  await cp(process.execPath, join(checkout, 'node_modules', '.bin', 'node'));
+  const dropIn = `[Service]\nEnvironment=AWS_ENDPOINT_URL=${cloud.lab.endpoint}\n`;
+  await image.write('/etc/systemd/system/berth.service.d/lab.conf', dropIn);
+  // Without udevd the packaged rule does not keep it away, and where its DHCP fails it takes the address off eth1.
+  await symlink('/dev/null', join(image.root, 'etc/systemd/system/NetworkManager.service'));
+  // What keeps the packages of a container image from starting services.
+  await image.remove('/usr/sbin/policy-rc.d', '/etc/dpkg/dpkg.cfg.d');
+  await copyHostDeb(join(image.root, 'opt', 'berth', 'build', 'packages'));
   return image;
 }
 
