@@ -103,7 +103,7 @@ export function createBulkSender(deps: BulkSenderDeps, input: BulkSenderInput): 
     // Its turn comes again after the others.
     files.delete(file);
     files.add(file);
-    const afterMs = underway.findLast((one) => one.file === file)?.lastMs;
+    const afterMs = underway.findLast((one) => isInLine(one.file, file))?.lastMs;
     // What is wrong with the file the ordinary way says.
     const nowMs = clock.nowMs();
     const theirMs = nowMs + cloudwatch.clockOffsetMs;
@@ -168,4 +168,11 @@ export function createBulkSender(deps: BulkSenderDeps, input: BulkSenderInput): 
       }
     },
   };
+}
+
+/** Is it the file, or one that comes before it? */
+function isInLine(one: Followed, file: Followed): boolean {
+  for (let at: Followed | undefined = file; at !== undefined; at = at.predecessor)
+    if (at === one) return true;
+  return false;
 }

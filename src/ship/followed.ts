@@ -22,7 +22,7 @@ export type Followed = {
   released: boolean;
   /** Its content was replaced at least once. */
   copied: boolean;
-  /** The file that had this path before: it is read first. */
+  /** The file that had this path before: it is read first, and again first until CloudWatch has all of it. */
   predecessor: Followed | undefined;
   /** Monotonic time since when no pattern finds it: it was renamed or deleted. */
   detachedAtMs: number | undefined;
@@ -32,6 +32,8 @@ export type Followed = {
   readonly readable: boolean;
   /** Nothing left that can be read, not even a line without its newline. */
   readonly drained: boolean;
+  /** Drained, and CloudWatch has it. */
+  readonly settled: boolean;
   /** Its last event may be unfinished, but nobody has added to it for so long that it counts as it is. */
   readonly ripe: boolean;
   readonly marks: Marks;
@@ -114,15 +116,20 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
     head: undefined,
     get readable() {
       if (this.released) return false;
-      if (this.predecessor?.drained === true) this.predecessor = undefined;
+      if (this.predecessor?.settled === true) this.predecessor = undefined;
       if (this.endAt !== undefined && tail.position.offset >= this.endAt) return false;
-      return this.dirty && this.predecessor === undefined;
+      return this.dirty && this.predecessor?.drained !== false;
     },
     get drained() {
       if (broken || this.released) return true;
       if (this.endAt !== undefined && tail.position.offset >= this.endAt) return true;
       const atEnd = tail.exhausted && tail.position.offset >= tail.stat.size;
-      return atEnd && !this.dirty && this.predecessor === undefined;
+      return atEnd && !this.dirty && this.predecessor?.drained !== false;
+    },
+    get settled() {
+      if (broken || this.released) return true;
+      const isAcked = tail.acked.offset >= tail.position.offset;
+      return isAcked && this.drained && this.predecessor?.settled !== false;
     },
     get unread() {
       return tail.stat.size - tail.position.offset;

@@ -9,8 +9,8 @@ import { createWake } from './wake.ts';
 export type Pass = Disposable & {
   /** CloudWatch answered, whatever it said. */
   answered(): void;
-  /** Nothing came back. */
-  unanswered(): void;
+  /** Nothing came back. true: the first of an outage. */
+  unanswered(): boolean;
 };
 
 export type Gate = {
@@ -20,6 +20,8 @@ export type Gate = {
 
 /** As objects a batch takes some times its bytes. */
 const maxBytes = 4 * 1024 * 1024;
+/** Whatever a call carries: 1,500 at once take 100 MB. */
+const minCallBytes = 64 * 1024;
 /** Logs flow again within 5 s of the network, of which a connection that is not answered takes 3. */
 const tryBackoff: Backoff = { firstMs: 200, factor: 2, capMs: 2_000 };
 /** No news from any of those under way is taken for an outage. */
@@ -39,6 +41,8 @@ export function createGate({
   let answeredAtMs = -Infinity;
   /** CloudWatch is away: how many have tried since, and when the next may. */
   let away: { tries: number; nextMs: number } | undefined;
+  /** Somebody has said so. */
+  let isSaid = false;
   const queue: Waiter[] = [];
   const bell = createWake(clock);
   let pumping = false;
@@ -85,11 +89,16 @@ export function createGate({
     answered: () => {
       answeredAtMs = clock.monotonicMs();
       away = undefined;
+      isSaid = false;
       bell.ring();
     },
     unanswered: () => {
       // Unless others get through: then it was bad luck, or a batch that is too large for the link.
-      if (away === undefined && answeredAtMs <= hold.atMs) schedule(1);
+      if (answeredAtMs > hold.atMs) return false;
+      if (away === undefined) schedule(1);
+      const isNews = !isSaid;
+      isSaid = true;
+      return isNews;
     },
     [Symbol.dispose]: () => {
       if (holds.delete(hold)) bell.ring();
@@ -106,7 +115,7 @@ export function createGate({
           reject(signal.reason as Error);
         };
         const waiter: Waiter = {
-          bytes,
+          bytes: Math.max(bytes, minCallBytes),
           go: (taken) => {
             signal.removeEventListener('abort', leave);
             resolve(taken);

@@ -88,26 +88,31 @@ export function createShipper(
   const pause = createWake(clock);
   const sent = { events: 0, refused: 0, batches: 0 };
   let error: string | undefined;
+  /** The log says so. */
+  let isTold = false;
   let busySinceMs: number | undefined;
   let entityTold = false;
   const standing: Standing = { refusedInARow: 0, entityProblem: undefined, failures: 0 };
   /** For what is read and under way. */
   let pass: Pass | undefined;
 
-  const fail = (caught: unknown, delayMs: number): void => {
+  const fail = (caught: unknown, delayMs: number, isNews: boolean): void => {
     const message = messageOf(caught);
     const details = { ...target, error: message, retryInMs: Math.round(delayMs) };
-    if (error === undefined) log.warn(details, 'cannot send logs now; the files keep them');
-    else log.debug(details, 'still cannot send logs');
+    if (error === undefined && isNews) {
+      log.warn(details, 'cannot send logs now; the files keep them');
+      isTold = true;
+    } else log.debug(details, 'still cannot send logs');
     error = message;
   };
 
   const failCall = (caught: BerthError, delayMs: number): void => {
-    if (isUnanswered(caught)) pass?.unanswered();
-    else pass?.answered();
+    // An outage is said once, and not by each target.
+    const isOld = isUnanswered(caught) && pass?.unanswered() === false;
+    if (!isUnanswered(caught)) pass?.answered();
     // What stays in memory now may stay for long, and nobody waits for that.
     pass?.[Symbol.dispose]();
-    fail(caught, delayMs);
+    fail(caught, delayMs, !isOld);
   };
 
   const busy = async <T>(work: Promise<T>): Promise<T> => {
@@ -198,7 +203,8 @@ export function createShipper(
     sent.events += accepted;
     sent.refused += refused.length;
     sent.batches += calls;
-    if (error !== undefined) log.info({ ...target }, 'logs are being sent again');
+    if (isTold) log.info({ ...target }, 'logs are being sent again');
+    isTold = false;
     error = undefined;
     const { entityProblem } = standing;
     if (entityProblem === undefined || entityTold) return;
@@ -270,7 +276,7 @@ export function createShipper(
             await pause.wait(caught.delayMs, signal);
             continue;
           }
-          fail(caught, surpriseDelayMs);
+          fail(caught, surpriseDelayMs, true);
           if (ending.aborted && caught instanceof BerthError && !caught.retryable) return;
           await clock.sleep(surpriseDelayMs, signal);
         }

@@ -31,6 +31,8 @@ const patience = { timeout: 15_000, interval: 2 };
 
 let folder: TemporaryFolder;
 let file: Followed;
+/** It has the path of `file` now. */
+let next: Followed;
 /** Those under way, in the order in which they were made. */
 let calls: Call[];
 let acked: number[];
@@ -53,15 +55,29 @@ beforeEach(async () => {
   saved.resolve();
   // It stands still: what keeps the order is not that time passes.
   clock = { ...systemClock, nowMs: () => 1_800_000_000_000, monotonicMs: () => 0 };
-  const path = join(folder.path, 'app.log');
-  writeFileSync(path, textOf(lines));
+  file = await follow('app.log', lines, undefined);
+  next = await follow('next.log', numbered(70_000, 20_000, 'line of 20'), file);
+});
+afterEach(async () => {
+  life.abort();
+  for (const { tail } of [file, next]) await tail[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+async function follow(
+  name: string,
+  content: readonly string[],
+  predecessor: Followed | undefined,
+): Promise<Followed> {
+  const path = join(folder.path, name);
+  writeFileSync(path, textOf(content));
   const source = logSource({ filePath: path, logGroupName: 'app', logStreamName: 'i-1' });
   const open = (await systemLogFiles.open(path))!;
   const tail = createTail(
     { clock, file: open, splitter: createSplitter(source, undefined), onReplaced: vi.fn() },
     { position: startOfFile, stat: await open.stat() },
   );
-  file = createFollowed(clock, {
+  const followed = createFollowed(clock, {
     tail,
     source,
     target,
@@ -69,24 +85,23 @@ beforeEach(async () => {
     origin: path,
     copied: false,
     detached: false,
-    predecessor: undefined,
+    predecessor,
     onError: vi.fn(),
     onDirty: vi.fn(),
   });
-  await file.look();
-});
-afterEach(async () => {
-  life.abort();
-  await file.tail[Symbol.asyncDispose]();
-  folder[Symbol.dispose]();
-});
+  await followed.look();
+  return followed;
+}
 
 async function onAcked([one]: readonly Followed[]): Promise<void> {
   acked.push(one!.tail.acked.offset);
   await saved.promise;
 }
 
-function createSender(deliver?: (events: readonly LogEvent[]) => Promise<Sent>) {
+function createSender(
+  deliver?: (events: readonly LogEvent[]) => Promise<Sent>,
+  files: readonly Followed[] = [file],
+) {
   const cloudwatch = {
     clockOffsetMs: 0,
     putBody: (body: Uint8Array, signal: AbortSignal) =>
@@ -104,7 +119,7 @@ function createSender(deliver?: (events: readonly LogEvent[]) => Promise<Sent>) 
       target,
       entity: undefined,
       standing: { refusedInARow: 0, entityProblem: undefined, failures: 0 },
-      files: new Set([file]),
+      files: new Set(files),
       deliver: async (events, _failure, mayPostpone) => {
         delivered.push([...events]);
         postponable.push(mayPostpone);
@@ -237,4 +252,39 @@ test('the end comes while some are under way: what was not settled is not moved 
   await over;
   expect(ended).toHaveBeenCalledWith(new Error('over'));
   expect(file.tail.acked.offset).toBe(lines.indexOf(firstOf(4)) * 19);
+});
+
+test('the file that took its path goes behind it, to the millisecond too, and again behind it after a failure', async () => {
+  /** What the shipper finds when there is nothing more. */
+  const drain = async (): Promise<void> => void (await file.read());
+  const failing = createSender(() => Promise.reject(new Error('postponed')), [file, next]);
+  const sending = failing.send(life.signal);
+  await widen();
+  expect(next.readable).toBe(false);
+  for (const index of [3, 4]) calls[index]!.accept();
+  await vi.waitFor(() => expect(acked).toHaveLength(5), patience);
+  await drain();
+  // All of it is read, and the last of it under way.
+  expect([file.drained, file.settled, next.readable]).toEqual([true, false, true]);
+  calls[5]!.accept();
+  await made(9);
+  expect(calls[7]!.events[0]!.timestamp).toBeGreaterThan(calls[6]!.events.at(-1)!.timestamp);
+  for (const { fail } of calls.slice(6)) fail(new Error('500'));
+  await expect(sending).rejects.toThrow('postponed');
+  for (const one of [file, next]) one.rewind();
+  expect(next.readable).toBe(false);
+  calls = [];
+  const again = createSender(undefined, [file, next]).send(life.signal);
+  await made(1);
+  await drain();
+  expect(next.readable).toBe(true);
+  calls[0]!.accept();
+  await made(2);
+  const [last, first] = [calls[0]!.events.at(-1)!, calls[1]!.events[0]!];
+  expect([last.message, first.message]).toEqual(['line of 20 0069999', 'line of 20 0070000']);
+  for (const { accept } of calls) accept();
+  await made(3);
+  for (const { accept } of calls) accept();
+  await again;
+  expect(next.settled || next.tail.acked.offset === next.tail.stat.size).toBe(true);
 });

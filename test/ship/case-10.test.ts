@@ -83,6 +83,9 @@ describe('a clock that is wrong', () => {
     steppedMs = stepMs;
     write(textOf(numbered(count + 10, count)));
     await noted(2 * count + 10);
+    // What was made before that has failed.
+    const calls = rig.front.calls.length;
+    await vi.waitFor(() => expect(rig.front.calls.length).toBeGreaterThan(calls + 1), patience);
     rig.front.clearFaults();
     // The first have been under way since before the step.
     const later = (): readonly string[] => rig.arrived().filter((line) => line >= 'line 0000010');

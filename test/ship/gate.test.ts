@@ -54,6 +54,17 @@ describe('while CloudWatch answers', () => {
     expect(names().at(-1)).toBe('f');
   });
 
+  test('64 calls are under way at once, however small', async () => {
+    const passes = await Promise.all(
+      Array.from({ length: 64 }, (_, index) => enter(String(index), 1)),
+    );
+    const waiting = enter('one more', 0);
+    await settled();
+    expect(entered).toHaveLength(64);
+    passes[0]![Symbol.dispose]();
+    await waiting;
+  });
+
   test('one that is larger than all goes alone', async () => {
     using _large = await enter('large', 9 * mebibyte);
     expect(names()).toEqual(['large']);
@@ -86,9 +97,9 @@ describe('while CloudWatch answers', () => {
 describe('while CloudWatch is away', () => {
   test('one tries, less and less often, every two seconds at last; an answer lets all go on', async () => {
     const first = await enter('0', 1);
-    first.unanswered();
+    expect(first.unanswered()).toBe(true);
     first[Symbol.dispose]();
-    for (let n = 1; n <= 8; n++) (await enter(String(n), 1)).unanswered();
+    for (let n = 1; n <= 8; n++) expect((await enter(String(n), 1)).unanswered()).toBe(false);
     const gaps = entered.slice(1).map(({ atMs }, index) => atMs - entered[index]!.atMs);
     for (const [index, stepMs] of [200, 400, 800, 1_600, 2_000, 2_000, 2_000, 2_000].entries()) {
       expect(gaps[index]).toBeGreaterThanOrEqual(stepMs / 2);
@@ -108,7 +119,7 @@ describe('while CloudWatch is away', () => {
     const lucky = await enter('lucky', 1);
     clock.advance(10);
     lucky.answered();
-    unlucky.unanswered();
+    expect(unlucky.unanswered()).toBe(false);
     const before = clock.monotonicMs();
     await enter('next', 1);
     expect(clock.monotonicMs()).toBe(before);
@@ -120,5 +131,6 @@ describe('while CloudWatch is away', () => {
     expect(entered.at(-1)!.atMs).toBe(2_000);
     await enter('f');
     expect(entered.at(-1)!.atMs).toBeGreaterThan(2_000);
+    expect(entered.map(({ pass }) => pass.unanswered())).toEqual([true, ...Array(5).fill(false)]);
   });
 });
