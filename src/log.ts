@@ -1,4 +1,5 @@
 // The daemon's own log: one JSON object a line on standard output, for the journal.
+import { maskSecrets } from './secrets.ts';
 import { pino, stdTimeFunctions, type Logger } from 'pino';
 
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'> & {
@@ -25,6 +26,6 @@ export function createLog(level: LogLevel, write: (line: string) => void): Log {
         'token',
       ],
     },
-    { write },
+    { write: (line: string) => write(maskSecrets(line)) },
   );
 }

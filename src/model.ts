@@ -118,6 +118,8 @@ export type HooksConfig = {
   readonly onLost: readonly string[] | undefined;
   readonly onReleased: readonly string[] | undefined;
   readonly onNotice: readonly string[] | undefined;
+  /** Secret: never shown. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
 };
 

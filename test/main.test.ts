@@ -150,6 +150,27 @@ describe('berth check-config', () => {
     expect(stdout).toBe(`${path}: a valid configuration\n`);
   });
 
+  test('judges all but what references stand for', async () => {
+    const config = {
+      pools: [{ name: '{{tag:Role}}', waitSeconds: '{{ssm:/berth/wait}}' }],
+      hooks: { onReady: '{{ssm:/berth/argv}}' },
+    };
+    const good = await berth(['check-config', '-'], { stdin: JSON.stringify(config) });
+    expect(good.stdout).toBe('-: a valid configuration, but for what its 3 references stand for\n');
+    expect(good.code).toBe(0);
+    const wrong = {
+      ...config,
+      releaseOnStop: 'x',
+      role: '{{env:ROLE}}',
+      pool: '{{ssm-secure:/p}}',
+    };
+    const bad = await berth(['check-config', '-'], { stdin: JSON.stringify(wrong) });
+    expect(bad.code).toBe(78);
+    expect(bad.stderr).toContain('releaseOnStop: must be a boolean');
+    expect(bad.stderr).toContain('role: there is no such reference; there are {{ssm:...}}');
+    expect(bad.stderr).toContain('pool: a secret can stand in hooks.environment alone');
+  });
+
   test('reads standard input', async () => {
     const { code, stdout } = await berth(['check-config', '-'], { stdin: valid });
     expect({ code, stdout }).toEqual({ code: 0, stdout: '-: a valid configuration\n' });

@@ -58,6 +58,7 @@ function standbyOf({ role, standby }: RawConfig): StandbyConfig | undefined {
 }
 
 function hooksOf({ hooks }: RawConfig): HooksConfig {
-  const { onClaimed, onReady, onLost, onReleased, onNotice, timeoutSeconds } = hooks;
-  return { onClaimed, onReady, onLost, onReleased, onNotice, timeoutMs: timeoutSeconds * 1000 };
+  const { onClaimed, onReady, onLost, onReleased, onNotice, environment, timeoutSeconds } = hooks;
+  const timeoutMs = timeoutSeconds * 1000;
+  return { onClaimed, onReady, onLost, onReleased, onNotice, environment, timeoutMs };
 }

@@ -114,6 +114,22 @@ const hooks = v.object({
   onLost: hook('when it is not served any more'),
   onReleased: hook('when the interface was given back'),
   onNotice: hook('when AWS gives notice of something; see notices'),
+  environment: v.optional(
+    v.pipe(
+      v.record(
+        v.pipe(
+          v.string(),
+          v.regex(
+            /^(?!BERTH_)[A-Za-z_][A-Za-z0-9_]{0,127}$/,
+            'must be a name of a variable, and not of BERTH_',
+          ),
+        ),
+        v.pipe(v.string(), v.maxLength(65_536), v.regex(/^[^\0]*$/, 'must have no NUL in it')),
+      ),
+      v.description('Variables of the hooks, beside those of berth; secrets may stand here'),
+    ),
+    {},
+  ),
   timeoutSeconds: v.optional(
     v.pipe(
       v.number(),

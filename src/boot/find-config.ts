@@ -53,8 +53,8 @@ const configTag = `${tagPrefix}config`;
 const defaultParameter = '/berth/config';
 
 /** Boot goes on with the last good configuration after this. */
-const storePatienceMs = 10_000;
-const storeBackoff = { firstMs: 250, factor: 2, capMs: 2_000 };
+export const storePatienceMs = 10_000;
+export const storeBackoff = { firstMs: 250, factor: 2, capMs: 2_000 };
 
 /** Throws `config-missing`, `config-denied`, `config-unavailable`, `config-invalid`, `disk`, and what IMDS and the credentials throw. */
 export async function findConfig(

@@ -8,7 +8,10 @@ import { checkConfig, hasPatterns } from './check-config.ts';
 import { onePool } from './claim-config.ts';
 import { findConfig, poolTag, tagOf, type FindDeps, type FindInput } from './find-config.ts';
 import { writeLastGood } from './last-good.ts';
+import type { ConfigIssue } from './config-schema.ts';
 import { fillPinTags } from './pin-tags.ts';
+import { writeFillings } from './reference-cache.ts';
+import { resolveReferences } from './resolve-references.ts';
 import { createParameterStore } from './parameter-store.ts';
 
 export type LoadConfigDeps = Omit<FindDeps, 'store'>;
@@ -27,30 +30,44 @@ export async function loadConfig(
   const { files, clock, log } = deps;
   const { identity, stateDir } = input;
   using store = createParameterStore(input.access);
-  const { source, value, parameter } = await findConfig({ ...deps, store }, input, signal);
+  const found = await findConfig({ ...deps, store }, input, signal);
+  const { parameter } = found;
+  const resolved = await resolveReferences(
+    { ...deps, store },
+    { ...input, value: found.value },
+    signal,
+  );
+  const { value, fillings, fromCache } = resolved;
+  const lastKnownGood = found.source.lastKnownGood || fromCache;
+  const source = { ...found.source, lastKnownGood };
+  if (resolved.issues.length > 0) throw invalid(source, resolved.issues);
 
   const facts = { identity, localHostname: await localHostname(files), nowMs: clock.nowMs() };
   const compile = hasPatterns(value) ? await loadPatterns() : undefined;
   const checked = checkConfig(value, facts, compile);
   for (const { message } of checked.warnings) log.warn(message);
-  if (!checked.ok) {
-    const problems = checked.issues.map(({ message }) => message);
-    throw new BerthError(
-      'config-invalid',
-      `cannot use the configuration from ${nameOf(source)}: ${problems.join('; ')}`,
-      { details: { source: source.name, version: source.version, issues: checked.issues } },
-    );
-  }
-  if (parameter !== undefined && typeof value === 'string') {
-    const lastGood = { parameter, version: source.version, value };
-    const { instanceId } = identity;
+  if (!checked.ok) throw invalid(source, checked.issues);
+  const { instanceId } = identity;
+  // With its references, whose meaning is kept elsewhere.
+  if (parameter !== undefined && typeof found.value === 'string') {
+    const lastGood = { parameter, version: source.version, value: found.value };
     await writeLastGood(deps, { stateDir, instanceId, lastGood });
   }
+  await writeFillings(deps, { stateDir, instanceId, fillings });
   const tag = tagOf(identity, poolTag);
   const named = checked.config.pools.length > 0 || tag === undefined;
   const wanted = named ? checked.config.pools : [onePool(tag)];
   const pools = await fillPinTags(input.imds, wanted, signal);
   return { config: { ...checked.config, pools }, source };
+}
+
+function invalid(source: ConfigSource, issues: readonly ConfigIssue[]): BerthError {
+  const problems = issues.map(({ message }) => message);
+  return new BerthError(
+    'config-invalid',
+    `cannot use the configuration from ${nameOf(source)}: ${problems.join('; ')}`,
+    { details: { source: source.name, version: source.version, issues } },
+  );
 }
 
 function nameOf({ name, version, lastKnownGood }: ConfigSource): string {

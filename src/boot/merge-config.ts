@@ -26,11 +26,11 @@ export function valueOf(name: string, value: string): unknown {
 }
 
 /**
- * Of a leaf: JSON that is an object, a list, a number, true, false or a quoted text is that; everything else is the text
+ * Of a parameter below a tree: JSON that is an object, a list, a number, true, false or a quoted text is that; everything else is the text
  * itself. `"7"` with the quotes is a text.
  */
-function leafValueOf({ parameter: { value, isList } }: Leaf): unknown {
-  if (isList) return value.split(',');
+export function leafOf(value: string | readonly string[]): unknown {
+  if (typeof value !== 'string') return value;
   const text = value.trim();
   if (!/^(["[{]|-?\d|true$|false$)/.test(text)) return value;
   try {
@@ -57,7 +57,8 @@ export function treeOf(root: string, leaves: readonly Leaf[]): unknown {
       at = next;
     }
     if (at.has(last)) throw clash(root, leaf.path);
-    at.set(last, { value: leafValueOf(leaf) });
+    const { value, isList } = leaf.parameter;
+    at.set(last, { value: leafOf(isList ? value.split(',') : value) });
   }
   return plain(top);
 }

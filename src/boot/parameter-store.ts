@@ -16,6 +16,15 @@ export type ParameterStore = Disposable & {
    * repeating), and what the credentials throw.
    */
   get(name: string, signal: AbortSignal): Promise<Parameter | undefined>;
+  /**
+   * By their names as they were asked for, ten a call; one that is not there is missing. `decrypt`: they may be secrets,
+   * which else are refused. Throws as `get` does.
+   */
+  several(
+    names: ReadonlySet<string>,
+    decrypt: boolean,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Parameter>>;
   /** All below `path`, which ends in `/`, by their names. None: there are none. Throws as `get` does. */
   tree(path: string, signal: AbortSignal): Promise<ReadonlyMap<string, Parameter>>;
 };
@@ -62,6 +71,37 @@ export function createParameterStore(access: AwsAccess): ParameterStore {
       return { value: Value, version: Version, isList: Type === 'StringList' };
     },
 
+    several: async (names, decrypt, signal) => {
+      const found = new Map<string, Parameter>();
+      for (const chunk of chunksOf(names)) {
+        const list = chunk.join(', ');
+        try {
+          const { client, sdk } = await (loading ??= load(access));
+          const command = new sdk.GetParametersCommand({ Names: chunk, WithDecryption: decrypt });
+          const { Parameters = [] } = await client.send(command, { abortSignal: signal });
+          for (const { Name, ARN, Selector = '', Value, Version, Type } of Parameters) {
+            const says = [`${Name}${Selector}`, `${ARN}${Selector}`];
+            for (const name of chunk.filter((one) => says.includes(one))) {
+              if (Value === undefined) continue;
+              if (Type === 'SecureString' && !decrypt) throw notSaidSecret(name);
+              found.set(name, { value: Value, version: Version, isList: Type === 'StringList' });
+            }
+          }
+        } catch (error) {
+          signal.throwIfAborted();
+          if (error instanceof BerthError && error.code === 'config-invalid') throw error;
+          if (awsCodeOf(error) === 'InvalidKeyId') throw keyUnusable(list, error);
+          const needs = decrypt ? ', or kms:Decrypt on a key of theirs' : '';
+          const classified = classifyAwsError('ssm:GetParameters', error);
+          if (classified.code === 'aws-denied') {
+            throw denied(list, `ssm:GetParameters on one of them${needs}`, error);
+          }
+          throw forConfig(list, classified);
+        }
+      }
+      return found;
+    },
+
     tree: async (path, signal) => {
       const found = new Map<string, Parameter>();
       let next: string | undefined;
@@ -97,6 +137,34 @@ export function createParameterStore(access: AwsAccess): ParameterStore {
 async function load(access: AwsAccess) {
   const sdk = await import('./ssm-sdk.ts');
   return { sdk, client: new sdk.SSMClient(awsClientConfig(access)) };
+}
+
+const namesInCall = 10;
+
+/** No name twice in a call, in two versions: nothing says what AWS makes of that. */
+function chunksOf(names: ReadonlySet<string>): readonly string[][] {
+  const chunks: string[][] = [];
+  for (const name of names) {
+    const base = baseOf(name);
+    const open = chunks.find(
+      (chunk) => chunk.length < namesInCall && !chunk.some((one) => baseOf(one) === base),
+    );
+    if (open === undefined) chunks.push([name]);
+    else open.push(name);
+  }
+  return chunks;
+}
+
+/** Without a version or label. */
+function baseOf(name: string): string {
+  return name.startsWith('arn:') ? name.split(':').slice(0, 6).join(':') : name.split(':')[0]!;
+}
+
+function notSaidSecret(name: string): BerthError {
+  return new BerthError(
+    'config-invalid',
+    `cannot use {{ssm:${name}}}: it is a SecureString; write {{ssm-secure:${name}}}`,
+  );
 }
 
 function forConfig(name: string, error: BerthError): BerthError {

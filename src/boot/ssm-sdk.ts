@@ -1,2 +1,7 @@
 // What berth calls of the Parameter Store SDK. Loaded with the first call; by these names the bundle leaves out the rest.
-export { GetParameterCommand, GetParametersByPathCommand, SSMClient } from '@aws-sdk/client-ssm';
+export {
+  GetParameterCommand,
+  GetParametersByPathCommand,
+  GetParametersCommand,
+  SSMClient,
+} from '@aws-sdk/client-ssm';

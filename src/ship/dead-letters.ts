@@ -1,6 +1,7 @@
 // The dead-letter file: the lines that CloudWatch refused for good, each with the reason, as JSON Lines.
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { maskSecrets } from '../secrets.ts';
 import type { Clock } from '../system/clock.ts';
 import type { LogFiles } from '../system/log-files.ts';
 import type { Random } from '../system/random.ts';
@@ -66,7 +67,7 @@ export function createDeadLetters(
         ({ event, reason }) =>
           `${JSON.stringify({ at, ...target, reason, timestampMs: event.timestampMs, message: event.message })}\n`,
       );
-      const turn = turns.then(() => append(lines.join(''), signal));
+      const turn = turns.then(() => append(maskSecrets(lines.join('')), signal));
       turns = turn.catch(() => undefined);
       await turn;
       const reason = refused[0]?.reason;

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { HooksConfig, Notice, StatusEni } from '../model.ts';
+import { maskSecrets } from '../secrets.ts';
 import type { Exec } from '../system/exec.ts';
 import type { Files } from '../system/files.ts';
 
-export type Hook = Exclude<keyof HooksConfig, 'timeoutMs'>;
+export type Hook = Exclude<keyof HooksConfig, 'environment' | 'timeoutMs'>;
 
 export type Announce = {
   /** `<runtimeDir>/<pool>.env`, for EnvironmentFile= of a service that starts when berth is ready. */
@@ -45,12 +46,14 @@ export function createAnnounce(
     const [file, ...args] = hooks[name] ?? [];
     if (file === undefined) return;
     const { timeoutMs } = hooks;
-    const environment = { ...environmentOf(pool, eni), ...more, BERTH_HOOK: name };
+    const own = { ...environmentOf(pool, eni), ...more, BERTH_HOOK: name };
+    const environment = { ...hooks.environment, ...own };
     const about = { hook: name, pool, eni: eni.eniId };
     try {
       const input = { argv: [file, ...args] as const, stdin: undefined, timeoutMs, environment };
       const { code, stdout, stderr } = await deps.exec.run(input, signal);
-      const output = `${stdout}${stderr}`.trim().slice(-maxOutput);
+      // Before the cut: half of a secret is not known for one.
+      const output = maskSecrets(`${stdout}${stderr}`).trim().slice(-maxOutput);
       if (code === 0) deps.log.info(about, `hook ${name} ended`);
       else deps.log.error({ ...about, code, output }, `hook ${name} failed with code ${code}`);
     } catch (error) {

@@ -1,6 +1,7 @@
 // The status of the daemon in one place: the stages' news go in, systemd, the log and `berth status` hear of it.
 import type { Log } from '../log.ts';
 import type { MetricsStatus, Phase, ShipStatus, Status, StatusPool } from '../model.ts';
+import { maskSecretsIn } from '../secrets.ts';
 import type { Clock } from '../system/clock.ts';
 
 /** The news of the whole process, or of one pool. */
@@ -54,13 +55,14 @@ export function createStatusBoard(
   /** Of the process itself; while undefined the pools speak for it. */
   let own: State | undefined = { phase: 'starting', ready: false, message: 'starting' };
   const overall = (): State => own ?? summaryOf([...pools.values()]);
-  const current = (): Status => ({
-    ...fixed,
-    ...overall(),
-    pools: [...pools.values()],
-    logs: deps.shipStatus(),
-    metrics: deps.metricsStatus(),
-  });
+  const current = (): Status =>
+    maskSecretsIn({
+      ...fixed,
+      ...overall(),
+      pools: [...pools.values()],
+      logs: deps.shipStatus(),
+      metrics: deps.metricsStatus(),
+    });
 
   function change(work: () => void): void {
     const before = overall().ready;

@@ -40,6 +40,7 @@ const plain = {
     onLost: undefined,
     onReleased: undefined,
     onNotice: undefined,
+    environment: {},
     timeoutMs: 30_000,
   },
 };

@@ -102,7 +102,7 @@ describe('the first place that has a configuration wins', () => {
         takeOverStale: false,
         standby: undefined,
         routing: { mode: 'own', localBridges: false, connmark: undefined },
-        hooks: { timeoutMs: 30_000 },
+        hooks: { environment: {}, timeoutMs: 30_000 },
         logs: logsConfig({ compression: 'auto' }),
         metrics: undefined,
         emf: undefined,

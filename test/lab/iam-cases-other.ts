@@ -13,6 +13,13 @@ export const configRows: readonly Row[] = [
     allow: 'ReadConfiguration',
   },
   {
+    name: 'C1 read several below /berth',
+    action: 'ssm:GetParameters',
+    on: parameter('berth/token'),
+    allow: 'ReadConfiguration',
+  },
+  { name: 'C2 read several elsewhere', action: 'ssm:GetParameters', on: parameter('secret') },
+  {
     name: 'C1 read the parameters below a path below /berth',
     action: 'ssm:GetParametersByPath',
     on: parameter('berth/web/'),

@@ -131,7 +131,7 @@ const changes = changing('ssm', {
     const name = await versioned(ground);
     return answerOf(
       ground.ssm.send(new sdk.GetParametersCommand({ Names: [name, `${name}-none`] })),
-      (answer) => [answer.Parameters!.length, answer.InvalidParameters!.length],
+      (answer) => [answer.Parameters!.length, answer.InvalidParameters?.length ?? 0],
     );
   },
   'get: a secure string, closed': async (ground) => {

@@ -39,6 +39,8 @@ export type Parameters = {
   find(reference: string): FoundParameter;
   /** A new version; returns its number. */
   put(parameter: NewParameter): number;
+  /** The same below `/aws/`, which is for AWS alone. */
+  reserve(parameter: NewParameter): number;
   /** With all its versions; false: there is none. */
   delete(name: string): boolean;
   /** Moves the labels to a version (default: the latest); returns it and the labels that are none. */
@@ -67,6 +69,29 @@ export function createParameters(clock: { nowMs(): number }, arnPrefix: string):
     return versions;
   };
 
+  const put: Parameters['put'] = ({ name, value, type = 'String', tier = 'Standard' }) => {
+    if (value === '') throw ssmInvalid('Value must have length greater than or equal to 1');
+    if (value.length > maxCharacters[tier]) {
+      throw ssmInvalid(
+        `${tier} tier parameters support a maximum parameter value of ${maxCharacters[tier]} characters.`,
+      );
+    }
+    const versions = parameters.get(name) ?? [];
+    if (versions.length === maxVersions) {
+      if (versions[0]!.labels.length > 0) {
+        throw ssmFault(
+          'ParameterMaxVersionLimitExceeded',
+          `The oldest version of ${name} has a label and cannot be deleted.`,
+        );
+      }
+      versions.shift();
+    }
+    const version = (versions.at(-1)?.version ?? 0) + 1;
+    versions.push({ version, value, type, tier, modifiedAtMs: clock.nowMs(), labels: [] });
+    parameters.set(name, versions);
+    return version;
+  };
+
   return {
     names: () => [...parameters.keys()],
     latest: (name) => parameters.get(name)?.at(-1),
@@ -88,28 +113,11 @@ export function createParameters(clock: { nowMs(): number }, arnPrefix: string):
       return { name, version, selector };
     },
 
-    put: ({ name, value, type = 'String', tier = 'Standard' }) => {
-      checkName(name);
-      if (value === '') throw ssmInvalid('Value must have length greater than or equal to 1');
-      if (value.length > maxCharacters[tier]) {
-        throw ssmInvalid(
-          `${tier} tier parameters support a maximum parameter value of ${maxCharacters[tier]} characters.`,
-        );
-      }
-      const versions = parameters.get(name) ?? [];
-      if (versions.length === maxVersions) {
-        if (versions[0]!.labels.length > 0) {
-          throw ssmFault(
-            'ParameterMaxVersionLimitExceeded',
-            `The oldest version of ${name} has a label and cannot be deleted.`,
-          );
-        }
-        versions.shift();
-      }
-      const version = (versions.at(-1)?.version ?? 0) + 1;
-      versions.push({ version, value, type, tier, modifiedAtMs: clock.nowMs(), labels: [] });
-      parameters.set(name, versions);
-      return version;
+    reserve: put,
+
+    put: (parameter) => {
+      checkName(parameter.name);
+      return put(parameter);
     },
 
     delete: (name) => parameters.delete(name),

@@ -14,6 +14,8 @@ import {
 export type LabSsm = LabService & {
   /** As PutParameter with Overwrite; returns the version. */
   put(parameter: NewParameter): number;
+  /** The same below `/aws/`: public parameters, and secrets of Secrets Manager below `/aws/reference/secretsmanager/`. */
+  reserve(parameter: NewParameter): number;
   /** Puts a label on a version (default: the latest), away from the version that had it. */
   label(name: string, label: string, version?: number): void;
   readonly dials: PageDials & {
@@ -42,6 +44,10 @@ export function createSsmService(options: LabSsmOptions): LabSsm {
   const shapeOf = ({ name, version, selector }: FoundParameter, input: Input) => {
     const decrypt = input['WithDecryption'] === true;
     const secret = version.type === 'SecureString';
+    // "Referencing AWS Secrets Manager secrets from Parameter Store parameters" of the User Guide.
+    if (name.startsWith('/aws/reference/secretsmanager/') && !decrypt) {
+      throw ssmInvalid('WithDecryption flag must be True for retrieving a Secret Manager secret.');
+    }
     if (secret && decrypt && !dials.mayDecrypt) {
       throw ssmFault(
         'AccessDeniedException',
@@ -74,7 +80,10 @@ export function createSsmService(options: LabSsmOptions): LabSsm {
       Parameters: found
         .filter((entry) => typeof entry !== 'string')
         .map((entry) => shapeOf(entry, input)),
-      InvalidParameters: found.filter((entry) => typeof entry === 'string'),
+      ...unlessEmpty(
+        'InvalidParameters',
+        found.filter((entry) => typeof entry === 'string'),
+      ),
     };
   };
 
@@ -151,6 +160,7 @@ export function createSsmService(options: LabSsmOptions): LabSsm {
   return {
     dials,
     put: (parameter) => parameters.put(parameter),
+    reserve: (parameter) => parameters.reserve(parameter),
     label: (name, label, version) => void parameters.label(name, [label], version),
     handle: async ({ action, input }) => {
       const operation = Object.hasOwn(operations, action) ? operations[action] : undefined;

@@ -1,10 +1,11 @@
 // `npm run bench:storm`: 1,000 and 10,000 instances that boot within a minute against as many ENIs, under an account's
-// token buckets; what others do in their place; and what those do that get none. On virtual time, from one seed.
+// token buckets; what others do in their place; what those do that get none; and what Parameter Store costs. On virtual time, from one seed.
 // `--instances N,M`, `--policies berth,firstFree,...`, `--buckets 1,2,0.5` (of the figures in claim.md section 4), `--seed N`.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { heading, say } from '../lab/progress.ts';
 import { spreadOf, tableLines } from '../lab/bench-statistics.ts';
+import { parameterCost } from './parameter-cost.ts';
 import { firstFree, fixedRetry, shuffle } from './storm-peers.ts';
 import { berth, floorMs, startStorm, type Policy, type Storm } from './storm.ts';
 import { runWaiting } from './storm-waiting.ts';
@@ -47,6 +48,9 @@ const { values } = parseArgs({
 const seed = Number(values.seed);
 // Thousands of refusals: nobody reads where they were made.
 Error.stackTraceLimit = 0;
+
+heading('Parameter Store: one limit for all instances of an account and Region');
+for (const line of tableLines(parameterCost(10_000))) say(`   ${line}`);
 
 for (const instances of values.instances.split(',').map(Number)) {
   for (const bucketScale of values.buckets.split(',').map(Number)) {

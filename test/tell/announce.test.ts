@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { HooksConfig, StatusEni } from '../../src/model.ts';
 import { systemExec } from '../../src/system/exec.ts';
+import { forgetSecrets, rememberSecret } from '../../src/secrets.ts';
 import { systemFiles } from '../../src/system/files.ts';
 import { createAnnounce } from '../../src/tell/announce.ts';
 import { createMemoryLog, type MemoryLog } from '../fakes/log.ts';
@@ -41,6 +42,7 @@ const announceOf = (hooks: Partial<HooksConfig>, pool = 'db') =>
         onLost: undefined,
         onReleased: undefined,
         onNotice: undefined,
+        environment: {},
         timeoutMs: 5_000,
         ...hooks,
       },
@@ -50,6 +52,28 @@ const sh = (script: string): readonly string[] => ['sh', '-c', script, 'sh', fol
 const said = (): string => readFileSync(join(folder.path, 'said'), 'utf8');
 
 describe('a hook', () => {
+  test('has the variables of the configuration, which never stand for those of berth', async () => {
+    const environment = { TOKEN: 'a "b" $c', BERTH_POOL: 'other' };
+    const announce = announceOf({ environment, onReady: sh('env > "$1/said"') });
+    await announce.hook('onReady', eni, never);
+    expect(said().split('\n')).toEqual(
+      expect.arrayContaining(['TOKEN=a "b" $c', 'BERTH_POOL=db', 'BERTH_HOOK=onReady']),
+    );
+  });
+
+  test('a secret in what it printed is masked, also where the output is cut', async () => {
+    rememberSecret('hunter22-hunter22');
+    try {
+      const script = 'printf "hunter22-hunter22%0490d" 0; exit 1';
+      await announceOf({ onReady: sh(script) }).hook('onReady', eni, never);
+    } finally {
+      forgetSecrets();
+    }
+    const [line] = log.lines.filter(({ level }) => level === 'error');
+    expect(line!['output']).toHaveLength(493);
+    expect(line!['output']).toMatch(/^\*\*\*0+$/);
+  });
+
   test('has the ENI in its environment, and nothing of ours', async () => {
     const announce = announceOf({ onReady: sh('env | sort > "$1/said"') });
     await announce.hook('onReady', eni, never);

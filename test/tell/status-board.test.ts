@@ -1,6 +1,7 @@
 // The status in one place: what the log hears, and when ready counts.
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Status } from '../../src/model.ts';
+import { forgetSecrets, rememberSecret } from '../../src/secrets.ts';
 import { createStatusBoard, type StatusBoard } from '../../src/tell/status-board.ts';
 import { createFakeClock, type FakeClock } from '../fakes/clock.ts';
 import { createMemoryLog, type MemoryLog } from '../fakes/log.ts';
@@ -21,6 +22,18 @@ beforeEach(() => {
 });
 
 describe('createStatusBoard', () => {
+  test('a secret is masked for readers, listeners and the log', () => {
+    rememberSecret('hunter22');
+    try {
+      board.pool('db').progress('routing', 'it said hunter22');
+      expect(board.current().pools[0]?.message).toBe('it said ***');
+      const shown = JSON.stringify([heard, board.current(), log.lines]);
+      expect(shown).not.toContain('hunter22');
+    } finally {
+      forgetSecrets();
+    }
+  });
+
   test('counts the start from the start of the process', () => {
     clock.advance(500);
     const later = createStatusBoard(

@@ -1,0 +1,138 @@
+// A canary in the place of a secret: the hook has it, and nothing that berth prints, serves or writes does.
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createDaemonCloud, instance, type DaemonCloud } from './fixtures/daemon-cloud.ts';
+import { inNamespaces, needsNamespaces, scratch } from './lab/environment.ts';
+
+/** Other files may have the VPC for a while. */
+const vpcWithinMs = 400_000;
+const canary = 'canary-4f1e"9c\\7d';
+/** As whatever writes it may. */
+const forms = [canary, JSON.stringify(canary).slice(1, -1), encodeURIComponent(canary)];
+const reveal =
+  'printf "out %s\\n" "$TOKEN"; printf "err %s" "$TOKEN" >&2; printf %s "$TOKEN" > /var/log/told; exit 3';
+const config = {
+  pool: 'db',
+  hooks: {
+    onReady: ['sh', '-c', reveal],
+    environment: { TOKEN: '{{ssm-secure:/berth/token}}', BERTHLESS: 'x' },
+  },
+  monitoring: {},
+  logs: {
+    logs_collected: {
+      files: {
+        collect_list: [
+          { file_path: '/var/log/app.log', timestamp_format: '%Y-%m-%d %H:%M:%S', timezone: 'UTC' },
+        ],
+      },
+    },
+  },
+};
+
+let cloud: DaemonCloud;
+
+const hasIt = (shown: string): boolean => forms.some((form) => shown.includes(form));
+const logFolder = (): string => join(cloud.varOf(instance), 'log');
+
+/** Everything below it, but what an application wrote. */
+function filesBelow(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+function ask(path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socketPath = join(cloud.runtimeDir, 'http.sock');
+    const asked = request({ socketPath, path }, (answer) => {
+      text(answer).then(resolve, reject);
+    });
+    asked.on('error', reject).end();
+  });
+}
+
+describe.skipIf(!inNamespaces)(`secrets${needsNamespaces}`, () => {
+  beforeAll(async () => {
+    cloud = await createDaemonCloud();
+    cloud.lab.ssm.put({ name: '/berth/token', value: canary, type: 'SecureString' });
+  }, vpcWithinMs);
+  afterEach(() => cloud.reset());
+  afterAll(() => cloud[Symbol.asyncDispose]());
+
+  test('are in the environment of hooks and in one file of mode 0600, and nowhere else', async () => {
+    // Too old for CloudWatch, and with the secret in it: a dead letter.
+    writeFileSync(join(logFolder(), 'app.log'), `2001-01-01 00:00:00 token ${canary}\n`);
+    const daemon = await cloud.startReady({ config, args: ['--log-level', 'debug'] });
+    const failed = await daemon.line(
+      'the hook failed',
+      ({ msg }) => msg?.includes('code 3') === true,
+    );
+    expect(failed['output']).toBe('out ***\nerr ***');
+    expect(readFileSync(join(logFolder(), 'told'), 'utf8')).toBe(canary);
+    await daemon.line('a refusal', ({ msg }) => msg?.startsWith('CloudWatch refused') === true);
+
+    const configFile = join(scratch, 'daemon-cloud.json');
+    const ran = await Promise.all([
+      cloud.command('status'),
+      cloud.command('status', '--json', '--routes'),
+      cloud.command('doctor', '--config', configFile),
+      cloud.command('doctor', '--config', configFile, '--json'),
+      cloud.command('plan', '--config', configFile),
+      cloud.command('plan', '--config', configFile, '--json'),
+      cloud.command('check-config', configFile),
+      cloud.command('check-config', configFile, '--json'),
+      cloud.command('facts', '--json'),
+      cloud.command('pool'),
+    ]);
+    const served = await Promise.all(['/metrics', '/readyz', '/healthz'].map(ask));
+    const process = ['cmdline', 'environ'].map((name) =>
+      readFileSync(`/proc/${daemon.pid}/${name}`, 'utf8'),
+    );
+    const printed = [JSON.stringify(daemon.lines), daemon.stderr(), ...served, ...process];
+    expect(
+      [...printed, ...ran.flatMap(({ stdout, stderr }) => [stdout, stderr])].map(hasIt),
+    ).not.toContain(true);
+    expect(ran.map(({ stdout }) => stdout.length > 0)).not.toContain(false);
+
+    const files = [cloud.stateDir, cloud.runtimeDir].flatMap(filesBelow);
+    const withIt = files.filter((path) => hasIt(readFileSync(path, 'latin1')));
+    expect(withIt.map((path) => path.split('/').at(-1))).toEqual(['references.json']);
+    expect(statSync(withIt[0]!).mode & 0o777).toBe(0o600);
+    const [letters] = files.filter((path) => path.endsWith('dead-letters.jsonl'));
+    expect(readFileSync(letters!, 'utf8')).toContain('token ***');
+  });
+
+  test('serve a boot without Parameter Store, and are masked in it', async () => {
+    const first = await cloud.startReady({ config });
+    await first.line('the hook', ({ msg }) => msg?.includes('code 3') === true);
+    first.kill('SIGKILL');
+    await first.ended;
+    execFileSync('rm', [join(logFolder(), 'told')]);
+    const fault = { kind: 'error', status: 500, code: 'InternalServerError' } as const;
+    cloud.lab.front.fail({ match: 'ssm:*', times: 1_000, fault });
+    const again = await cloud.startReady({ config });
+    const failed = await again.line('the hook', ({ msg }) => msg?.includes('code 3') === true);
+    expect(failed['output']).toBe('out ***\nerr ***');
+    expect(readFileSync(join(logFolder(), 'told'), 'utf8')).toBe(canary);
+    expect((await cloud.status('ready', ({ ready }) => ready)).config?.lastKnownGood).toBe(true);
+    expect(hasIt(JSON.stringify(again.lines) + again.stderr())).toBe(false);
+  });
+
+  test('that cannot be had end the start with a message that has none', async () => {
+    const bad = {
+      ...config,
+      hooks: { ...config.hooks, environment: { A: '{{ssm-secure:/berth/none}}' } },
+    };
+    const daemon = cloud.start({ config: bad });
+    expect(await daemon.ended).toBe(78);
+    expect(daemon.stderr()).toContain('hooks.environment.A: there is no parameter /berth/none');
+    const misplaced = cloud.start({ config: { pool: '{{ssm-secure:/berth/token}}' } });
+    expect(await misplaced.ended).toBe(78);
+    expect(misplaced.stderr()).toContain('pool: a secret can stand in hooks.environment alone');
+    expect(hasIt(JSON.stringify(misplaced.lines) + misplaced.stderr())).toBe(false);
+  });
+});
