@@ -9,6 +9,7 @@ import { buildBundle } from './lab/bundle.ts';
 import { startDaemon, unitRights } from './lab/daemon-process.ts';
 import { inNamespaces, needsNamespaces, scratch } from './lab/environment.ts';
 import { createSmallCloud, poolEni } from './lab/small-cloud.ts';
+import { unitFlags } from './lab/unit-flags.ts';
 
 /** Out of the tree, where no package can be found: what the bundle needs is in it. */
 const folder = mkdtempSync(join(scratch, 'berth-bundle-'));
@@ -55,10 +56,10 @@ describe('the bundle', () => {
     writeCode({ node: [process.execPath], from: moved, into: again });
     const bytesOf = (into: string) => chunks.map((file) => readFileSync(join(into, file), 'hex'));
     expect(bytesOf(again)).toEqual(bytesOf(join(folder, 'code')));
-    const unit = readFileSync(join(import.meta.dirname, '..', 'systemd', 'berth.service'), 'utf8');
-    const flags = /^ExecStart=\S+((?: --\S+)+) \S+main\.cjs/m.exec(unit)![1]!.trim().split(' ');
     const judge = join(import.meta.dirname, 'lab', 'judge-code.ts');
-    const { stdout } = spawnSync(process.execPath, [...flags, judge, folder], { encoding: 'utf8' });
+    const { stdout } = spawnSync(process.execPath, [...unitFlags, judge, folder], {
+      encoding: 'utf8',
+    });
     expect(JSON.parse(stdout)).toEqual({ taken: chunks.length, refused: [] });
   });
 

@@ -18,7 +18,7 @@ import {
   type Fields,
   type Mount,
 } from './proc-stats.ts';
-import { countProcesses, countSockets } from './proc-tables.ts';
+import { countProcesses, countSockets, countThreads } from './proc-tables.ts';
 
 export type CollectorDeps = {
   readonly clock: Clock;
@@ -200,12 +200,16 @@ const createNetstat: Create =
   };
 
 const createProcesses: Create =
-  ({ proc }) =>
+  ({ proc }, { metrics }) =>
   async () => {
+    // The unit hides the processes of others. The kernel tells how many threads run or are blocked.
     if (proc.read('/proc/1/stat') === undefined) {
+      const kernel = countThreads(must(proc, '/proc/stat'), must(proc, '/proc/loadavg'));
+      if (metrics.some(({ field }) => kernel[field] !== undefined))
+        return [{ dimensions: {}, fields: kernel }];
       throw new BerthError(
         'not-permitted',
-        "cannot count processes: berth's unit hides those of others; set ProtectProc=default in a drop-in (systemctl edit berth)",
+        "cannot count processes: berth's unit hides those of others, but for running, blocked and total_threads; set ProtectProc=default in a drop-in (systemctl edit berth)",
       );
     }
     const pids = proc.list('/proc').filter((name) => /^\d+$/.test(name));

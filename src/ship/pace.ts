@@ -16,8 +16,9 @@ export type Pace = {
 const unlimitedAt = 500;
 const slowest = 0.2;
 const decrease = 0.7;
-/** Calls a second, each second in which none is throttled. */
+/** Calls a second, each second in which none is throttled; or that part of the rate, where it is more. */
 const increase = 1;
+const growth = 0.05;
 /** Answers to calls of before the decrease are no news. */
 const calmMs = 1_000;
 /** What was not sent may be caught up with for so long. */
@@ -103,7 +104,7 @@ export function createPace(
     },
     accepted: () => {
       if (rate === undefined) return;
-      rate += increase / rate;
+      rate += Math.max(increase / rate, growth);
       if (rate >= unlimitedAt) rate = undefined;
       bell.ring();
     },

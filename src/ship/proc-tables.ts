@@ -38,6 +38,14 @@ export function countSockets(tables: {
   return counts;
 }
 
+/** /proc/stat and /proc/loadavg: of threads, where processes cannot be seen (proc_stat(5), proc_loadavg(5)). */
+export function countThreads(stat: string, loadavg: string): Fields {
+  const of = (name: string): number =>
+    Number(new RegExp(`^procs_${name} (\\d+)$`, 'm').exec(stat)?.[1] ?? 0);
+  const threads = Number(/ \d+\/(\d+) /.exec(loadavg)?.[1] ?? 0);
+  return { running: of('running'), blocked: of('blocked'), total_threads: threads };
+}
+
 const processStates: Readonly<Record<string, string>> = {
   R: 'running',
   S: 'sleeping',

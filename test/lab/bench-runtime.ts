@@ -2,7 +2,7 @@
 // ready, or one executable; each boots an instance of the lab, one after the other. `--runs N`: of each, 15 by default.
 // No snapshot: Node's builder of those dies of node:http ("global handle not serialized").
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build, type OutputOptions } from 'rolldown';
@@ -14,16 +14,11 @@ import { buildBundle } from './bundle.ts';
 import { scratch } from './environment.ts';
 import { during, say } from './progress.ts';
 import { createSmallCloud } from './small-cloud.ts';
+import { unitFlags } from './unit-flags.ts';
 
 const project = join(import.meta.dirname, '..', '..');
 const arch = process.arch === 'arm64' ? arches.arm64 : arches.amd64;
 const home = join(scratch, 'runtime');
-
-/** As the unit has them, without the program. */
-function flagsOfUnit(): readonly string[] {
-  const unit = readFileSync(join(project, 'systemd', 'berth.service'), 'utf8');
-  return /^ExecStart=\S+ (.*?)\S+main\.cjs/m.exec(unit)![1]!.trim().split(' ');
-}
 
 type Variant = { readonly name: string; readonly program: Program; readonly bytes: number };
 
@@ -35,7 +30,7 @@ async function variants(): Promise<readonly Variant[]> {
   const bare = join(home, 'bare');
   cpSync(join(home, 'bundle'), bare, { recursive: true });
   rmSync(join(bare, 'code'), { recursive: true });
-  const flags = flagsOfUnit();
+  const flags = unitFlags;
   const beside = (file: string): Program => ({
     kind: 'command',
     argv: [node, ...flags, file, 'run'],

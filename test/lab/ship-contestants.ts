@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { entrySource, logsConfig } from '../fixtures/log-source.ts';
 import type { Corpus } from './ship-corpus.ts';
+import { unitFlags } from './unit-flags.ts';
 
 export type Encoding = 'plain' | 'gzip';
 
@@ -51,9 +52,6 @@ const node = (file: string): readonly string[] => [
 
 const own = { follows: false, prepares: false, variable: undefined } as const;
 
-/** As `systemd/berth.service` starts berth. */
-const nodeFlags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
-
 /** `bundle`: ship-contestant.ts, bundled as berth is. */
 export const createContestants = (bundle: string): readonly Contestant[] => [
   {
@@ -80,7 +78,7 @@ export const createContestants = (bundle: string): readonly Contestant[] => [
       );
       const compression = encoding === 'gzip' ? 'gzip' : 'none';
       const logs = logsConfig({ sources, forceFlushMs: flushMs, compression });
-      return [process.execPath, ...nodeFlags, bundle, JSON.stringify({ logs, stateDir: folder })];
+      return [process.execPath, ...unitFlags, bundle, JSON.stringify({ logs, stateDir: folder })];
     },
   },
   {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startProgram, type DaemonProcess } from './daemon-process.ts';
 import { hasProgram } from './environment.ts';
+import { unitFlags } from './unit-flags.ts';
 
 export type Size = { readonly rssBytes: number; readonly fds: number; readonly cpuSeconds: number };
 
@@ -28,8 +29,6 @@ const unit = readFileSync(
   join(import.meta.dirname, '..', '..', 'systemd', 'berth.service'),
   'utf8',
 );
-/** The flags of Node. */
-const nodeFlags = /^ExecStart=\S+\/node (.*) \S+\/main\.cjs /m.exec(unit)![1]!.split(' ');
 const maxFiles = settingOf('LimitNOFILE');
 /** Beyond the unit's systemd would kill it. */
 const stopMs = settingOf('TimeoutStopSec') * 1_000;
@@ -45,7 +44,7 @@ export function createSoakDaemon({ main, args, env }: SoakDaemonInput): SoakDaem
   };
   return {
     start: () => {
-      const argv = [...limit, process.execPath, ...nodeFlags, main, ...args];
+      const argv = [...limit, process.execPath, ...unitFlags, main, ...args];
       const started = startProgram({ argv, env });
       running = started;
       ended = started.ended.then((code) => {

@@ -248,11 +248,32 @@ describe('processes', () => {
     expect(reading?.fields).toMatchObject({ total: 2, sleeping: 1, running: 1 });
   });
 
-  test('that are hidden are no number, but a complaint', async () => {
-    const texts = { '/proc/22/stat': '22 (berth) R 1' };
-    await expect(collectorOf({ texts }, { kind: 'processes' })(signal)).rejects.toThrow(
-      'set ProtectProc=default in a drop-in',
-    );
+  describe('that are hidden', () => {
+    const texts = {
+      '/proc/22/stat': '22 (berth) R 1',
+      '/proc/stat': 'cpu  1 2 3 4\nprocs_running 3\nprocs_blocked 2\nsoftirq 1',
+      '/proc/loadavg': '0.20 0.18 0.12 3/480 11206\n',
+    };
+    const wanting = (...fields: readonly string[]) =>
+      collectorOf(
+        { texts },
+        {
+          kind: 'processes',
+          metrics: fields.map((field) => ({ field, name: field, unit: 'Count' as const })),
+        },
+      )(signal);
+
+    test('run, wait and have threads all the same', async () => {
+      expect(await wanting('total', 'running')).toEqual([
+        { dimensions: {}, fields: { running: 3, blocked: 2, total_threads: 480 } },
+      ]);
+    });
+
+    test('are no number, but a complaint', async () => {
+      await expect(wanting('total', 'zombies')).rejects.toThrow(
+        'set ProtectProc=default in a drop-in',
+      );
+    });
   });
 });
 
