@@ -49,6 +49,7 @@ export function contentsOf(input: ContentsInput): readonly Entry[] {
     // Not among the documents, which minimal images leave out.
     ours(`${share}/examples/config.json`, 'packaging/files/config.json'),
     ...folder(`${share}/examples`, 'packaging/systemd'),
+    ...folder(`${share}/examples/user-data`, 'packaging/user-data'),
     text('usr/share/man/man8/berth.8.gz', texts.manPage),
     text('usr/share/bash-completion/completions/berth', texts.completions.bash),
     text('usr/share/fish/vendor_completions.d/berth.fish', texts.completions.fish),

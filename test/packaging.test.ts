@@ -147,6 +147,8 @@ describe.skipIf(reason !== undefined)(
             '/usr/share/berth/iam/base.json',
             '/usr/share/doc/berth/configuration.md',
             '/usr/share/berth/examples/config.json',
+            '/usr/share/berth/examples/stop-when-lost.conf',
+            '/usr/share/berth/examples/user-data/berth-key.yaml',
             '/usr/share/doc/berth/sbom.cdx.json',
             '/usr/share/fish/vendor_completions.d/berth.fish',
             '/usr/share/man/man8/berth.8.gz',

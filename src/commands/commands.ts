@@ -84,6 +84,12 @@ export const commands = {
     example: 'berth check-config berth.json',
     load: async () => (await import('./check-config.ts')).run,
   },
+  bake: {
+    summary: 'make this machine fit to become an image: state removed, berth enabled, not started',
+    flags: [stateFlag, runtimeFlag],
+    example: 'berth bake',
+    load: async () => (await import('./bake.ts')).run,
+  },
   version: {
     summary: 'print the version',
     flags: [],
