@@ -6,7 +6,7 @@ import { readFile, symlink, writeFile } from 'node:fs/promises';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { inNamespaces } from './environment.ts';
+import { inNamespaces, scratch } from './environment.ts';
 import { createImage, type MachineImage } from './machine-image.ts';
 import { copyHostDeb, hostArch, whyNoPackages } from './package-tools.ts';
 import { until } from './progress.ts';
@@ -49,6 +49,9 @@ export async function bootInstance(
 ): Promise<BootedInstance> {
   await using undo = new AsyncDisposableStack();
   const { root } = image ?? undo.use(await createCheckout(cloud));
+  // cloud-init reads no DMI in a container: without this it would not believe that it is on EC2, nor use IMDSv2.
+  const uuid = join(scratch, 'ec2-uuid');
+  await writeFile(uuid, 'ec2e1916-9099-7caf-fd21-012345abcdef\n');
   const child = spawn(
     'systemd-nspawn',
     [
@@ -62,6 +65,7 @@ export async function bootInstance(
       '--capability=CAP_NET_ADMIN',
       `--machine=${name}`,
       `--network-namespace-path=/run/netns/${name}`,
+      `--bind-ro=${uuid}:/sys/hypervisor/uuid`,
     ],
     {
       stdio: ['ignore', 'pipe', 'pipe'],

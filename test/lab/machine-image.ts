@@ -14,9 +14,20 @@ export type MachineImage = AsyncDisposable & {
   write(path: string, text: string): Promise<void>;
   /** As if it had never been there. */
   remove(...paths: readonly string[]): Promise<void>;
+  /** As `systemctl enable` would. */
+  enable(unit: string): Promise<void>;
+  /** A disk of its own that begins as this one is now; this one has to stay so. */
+  copy(): Promise<MachineImage>;
 };
 
 export async function createImage(): Promise<MachineImage> {
+  const image = await over(['/']);
+  await image.remove('/var/log/journal');
+  return image;
+}
+
+/** `layers`: the uppermost first. */
+async function over(layers: readonly string[]): Promise<MachineImage> {
   const home = await mkdtemp(join(scratch, 'image-'));
   const [root, upper, work] = ['root', 'upper', 'work'].map((name) => join(home, name)) as [
     string,
@@ -24,8 +35,8 @@ export async function createImage(): Promise<MachineImage> {
     string,
   ];
   for (const folder of [root, upper, work]) await mkdir(folder);
-  const layers = `lowerdir=/,upperdir=${upper},workdir=${work}`;
-  await exec('mount', ['-t', 'overlay', 'overlay', '-o', layers, root]);
+  const options = `lowerdir=${layers.join(':')},upperdir=${upper},workdir=${work}`;
+  await exec('mount', ['-t', 'overlay', 'overlay', '-o', options, root]);
   return {
     root,
     write: async (path, text) => {
@@ -35,6 +46,8 @@ export async function createImage(): Promise<MachineImage> {
     remove: async (...paths) => {
       for (const path of paths) await rm(join(root, path), { recursive: true, force: true });
     },
+    enable: async (unit) => void (await exec('systemctl', [`--root=${root}`, 'enable', unit])),
+    copy: () => over([upper, ...layers]),
     [Symbol.asyncDispose]: async () => {
       await exec('umount', [root]);
       await rm(home, { recursive: true });
