@@ -1,5 +1,15 @@
-// Cases of config.json, logs.json, assume-role.json, retention.json and keep.json.
-import { logsRole, me, mine, theirs, pool, type Row } from './iam-cases.ts';
+// Cases of config.json, logs.json, assume-role.json, retention.json, keep.json and reaper.json.
+import {
+  asOther,
+  bothKeys,
+  logsRole,
+  me,
+  mine,
+  ownerKey,
+  theirs,
+  pool,
+  type Row,
+} from './iam-cases.ts';
 
 const parameter = (name: string): string => `arn:aws:ssm:eu-west-1:111122223333:parameter/${name}`;
 const stream = (group: string): string =>
@@ -79,3 +89,52 @@ export const keepRows: readonly Row[] = [
   { name: 'K6 an instance that bears its tags', action: modify, on: 'i-me', has: mine },
   { name: 'K7 detach my own', action: 'DetachNetworkInterface', has: mine },
 ];
+
+/** The role of the state machine, hence without a source instance. */
+export const reaperRows: readonly Row[] = (
+  [
+    {
+      name: 'P1 find the claim',
+      action: 'DescribeNetworkInterfaces',
+      on: '*',
+      allow: 'FindClaims',
+    },
+    {
+      name: 'P2 delete a claim by value',
+      action: 'DeleteTags',
+      has: theirs,
+      request: asOther,
+      allow: 'DeleteClaimByValue',
+    },
+    { name: 'P3 whatever its value', action: 'DeleteTags', has: theirs, keys: ownerKey },
+    { name: 'P4 all tags', action: 'DeleteTags', has: theirs },
+    {
+      name: 'P5 the epoch too',
+      action: 'DeleteTags',
+      has: theirs,
+      request: asOther,
+      keys: bothKeys,
+    },
+    {
+      name: 'P6 what is no claim',
+      action: 'DeleteTags',
+      has: theirs,
+      request: { 'berth:owner': 'Bob' },
+    },
+    {
+      name: 'P7 of an ENI in no pool',
+      action: 'DeleteTags',
+      has: { 'berth:owner': me },
+      request: asOther,
+    },
+    {
+      name: 'P8 of an instance',
+      action: 'DeleteTags',
+      on: 'i-other',
+      has: theirs,
+      request: asOther,
+    },
+    { name: 'P9 claim', action: 'CreateTags', has: pool, request: asOther },
+    { name: 'P10 detach', action: 'DetachNetworkInterface', has: theirs },
+  ] as const satisfies readonly Row[]
+).map((row) => ({ ...row, noSource: true }));
