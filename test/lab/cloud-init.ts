@@ -1,4 +1,5 @@
-// Runs cloud-init's own Ec2 data source, which the distribution ships, against an IMDS of the lab.
+// Runs cloud-init's own code, which the distribution ships: its Ec2 data source against an IMDS of the lab, and what it
+// makes of user data.
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -36,22 +37,47 @@ export type Crawl = {
 } & Readonly<Record<string, unknown>>;
 
 /** Throws if the program fails, or says something other than its report. */
-export async function crawlByCloudInit({ endpoint, nics, prefix }: CrawlInput): Promise<Crawl> {
+export function crawlByCloudInit({ endpoint, nics, prefix }: CrawlInput): Promise<Crawl> {
+  return report<Crawl>('cloud-init-crawl.py', {
+    prefix,
+    args: [endpoint ?? 'default', JSON.stringify(nics)],
+    stdin: undefined,
+  });
+}
+
+/** What cloud-init would do with user data; see cloud-init-read.py. */
+export type ReadUserData = {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly warnings: readonly string[];
+};
+
+export function readByCloudInit(userData: string): Promise<ReadUserData> {
+  return report<ReadUserData>('cloud-init-read.py', { prefix: [], args: [], stdin: userData });
+}
+
+type ReportInput = {
+  readonly prefix: readonly string[];
+  /** After a folder of its own. */
+  readonly args: readonly string[];
+  readonly stdin: string | undefined;
+};
+
+async function report<T>(program: string, { prefix, args, stdin }: ReportInput): Promise<T> {
   const folder = await mkdtemp(join(scratch, 'berth-cloud-init-'));
   try {
-    const script = join(import.meta.dirname, 'cloud-init-crawl.py');
-    const command = [python, script, folder, endpoint ?? 'default', JSON.stringify(nics)] as const;
+    const script = join(import.meta.dirname, program);
+    const command = [python, script, folder, ...args] as const;
     const [first, ...rest] = prefix;
     const { code, stdout, stderr } = await systemExec.run(
       {
         argv: first === undefined ? command : [first, ...rest, ...command],
-        stdin: undefined,
+        stdin,
         timeoutMs,
       },
       new AbortController().signal,
     );
     if (code !== 0 || stderr !== '') throw new Error(`cloud-init ended with ${code}: ${stderr}`);
-    return JSON.parse(stdout) as Crawl;
+    return JSON.parse(stdout) as T;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

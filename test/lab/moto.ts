@@ -31,11 +31,24 @@ const region = 'eu-west-1';
 /** Before moto judges anybody. */
 const anybody = { accessKeyId: 'AKIAANYBODY000000000', secretAccessKey: 'secret' };
 
-export async function startMoto(): Promise<Moto> {
+export type MotoServer = AsyncDisposable & { readonly endpoint: string };
+
+export type MotoServerInput = {
+  /** Default: any free one. Its state machines need to know it. */
+  readonly port?: number;
+  /** Of the account that everything belongs to. Default: moto's own. */
+  readonly accountId?: string;
+};
+
+export async function startMotoServer(input: MotoServerInput = {}): Promise<MotoServer> {
   await using undo = new AsyncDisposableStack();
-  const child = spawn(server, ['-H', '127.0.0.1', '-p', '0'], {
+  const child = spawn(server, ['-H', '127.0.0.1', '-p', String(input.port ?? 0)], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { PATH: process.env['PATH'], PYTHONUNBUFFERED: '1' },
+    env: {
+      PATH: process.env['PATH'],
+      PYTHONUNBUFFERED: '1',
+      ...(input.accountId === undefined ? {} : { MOTO_ACCOUNT_ID: input.accountId }),
+    },
   });
   const ended = once(child, 'exit');
   undo.defer(async () => {
@@ -43,6 +56,19 @@ export async function startMoto(): Promise<Moto> {
     await ended;
   });
   const endpoint = await endpointOf(child.stderr, ended);
+  const owned = undo.move();
+  return { endpoint, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Whose client moto lets do everything, as long as it judges nobody. */
+export function ec2OfMoto(endpoint: string): sdk.EC2Client & Disposable {
+  const client = new sdk.EC2Client({ endpoint, region, credentials: anybody });
+  return Object.assign(client, { [Symbol.dispose]: () => client.destroy() });
+}
+
+export async function startMoto(): Promise<Moto> {
+  await using undo = new AsyncDisposableStack();
+  const { endpoint } = undo.use(await startMotoServer());
   const everything = { Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] };
   const credentials = await createUser(endpoint, everything);
   const client = new sdk.EC2Client({ endpoint, region, credentials });
