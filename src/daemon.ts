@@ -1,34 +1,21 @@
 // The story: boot -> claim -> route -> ship -> tell, then look after it until stopped.
-import { once } from 'node:events';
-import { boot, type Booted } from './boot/boot.ts';
-import { watchNotices } from './boot/notices.ts';
+import { boot } from './boot/boot.ts';
 import { createCrashLoop } from './boot/crash-loop.ts';
-import { imdsEndpoints } from './boot/imds-endpoint.ts';
 import { createAwsEc2 } from './claim/aws-ec2.ts';
-import type { Ec2 } from './claim/ec2.ts';
-import { createClaimRecords } from './claim/record.ts';
-import { createHeed, type HeedDeps } from './heed.ts';
 import { BerthError, exitCodeOf, exitCodes, messageOf } from './errors.ts';
 import type { Status } from './model.ts';
-import { createUnmanaged, leaveManaged } from './route/unmanaged.ts';
-import { createRouting } from './route/routing.ts';
-import { whileInService } from './in-service.ts';
-import { servePools, type ServePoolsDeps } from './serve-pools.ts';
+import { serveInstance, type Service } from './serve-instance.ts';
 import type { Serving } from './serve.ts';
 import { agentStateFolder } from './ship/agent-state.ts';
 import { startShipping, type Shipping } from './ship/ship.ts';
 import { startTelemetry, telemetrySources, type Telemetry } from './ship/telemetry.ts';
 import type { Ports } from './system/ports.ts';
 import { within } from './system/within.ts';
-import { createAnnounce, type Announce } from './tell/announce.ts';
 import { serveControl } from './tell/control-socket.ts';
-import { createStatusBoard, type StatusBoard } from './tell/status-board.ts';
+import { createStatusBoard } from './tell/status-board.ts';
 import { serveMonitoring } from './tell/monitoring.ts';
 import { keepTrying } from './tell/keep-trying.ts';
 import { readyOrLate } from './tell/ready-or-late.ts';
-import { createSignalCalls } from './tell/signal-calls.ts';
-import { createSignalRecord } from './tell/signal-record.ts';
-import { createSignals, type Signals } from './tell/signals.ts';
 import { serveStatus } from './tell/status-socket.ts';
 import { createSystemd } from './tell/systemd.ts';
 
@@ -49,16 +36,6 @@ const releaseWithinMs = 12_000;
 /** Somebody waits for it, and may ask again. */
 const releaseOnRequestMs = 120_000;
 const flushWithinMs = 8_000;
-
-type Service = {
-  readonly ports: Ports;
-  readonly input: DaemonInput;
-  readonly board: StatusBoard;
-  readonly booted: Booted;
-  readonly ec2: Ec2;
-  /** One for each pool, added when it starts. */
-  readonly servings: Serving[];
-};
 
 /**
  * Returns after a clean stop. Throws what trying again cannot cure (`usage`, `config-invalid`, `config-missing`,
@@ -107,7 +84,7 @@ export async function runDaemon(
     }
     const ec2 = resources.use(createAwsEc2(ports, booted.access));
     await Promise.all([
-      serveOrWait({ ports, input, board, booted, ec2, servings }, signal),
+      serveInstance({ ports, input, board, booted, ec2, servings }, signal),
       readyOrLate({ clock, board }, shipAfterMs, signal).then(() => {
         sending = startSending({ ports, input, board, booted }, signal);
       }),
@@ -161,83 +138,6 @@ function startSending(
   if (signal.aborted) end();
   else signal.addEventListener('abort', end, { once: true });
   return { shipping, telemetry };
-}
-
-/** Ends by the signal's reason, or as `servePools` does. */
-function serveOrWait(service: Service, signal: AbortSignal): Promise<never> {
-  const { ports, board, booted, servings } = service;
-  const signals = signalsOf(service, signal);
-  const serve = (life: AbortSignal, idle: () => void): Promise<never> => {
-    servings.splice(0);
-    const beside = (within: AbortSignal) => heedNotices({ ...service, signals, idle }, within);
-    return servePoolsOrNone({ ...service, beside }, life);
-  };
-  return whileInService({ ...ports, board, imds: booted.imds }, { signals, serve }, signal);
-}
-
-function signalsOf(
-  { ports, input, board, booted }: Service,
-  signal: AbortSignal,
-): Signals | undefined {
-  const { identity, access, config } = booted;
-  if (config.signals === undefined) return undefined;
-  const { instanceId } = identity;
-  const calls = createSignalCalls(access, instanceId);
-  const record = createSignalRecord(ports, { stateDir: input.stateDir, instanceId });
-  return createSignals({ ...ports, board, calls, record }, config.signals, signal);
-}
-
-/** An instance without a pool ships its logs. */
-async function servePoolsOrNone(
-  { ports, input, board, booted, ec2, servings, beside }: Service & Pick<ServePoolsDeps, 'beside'>,
-  signal: AbortSignal,
-): Promise<never> {
-  const { identity, config } = booted;
-  const { pools, hooks, takeOverStale, standby } = config;
-  if (pools.length === 0) {
-    board.ready('no pool is configured: this instance claims nothing and ships its logs');
-    await beside(signal);
-    if (!signal.aborted) await once(signal, 'abort');
-    throw signal.reason;
-  }
-  const { stateDir, runtimeDir } = input;
-  const [imdsEndpoint] = imdsEndpoints(input.environment);
-  const routing = createRouting(ports, { identity, imdsEndpoint, config: config.routing });
-  const markers = createUnmanaged(ports, { stateDir });
-  const unmanaged = config.routing.mode === 'own' ? markers : leaveManaged(markers);
-  const records = createClaimRecords(ports, { stateDir, instanceId: identity.instanceId });
-  const announceOf = (pool: string): Announce => createAnnounce(ports, { pool, hooks, runtimeDir });
-  return servePools(
-    {
-      ...ports,
-      ec2,
-      routing,
-      unmanaged,
-      records,
-      board,
-      boardOf: (pool) => board.pool(pool),
-      announceOf,
-      beside,
-    },
-    { identity, pools, takeOverStale, standby },
-    servings,
-    signal,
-  );
-}
-
-/** Ends by the signal's reason. undefined: nobody asked for it. */
-function heedNotices(
-  { ports, board, booted, servings, signals, idle }: Service & Pick<HeedDeps, 'signals' | 'idle'>,
-  signal: AbortSignal,
-): Promise<never> | undefined {
-  const { notices } = booted.config;
-  if (notices === undefined) return undefined;
-  const { onNotices } = createHeed(
-    { ...ports, board, signals, idle },
-    { config: notices, servings },
-    signal,
-  );
-  return watchNotices(ports, booted.imds, onNotices, signal);
 }
 
 /** `berth release`. Throws `usage`, `timeout`, and what a detach throws. */

@@ -5,7 +5,7 @@ import { imdsEndpoints } from '../boot/imds-endpoint.ts';
 import { createImds, imdsDefaults } from '../boot/imds.ts';
 import { loadConfig } from '../boot/load-config.ts';
 import { BerthError, messageOf } from '../errors.ts';
-import type { LoadedConfig, Status } from '../model.ts';
+import type { Config, LoadedConfig, Status } from '../model.ts';
 import type { Ports } from '../system/ports.ts';
 import { reporter, type Finding } from './finding.ts';
 import {
@@ -141,9 +141,30 @@ function configFindings({ config, source }: LoadedConfig): readonly Finding[] {
     const why = `the last good copy of ${source.name}${version}: Parameter Store does not answer`;
     return [report('warning', why, 'check routes and VPC endpoints to ssm')];
   }
-  const found = report('ok', `${source.name}${version}`);
-  if (config.pools.length > 0) return [found];
-  return [found, reporter('pool')('ok', 'none is configured: this instance claims nothing')];
+  const none = reporter('pool')('ok', 'none is configured: this instance claims nothing');
+  return [
+    report('ok', `${source.name}${version}`),
+    ...(config.pools.length > 0 ? [] : [none]),
+    ...signalFindings(config.signals),
+  ];
+}
+
+function signalFindings(signals: Config['signals']): readonly Finding[] {
+  if (signals === undefined) return [];
+  const report = reporter('signals');
+  const { stack, hooks, problems } = signals;
+  const { group, launch, terminate } = hooks ?? {};
+  const told = [
+    ...(stack === undefined ? [] : [`stack ${stack.stack}/${stack.resource}`]),
+    ...[launch, terminate].flatMap((hook) =>
+      hook === undefined ? [] : `hook ${hook} of ${group}`,
+    ),
+  ];
+  const fix = 'allow tags in instance metadata, or name them in the configuration';
+  return [
+    ...(told.length === 0 ? [] : [report('ok', `told: ${told.join(', ')}`)]),
+    ...problems.map(({ message }) => report('failure', message, fix)),
+  ];
 }
 
 /** The unit may have a --config that whoever examines did not give. */

@@ -366,6 +366,26 @@ describe('berth doctor', () => {
       },
     ],
     [
+      'a stack that nobody knows',
+      'failure',
+      /^signals: signals\.cloudFormation: nobody is told: set stack and resource, since /,
+      /allow tags in instance metadata/,
+      () => {
+        world.config = { pool: 'db', signals: { cloudFormation: {} } };
+      },
+    ],
+    [
+      'services that are told',
+      'ok',
+      /^signals: told: stack web\/Fleet, hook up of fleet$/,
+      undefined,
+      () => {
+        const cloudFormation = { stack: 'web', resource: 'Fleet' };
+        const autoScaling = { group: 'fleet', launchHook: 'up' };
+        world.config = { pool: 'db', signals: { cloudFormation, autoScaling } };
+      },
+    ],
+    [
       'a stack that cannot be told',
       'failure',
       /^signals: cannot tell stack web\/Fleet: SUCCESS/,
