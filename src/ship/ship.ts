@@ -64,13 +64,13 @@ export type Shipping = {
 /** Files that lost their name, and folders that cannot be watched, are looked at this often. */
 const tickMs = 1_000;
 /**
- * All files are looked for each so many ticks: as a safety net under inotify, which hears nothing of what others write to
- * a network file system, or to the target of a link in another folder. The more files, the rarer where every folder is
- * watched: 10,000 take 1.2 CPU seconds, so that it is half a percent of a core at most.
+ * All files are looked for so often at most: as a safety net under inotify, which hears nothing of what others write to a
+ * network file system, or to the target of a link in another folder. In a large tree it takes seconds, and is rarer: half
+ * a percent of a core where every folder is watched, a twentieth where not, a tenth where new folders come all the time.
  */
-const ticksPerScan = 5;
-const maxTicksPerScan = 300;
-const filesPerTick = 40;
+const scanEachMs = 5_000;
+const maxScanEachMs = 300_000;
+const restsPerScan = { watched: 200, unwatched: 20, changing: 10 } as const;
 
 type Looking = FollowDeps & { readonly following: Following };
 
@@ -150,40 +150,50 @@ function startShippingTo(
   const undeletable = new Set<string>();
   const watch = async (looking: Looking): Promise<void> => {
     const { files } = looking.following;
-    /** Where names have changed; undefined: look everywhere. */
-    let changed: Set<string> | undefined;
+    /** Where names have changed. */
+    let changed = new Set<string>();
+    /** Folders have come or gone. */
+    let everywhere = true;
     using watches = createWatches({
       logFiles,
       onData,
       onList: (folder, name) => {
         void isAboutFolders(folder, name).then((isSo) => {
-          if (isSo) changed = undefined;
-          else changed?.add(folder);
+          if (isSo) everywhere = true;
+          else changed.add(folder);
           bell.ring();
         });
       },
     });
-    for (let tick = 0, lookedAt = -Infinity; !ending.signal.aborted; tick++) {
-      const rarely = Math.min(maxTicksPerScan, Math.max(ticksPerScan, files.size / filesPerTick));
-      const every = watches.complete ? rarely : ticksPerScan;
-      const only = tick - lookedAt >= every ? undefined : changed;
+    /** The last time that all was looked for: when that ended, and how long it took. */
+    let lookedAtMs = -Infinity;
+    let tookMs = 0;
+    while (!ending.signal.aborted) {
+      const restMs = clock.monotonicMs() - lookedAtMs;
+      const rests = restsPerScan[watches.complete ? 'watched' : 'unwatched'];
+      const isDue = restMs >= Math.min(maxScanEachMs, Math.max(scanEachMs, tookMs * rests));
+      const mayLook = restMs >= tookMs * restsPerScan.changing;
+      const only = isDue || (everywhere && mayLook) ? undefined : changed;
+      if (only === undefined) everywhere = false;
       changed = new Set();
+      const startMs = clock.monotonicMs();
       try {
-        if (only === undefined) {
-          lookedAt = tick;
-          await watches.update(await foldersOf(files.values()));
-        }
+        if (only === undefined) await watches.update(await foldersOf(files.values()));
         if (only === undefined || only.size > 0) {
           await scan(looking, logs.sources, only, over.signal);
           byPath = Map.groupBy(files.values(), ({ path }) => path);
           await removeSent(deps, files.values(), undeletable);
+        }
+        if (only === undefined) {
+          lookedAtMs = clock.monotonicMs();
+          tookMs = lookedAtMs - startMs;
         }
         await tend(looking, over.signal);
         // What could not be written is tried again.
         await looking.checkpoints.save();
       } catch (error) {
         over.signal.throwIfAborted();
-        changed = undefined;
+        everywhere = true;
         log.error({ err: error }, 'cannot look for log files; trying again');
       }
       await bell.wait(tickMs, over.signal);

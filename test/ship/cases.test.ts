@@ -16,6 +16,8 @@ import {
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { LogSource } from '../../src/model.ts';
+import { systemLogFiles, type LogFiles } from '../../src/system/log-files.ts';
+import { createHastyClock } from '../fakes/hasty-clock.ts';
 import { createRig, intact, numbered, textOf, type Rig } from './rig.ts';
 
 const patience = { timeout: 20_000, interval: 20 };
@@ -142,6 +144,38 @@ test('13. 2,000 files in 100 folders: each is there, and a new one that comes', 
   await vi.waitFor(() => expect(rig.arrived()).toHaveLength(2_000), patience);
   writeFileSync(rig.path('d50/new.log'), 'new\n');
   await vi.waitFor(() => expect(rig.arrived()).toContain('new'), { timeout: 5_000, interval: 20 });
+}, 60_000);
+
+test('13. a tree in which a look at everything takes a second: it is rare, and a new file is there at once', async () => {
+  const haste = 100;
+  await using large = await createRig({ haste });
+  const clock = createHastyClock(haste);
+  let looks = 0;
+  const logFiles: LogFiles = {
+    ...systemLogFiles,
+    expand: async (pattern) => {
+      looks++;
+      await clock.sleep(1_000, AbortSignal.timeout(60_000));
+      return await systemLogFiles.expand(pattern);
+    },
+  };
+  mkdirSync(large.path('deep/down'), { recursive: true });
+  writeFileSync(large.path('deep/down/first.log'), 'first\n');
+  large.start({ sources: [large.source('**/*.log')], deps: { logFiles } });
+  await vi.waitFor(() => expect(large.arrived()).toEqual(['first']), patience);
+  const startMs = clock.monotonicMs();
+  const before = looks;
+  for (let index = 0; index < 20; index++) {
+    writeFileSync(large.path(`deep/down/${index}.log`), `in ${index}\n`);
+    await vi.waitFor(() => expect(large.arrived()).toContain(`in ${index}`), patience);
+  }
+  // Half a percent: one in 200 s.
+  const elapsedMs = clock.monotonicMs() - startMs;
+  expect(looks - before).toBeLessThanOrEqual(1 + elapsedMs / 200_000);
+  // One in a new folder has to wait for a look at everything.
+  mkdirSync(large.path('deep/new'));
+  writeFileSync(large.path('deep/new/last.log'), 'last\n');
+  await vi.waitFor(() => expect(large.arrived()).toContain('last'), patience);
 }, 60_000);
 
 test('14. 300 files born and deleted: all arrives, no file stays open, no stream is kept in memory', async () => {
