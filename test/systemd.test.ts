@@ -47,7 +47,17 @@ describe.skipIf(whyNoCheckout !== undefined)(`berth.service under systemd${reaso
 
   test('installed as the README says: READY from the main process, and the address is served', async () => {
     await cloud.vpc.serve('inst-a', 7000);
+    await succeed('mkdir', '-p', '/etc/systemd/system/systemd-networkd.service.d');
+    await instance.write(
+      '/etc/systemd/system/systemd-networkd.service.d/debug.conf',
+      '[Service]\nEnvironment=SYSTEMD_LOG_LEVEL=debug\n',
+    );
+    await succeed('systemctl', 'daemon-reload');
+    await succeed('systemctl', 'start', 'systemd-networkd');
     await install(instance, { andStart: true });
+    const networkd = await instance.run('journalctl', '--unit=systemd-networkd', '--no-pager');
+    expect(networkd.out).toContain('new .network file: /usr/lib/systemd/network/01-berth.network');
+    await instance.run('systemctl', 'stop', 'systemd-networkd.socket', 'systemd-networkd');
     const waited = await instance.run('berth', 'wait', '--timeout', '30');
     expect(waited.out).toContain(`${poolEni.privateIpv4} of ${poolEni.eniId} is served`);
     expect(await show('ActiveState')).toBe('active');
