@@ -11,6 +11,7 @@ import { backoffMs, type Backoff } from '../system/retry.ts';
 import { addEvent, createBatch, createEvent, inOrder, type LogEvent } from './batch.ts';
 import type { Cursors } from './cursors.ts';
 import type { DeadLetters } from './dead-letters.ts';
+import { missedBehind } from './journal-gap.ts';
 import { foreverMs } from './wake.ts';
 import { sendEvents, type SendDeps, type Standing } from './send.ts';
 
@@ -111,7 +112,8 @@ export function createJournal(
     // A generator that waits for a line hears of nothing but its signal.
     const done = new AbortController();
     const life = AbortSignal.any([done.signal, signal]);
-    const iterator = lines(argvOf(source, cursors.of(key)), life)[Symbol.asyncIterator]();
+    const from = cursors.of(key);
+    const iterator = lines(argvOf(source, from), life)[Symbol.asyncIterator]();
     let next = iterator.next();
     let held: Entry | undefined;
     let heardAny = false;
@@ -138,7 +140,7 @@ export function createJournal(
         // Rejected while nobody waits for it.
         next.catch(() => undefined);
         const entry = entryOf(result.value);
-        if (entry !== undefined) return entry;
+        if (entry !== undefined && entry.cursor !== from) return entry;
       }
     };
 
@@ -201,6 +203,7 @@ export function createJournal(
       return error;
     },
     run: async (ending, signal) => {
+      await sayGap(signal);
       for (let attempt = 1; ; attempt++) {
         const startedMs = clock.monotonicMs();
         try {
@@ -219,6 +222,18 @@ export function createJournal(
       }
     },
   };
+
+  async function sayGap(signal: AbortSignal): Promise<void> {
+    const cursor = cursors.of(key);
+    if (cursor === undefined) return;
+    // What is wrong with journalctl is said when the journal is read.
+    const missed = await missedBehind(lines, cursor, signal).catch(() => 0);
+    if (missed === 0) return;
+    log.warn(
+      { ...target, missed },
+      'the journal has deleted entries before CloudWatch had them: give it more room (SystemMaxUse= in journald.conf)',
+    );
+  }
 
   async function sleepUnless(ending: AbortSignal, ms: number, signal: AbortSignal): Promise<void> {
     const either = AbortSignal.any([ending, signal]);
@@ -241,7 +256,8 @@ function argvOf(
     '--merge',
     '--all',
     '--quiet',
-    ...(cursor === undefined ? [`--since=${firstSince}`] : [`--after-cursor=${cursor}`]),
+    // Where its entry is deleted, --after-cursor leaves out the next one (systemd 252).
+    ...(cursor === undefined ? [`--since=${firstSince}`] : [`--cursor=${cursor}`]),
     `--priority=${priority}`,
     ...units.map((unit) => `--unit=${unit}`),
     ...matches.flatMap((match, index) => [

@@ -98,6 +98,32 @@ describe.skipIf(whyNoJournal !== undefined)(
       expect(await arrived(2)).toEqual(['one', 'two']);
     });
 
+    test('what journald has deleted meanwhile is counted, and the rest arrives', async () => {
+      const gap = /^the journal has deleted entries/;
+      const gaps = () => rig.log.lines.filter(({ msg }) => gap.test(String(msg)));
+      await write('one');
+      const first = start();
+      expect(await arrived(1)).toEqual(['one']);
+      await rig.stop(first);
+      for (const message of ['two', 'three', 'four']) await write(message);
+      await host.settled(tag, 4);
+      const second = start();
+      expect(await arrived(4)).toHaveLength(4);
+      await rig.stop(second);
+      expect(gaps()).toEqual([]);
+      for (const message of ['five', 'six', 'seven']) await write(message);
+      await host.settled(tag, 7);
+      await host.run('journalctl', '--rotate');
+      await host.run('journalctl', '--vacuum-files=1');
+      await write('eight');
+      await host.settled(tag, 1);
+      start();
+      await vi.waitFor(() => expect(messages()).toContain('eight'), 15_000);
+      expect(messages()).not.toContain('six');
+      expect(gaps()).toHaveLength(1);
+      expect(gaps()[0]!['missed']).toBeGreaterThanOrEqual(3);
+    });
+
     test('by priority', async () => {
       await write('error', { PRIORITY: '3' });
       await write('debug', { PRIORITY: '7' });
