@@ -1,19 +1,18 @@
 // The story: boot -> claim -> route -> ship -> tell, then look after it until stopped.
-import { boot } from './boot/boot.ts';
+import { boot, createConfigReader } from './boot/boot.ts';
 import { createCrashLoop } from './boot/crash-loop.ts';
 import { createAwsEc2 } from './claim/aws-ec2.ts';
 import { BerthError, exitCodeOf, exitCodes, messageOf } from './errors.ts';
-import type { Status } from './model.ts';
-import { serveInstance, type Service } from './serve-instance.ts';
+import type { Config } from './model.ts';
+import { createReload, type Reload } from './reload.ts';
+import { createSending, type Sending, type SendingInput } from './sending.ts';
+import { serveInstance, type Live, type Service } from './serve-instance.ts';
 import type { Serving } from './serve.ts';
-import { agentStateFolder } from './ship/agent-state.ts';
-import { startShipping, type Shipping } from './ship/ship.ts';
-import { startTelemetry, telemetrySources, type Telemetry } from './ship/telemetry.ts';
 import type { Ports } from './system/ports.ts';
 import { within } from './system/within.ts';
 import { serveControl } from './tell/control-socket.ts';
 import { createStatusBoard } from './tell/status-board.ts';
-import { serveMonitoring } from './tell/monitoring.ts';
+import { createMonitoring } from './tell/monitoring.ts';
 import { keepTrying } from './tell/keep-trying.ts';
 import { readyOrLate } from './tell/ready-or-late.ts';
 import { serveStatus } from './tell/status-socket.ts';
@@ -35,7 +34,6 @@ const shipAfterMs = 1_000;
 const releaseWithinMs = 12_000;
 /** Somebody waits for it, and may ask again. */
 const releaseOnRequestMs = 120_000;
-const flushWithinMs = 8_000;
 
 /**
  * Returns after a clean stop. Throws what trying again cannot cure (`usage`, `config-invalid`, `config-missing`,
@@ -49,13 +47,14 @@ export async function runDaemon(
   const { clock, log } = ports;
   let sending: Sending | undefined;
   const servings: Serving[] = [];
-  let releaseOnStop = false;
+  let live: Live | undefined;
+  let reload: Reload | undefined;
   const board = createStatusBoard(
     {
       clock,
       log,
-      shipStatus: () => sending?.shipping.status(),
-      metricsStatus: () => sending?.telemetry.status(),
+      shipStatus: () => sending?.logs(),
+      metricsStatus: () => sending?.metrics(),
     },
     input,
   );
@@ -65,6 +64,12 @@ export async function runDaemon(
   await using _server = await serveStatus(ports.sockets, input.runtimeDir, board);
   await using _control = await serveControl(ports.sockets, input.runtimeDir, {
     release: (pool) => release(ports, servings, pool, signal),
+    reload: () => reloadNow(reload),
+  });
+  using _hangup = ports.hangup.listen(() => {
+    log.info('SIGHUP: looking at the configuration');
+    // Said where it happens.
+    reloadNow(reload).catch(() => undefined);
   });
   systemd.processUp();
   void systemd.watchdog(signal);
@@ -74,20 +79,26 @@ export async function runDaemon(
     await crashLoop.wait((message) => board.progress('starting', message), signal);
     const bootDeps = { ...ports, progress: board.progress };
     const booted = await keepTrying(ports, board, () => boot(bootDeps, input, signal), signal);
-    releaseOnStop = booted.config.releaseOnStop;
-    board.update({ instanceId: booted.identity.instanceId, config: booted.source });
-    const { monitoring } = booted.config;
-    if (monitoring !== undefined) {
-      const { runtimeDir } = input;
-      const watched = { config: monitoring, runtimeDir, status: () => board.current() };
-      resources.use(await serveMonitoring(ports, watched));
-    }
+    const running = (live = { config: booted.config });
+    board.update({ instanceId: booted.identity.instanceId });
+    const { runtimeDir } = input;
+    const watched = { runtimeDir, status: () => board.current() };
+    const monitoring = resources.use(createMonitoring(ports, watched));
+    await monitoring.serve(running.config.monitoring);
     const ec2 = resources.use(createAwsEc2(ports, booted.access));
+    sending = createSending(ports, sendingInput({ input, board, booted }), signal);
+    const apply = async (config: Config): Promise<void> => {
+      // The only one that may fail comes first.
+      await sending?.change(config);
+      running.config = config;
+      await monitoring.serve(config.monitoring);
+    };
+    const reader = createConfigReader(ports, booted, input);
+    reload = createReload({ ...ports, board, systemd, reader, apply }, booted, signal);
     await Promise.all([
-      serveInstance({ ports, input, board, booted, ec2, servings }, signal),
-      readyOrLate({ clock, board }, shipAfterMs, signal).then(() => {
-        sending = startSending({ ports, input, board, booted }, signal);
-      }),
+      serveInstance({ ports, input, board, booted, live: running, ec2, servings }, signal),
+      readyOrLate({ clock, board }, shipAfterMs, signal).then(() => sending?.start(running.config)),
+      booted.isStored ? reload.poll() : undefined,
     ]);
   } catch (error) {
     if (!signal.aborted) {
@@ -103,41 +114,31 @@ export async function runDaemon(
     systemd.stopping();
     await Promise.all([
       // Otherwise the address stays served while berth is away.
-      ...(releaseOnStop ? servings.map((serving) => giveBack(ports, serving)) : []),
-      sending === undefined ? undefined : stopSending(ports, sending),
+      ...(live?.config.releaseOnStop === true
+        ? servings.map((serving) => giveBack(ports, serving))
+        : []),
+      sending?.stop(),
     ]);
   }
 }
 
-type Sending = { readonly shipping: Shipping; readonly telemetry: Telemetry };
+function sendingInput({
+  input,
+  board,
+  booted,
+}: Pick<Service, 'input' | 'board' | 'booted'>): SendingInput {
+  const { stateDir } = input;
+  const { instanceId } = booted.identity;
+  return { stateDir, instanceId, access: booted.access, pools: () => board.current().pools };
+}
 
-/** Log files, metrics and what applications hand over. Until the signal aborts; the last metrics are sent, too. */
-function startSending(
-  { ports, input, board, booted }: Pick<Service, 'ports' | 'input' | 'board' | 'booted'>,
-  signal: AbortSignal,
-): Sending {
-  const { config, identity, access } = booted;
-  const place = { instanceId: identity.instanceId, stateDir: input.stateDir };
-  const sources = [...config.logs.sources, ...telemetrySources(config, place)];
-  const spooled = new AbortController();
-  const shipping = startShipping(
-    ports,
-    { ...place, agentState: agentStateFolder, logs: { ...config.logs, sources }, access },
-    spooled.signal,
+/** SIGHUP and `berth reload`. Throws `usage`, and why the newest configuration is not used. */
+async function reloadNow(reload: Reload | undefined): Promise<string> {
+  if (reload !== undefined) return reload.now();
+  throw new BerthError(
+    'usage',
+    'cannot reload: berth has not got as far as its configuration, and reads the newest when it does',
   );
-  const health = (): Pick<Status, 'pools' | 'logs'> => ({
-    pools: board.current().pools,
-    logs: shipping.status(),
-  });
-  const telemetry = startTelemetry(
-    ports,
-    { ...place, config, isDelivered: (file) => shipping.isDelivered(file), health },
-    signal,
-  );
-  const end = (): void => void telemetry.ended.then(() => spooled.abort());
-  if (signal.aborted) end();
-  else signal.addEventListener('abort', end, { once: true });
-  return { shipping, telemetry };
 }
 
 /** `berth release`. Throws `usage`, `timeout`, and what a detach throws. */
@@ -164,9 +165,4 @@ async function release(
 
 async function giveBack(ports: Ports, serving: Serving): Promise<void> {
   await within(ports, releaseWithinMs, 'give the ENI back', (signal) => serving.giveBack(signal));
-}
-
-async function stopSending(ports: Ports, { shipping, telemetry }: Sending): Promise<void> {
-  await telemetry.stop();
-  await within(ports, flushWithinMs, 'send the last log lines', (signal) => shipping.stop(signal));
 }

@@ -28,10 +28,16 @@ export type Heed = {
 
 const again = { firstMs: 500, factor: 2, capMs: 5_000 };
 
-/** `servings`: added to while berth boots. */
+export type HeedInput = {
+  /** It may change while berth runs. */
+  readonly config: () => NoticesConfig | undefined;
+  /** Added to while berth boots. */
+  readonly servings: readonly Serving[];
+};
+
 export function createHeed(
   { clock, random, log, board, signals, idle }: HeedDeps,
-  { config, servings }: { readonly config: NoticesConfig; readonly servings: readonly Serving[] },
+  { config, servings }: HeedInput,
   signal: AbortSignal,
 ): Heed {
   let before: readonly Notice[] = [];
@@ -40,8 +46,9 @@ export function createHeed(
 
   /** Drains for as long as it may, and no longer than the instance is sure to be there. */
   const drain = async ({ at }: Notice): Promise<void> => {
-    const untilMs = at === undefined ? Infinity : Date.parse(at) - clock.nowMs() - config.marginMs;
-    const drainMs = Math.max(0, Math.min(config.drainMs, untilMs));
+    const { drainMs: wantedMs = 0, marginMs = 0 } = config() ?? {};
+    const untilMs = at === undefined ? Infinity : Date.parse(at) - clock.nowMs() - marginMs;
+    const drainMs = Math.max(0, Math.min(wantedMs, untilMs));
     if (drainMs === 0) return;
     log.info({ drainMs: Math.round(drainMs) }, 'draining before the ENI is given back');
     await clock.sleep(drainMs, signal);
@@ -50,7 +57,8 @@ export function createHeed(
   const leave = async (notice: Notice): Promise<void> => {
     await Promise.all(servings.map((serving) => serving.notify(notice, signal)));
     const { kind } = notice;
-    if (kind === 'warm-pool' || config.release.includes(kind)) leaving ??= letGo(notice);
+    if (kind === 'warm-pool' || config()?.release.includes(kind) === true)
+      leaving ??= letGo(notice);
     if (leaving === undefined) return;
     const work = leaving;
     const isForGroup = kind === 'termination' || kind === 'warm-pool';

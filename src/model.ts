@@ -49,6 +49,14 @@ export type ConfigSource = {
   readonly lastKnownGood: boolean;
 };
 
+/** Of the configuration that berth runs with, and of what it could not take of a newer one. */
+export type StatusConfig = ConfigSource & {
+  /** A newer one that is not used, and why. */
+  readonly rejected: { readonly version: number | undefined; readonly reason: string } | undefined;
+  /** Keys whose new values count from the next start on. */
+  readonly restartNeeded: readonly string[];
+};
+
 /** The configuration after validation, with every default filled in. */
 export type Config = {
   /** One ENI each; none: this instance claims nothing. */
@@ -72,6 +80,12 @@ export type Config = {
   readonly notices: NoticesConfig | undefined;
   /** undefined: no service of AWS hears of this instance's readiness. */
   readonly signals: SignalsConfig | undefined;
+  readonly reload: ReloadConfig;
+};
+
+export type ReloadConfig = {
+  /** Parameter Store is looked at so long after the last time, or at random up to twice as long. */
+  readonly everyMs: number;
 };
 
 export type PoolConfig = {
@@ -335,7 +349,14 @@ export type LifecycleHooksConfig = {
   readonly abandon: boolean;
 };
 
-export type LoadedConfig = { readonly config: Config; readonly source: ConfigSource };
+export type LoadedConfig = {
+  readonly config: Config;
+  readonly source: ConfigSource;
+  /** As it was written, with the references resolved: secrets may be in it. */
+  readonly value: unknown;
+  /** It came out of Parameter Store, where it may change. */
+  readonly isStored: boolean;
+};
 
 /** An ENI as EC2 describes it. */
 export type Eni = {
@@ -466,7 +487,7 @@ export type Status = {
   /** One sentence for people: what is going on, what to do. */
   readonly message: string;
   readonly instanceId: string | undefined;
-  readonly config: ConfigSource | undefined;
+  readonly config: StatusConfig | undefined;
   /** In the order of the configuration. */
   readonly pools: readonly StatusPool[];
   readonly logs: ShipStatus | undefined;

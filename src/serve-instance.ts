@@ -7,9 +7,10 @@ import type { Ec2 } from './claim/ec2.ts';
 import { createClaimRecords } from './claim/record.ts';
 import { createHeed, type HeedDeps } from './heed.ts';
 import { whileInService } from './in-service.ts';
+import type { Config, HooksConfig } from './model.ts';
 import { createRouting } from './route/routing.ts';
 import { createUnmanaged, leaveManaged } from './route/unmanaged.ts';
-import { servePools, type ServePoolsDeps } from './serve-pools.ts';
+import { servePools, type ServePoolsDeps, type ServePoolsInput } from './serve-pools.ts';
 import type { Serving } from './serve.ts';
 import type { Ports } from './system/ports.ts';
 import { createAnnounce, type Announce } from './tell/announce.ts';
@@ -17,6 +18,9 @@ import { createSignalCalls } from './tell/signal-calls.ts';
 import { createSignalRecord } from './tell/signal-record.ts';
 import { createSignals, type Signals } from './tell/signals.ts';
 import type { StatusBoard } from './tell/status-board.ts';
+
+/** What berth runs with now, see boot/live-config.ts. */
+export type Live = { config: Config };
 
 export type Service = {
   readonly ports: Ports;
@@ -27,6 +31,7 @@ export type Service = {
   };
   readonly board: StatusBoard;
   readonly booted: Booted;
+  readonly live: Live;
   readonly ec2: Ec2;
   /** One for each pool, added when it starts. */
   readonly servings: Serving[];
@@ -58,11 +63,12 @@ function signalsOf(
 
 /** An instance without a pool ships its logs. */
 async function servePoolsOrNone(
-  { ports, input, board, booted, ec2, servings, beside }: Service & Pick<ServePoolsDeps, 'beside'>,
+  service: Service & Pick<ServePoolsDeps, 'beside'>,
   signal: AbortSignal,
 ): Promise<never> {
+  const { ports, input, board, booted, live, ec2, servings, beside } = service;
   const { identity, config } = booted;
-  const { pools, hooks, takeOverStale, standby } = config;
+  const { pools, standby } = config;
   if (pools.length === 0) {
     board.ready('no pool is configured: this instance claims nothing and ships its logs');
     await beside(signal);
@@ -75,7 +81,18 @@ async function servePoolsOrNone(
   const markers = createUnmanaged(ports, { stateDir });
   const unmanaged = config.routing.mode === 'own' ? markers : leaveManaged(markers);
   const records = createClaimRecords(ports, { stateDir, instanceId: identity.instanceId });
+  const hooks = (): HooksConfig => live.config.hooks;
   const announceOf = (pool: string): Announce => createAnnounce(ports, { pool, hooks, runtimeDir });
+  const wanted: ServePoolsInput = {
+    identity,
+    standby,
+    get pools() {
+      return live.config.pools;
+    },
+    get takeOverStale() {
+      return live.config.takeOverStale;
+    },
+  };
   return servePools(
     {
       ...ports,
@@ -88,23 +105,23 @@ async function servePoolsOrNone(
       announceOf,
       beside,
     },
-    { identity, pools, takeOverStale, standby },
+    wanted,
     servings,
     signal,
   );
 }
 
-/** Ends by the signal's reason. undefined: nobody asked for it. */
+/** Ends by the signal's reason. */
 function heedNotices(
-  { ports, board, booted, servings, signals, idle }: Service & Pick<HeedDeps, 'signals' | 'idle'>,
+  service: Service & Pick<HeedDeps, 'signals' | 'idle'>,
   signal: AbortSignal,
-): Promise<never> | undefined {
-  const { notices } = booted.config;
-  if (notices === undefined) return undefined;
+): Promise<never> {
+  const { ports, board, booted, live, servings, signals, idle } = service;
   const { onNotices } = createHeed(
     { ...ports, board, signals, idle },
-    { config: notices, servings },
+    { config: () => live.config.notices, servings },
     signal,
   );
-  return watchNotices(ports, booted.imds, onNotices, signal);
+  const isWanted = (): boolean => live.config.notices !== undefined;
+  return watchNotices(ports, booted.imds, { isWanted, onChange: onNotices }, signal);
 }

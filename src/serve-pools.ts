@@ -22,6 +22,7 @@ export type ServePoolsDeps = Omit<ServeDeps, 'record' | 'board' | 'announce'> & 
   readonly beside: (signal: AbortSignal) => Promise<never> | undefined;
 };
 
+/** Looked at again before each claim: the pools stay the same, how long they are waited for may change. */
 export type ServePoolsInput = {
   readonly identity: Identity;
   /** At least one. */
@@ -38,7 +39,7 @@ export async function servePools(
   signal: AbortSignal,
 ): Promise<never> {
   const { announceOf, beside, board, boardOf, clock, records, routing } = deps;
-  const { identity, pools, takeOverStale, standby } = input;
+  const { identity, pools, standby } = input;
   const names = pools.map(({ name }) => name);
   await leaveOtherPools(deps, { records, names, identity }, signal);
   await keepTrying(deps, board, () => routing.prepare(signal), signal);
@@ -49,10 +50,14 @@ export async function servePools(
       { ...deps, ec2, record: records.of(name), board: boardOf(name), announce: announceOf(name) },
       {
         identity,
-        pool,
+        get pool() {
+          return input.pools[i] ?? pool;
+        },
         otherPools: names.filter((other) => other !== name),
         deviceIndex: i + 1,
-        takeOverStale,
+        get takeOverStale() {
+          return input.takeOverStale;
+        },
         standby,
       },
     );

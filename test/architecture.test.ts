@@ -26,6 +26,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   daemon: [
     'serve-instance',
     'serve',
+    'sending',
+    'reload',
     'boot',
     'claim',
     'route',
@@ -54,6 +56,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'model',
   ],
   'in-service': ['boot', 'tell', 'system', 'log', 'secrets', 'errors', 'model'],
+  reload: ['boot', 'tell', 'system', 'log', 'secrets', 'errors', 'model'],
+  sending: ['ship', 'system', 'log', 'secrets', 'errors', 'model'],
   heed: ['serve', 'tell', 'system', 'log', 'secrets', 'errors', 'model'],
   'serve-pools': ['serve', 'claim', 'route', 'tell', 'system', 'log', 'secrets', 'errors', 'model'],
   serve: ['claim', 'route', 'tell', 'system', 'log', 'secrets', 'errors', 'model'],

@@ -45,7 +45,7 @@ function createScene(
   } as const;
   const { onNotices } = createHeed(
     { clock, random: createSeededRandom(1), log, board, signals, idle: () => done.push('idle') },
-    { config, servings: [serving] },
+    { config: () => config, servings: [serving] },
     end.signal,
   );
   /** Once so much is done. */

@@ -1,5 +1,5 @@
 // Who am I, what was I told: identity, credentials and configuration.
-import type { Config, ConfigSource, Identity } from '../model.ts';
+import type { Identity, LoadedConfig } from '../model.ts';
 import type { Phase } from '../model.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';
@@ -11,7 +11,13 @@ import { createRoleCredentials } from './credentials.ts';
 import { readIdentity } from './identity.ts';
 import { imdsEndpoints } from './imds-endpoint.ts';
 import { createImds, imdsDefaults, type Imds } from './imds.ts';
-import { loadConfig } from './load-config.ts';
+import {
+  fetchConfig,
+  judgeConfig,
+  loadConfig,
+  type FetchedConfig,
+  type LoadConfigDeps,
+} from './load-config.ts';
 
 export type BootDeps = {
   readonly http: Http;
@@ -29,12 +35,18 @@ export type BootInput = {
   readonly environment: Readonly<Record<string, string | undefined>>;
 };
 
-export type Booted = {
+export type Booted = LoadedConfig & {
   readonly imds: Imds;
   readonly identity: Identity;
   readonly access: AwsAccess;
-  readonly config: Config;
-  readonly source: ConfigSource;
+};
+
+/** The configuration while berth runs. */
+export type ConfigReader = {
+  /** Throws as `loadConfig`, and never takes the last good copy. */
+  fetch(signal: AbortSignal): Promise<FetchedConfig>;
+  /** Throws `config-invalid`, and what IMDS throws. */
+  judge(fetched: FetchedConfig, signal: AbortSignal): Promise<LoadedConfig>;
 };
 
 /** Throws what readIdentity, the credentials and loadConfig throw. Safe to call again. */
@@ -65,14 +77,24 @@ export async function bootWithin(
     credentials: createRoleCredentials(deps, imds, signal),
   };
   const { configFlag, stateDir } = input;
-  const { config, source } = await loadConfig(
-    deps,
-    { identity, imds, configFlag, stateDir, access },
-    signal,
-  );
+  const loaded = await loadConfig(deps, { identity, imds, configFlag, stateDir, access }, signal);
+  const { source } = loaded;
   log.info(
     { step: 'config', sinceStartMs: sinceStartMs(), ...source },
     `configuration from ${source.name}`,
   );
-  return { imds, identity, access, config, source };
+  return { imds, identity, access, ...loaded };
+}
+
+/** Where the first one was found, with the tags that the instance had then. */
+export function createConfigReader(
+  deps: LoadConfigDeps,
+  { imds, identity, access }: Booted,
+  { configFlag, stateDir }: BootInput,
+): ConfigReader {
+  const input = { imds, identity, access, configFlag, stateDir };
+  return {
+    fetch: (signal) => fetchConfig(deps, { ...input, mayUseLastGood: false }, signal),
+    judge: (fetched, signal) => judgeConfig(deps, input, fetched, signal),
+  };
 }

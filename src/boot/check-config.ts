@@ -68,6 +68,7 @@ export function checkConfig(
     monitoring: monitoringOf(parsed.output),
     notices: noticesOf(parsed.output),
     signals,
+    reload: { everyMs: parsed.output.reload.everySeconds * 1000 },
   };
   return { ok: true, config, warnings };
 }

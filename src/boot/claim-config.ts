@@ -4,7 +4,7 @@ import type { RawConfig } from './config-schema.ts';
 
 export function claimConfig(
   raw: RawConfig,
-): Omit<Config, 'logs' | 'metrics' | 'emf' | 'monitoring' | 'notices' | 'signals'> {
+): Omit<Config, 'logs' | 'metrics' | 'emf' | 'monitoring' | 'notices' | 'signals' | 'reload'> {
   const { pool, releaseOnStop, takeOverStale } = raw;
   const pools = pool === undefined ? (raw.pools ?? []).map(poolOf) : [onePool(pool)];
   const { mode, localBridges, connmark } = raw.routing;

@@ -263,6 +263,20 @@ const notices = v.pipe(
   v.description('Looks for notices of AWS in the metadata, each five seconds'),
 );
 
+const reload = v.object({
+  everySeconds: v.optional(
+    v.pipe(
+      v.number(),
+      v.minValue(60),
+      v.maxValue(week),
+      v.description(
+        'Parameter Store is asked for a new configuration so long after the last time, at random up to twice as long',
+      ),
+    ),
+    600,
+  ),
+});
+
 export const configSchema = v.pipe(
   v.object({
     $schema: v.optional(v.pipe(v.string(), v.description('For editors'))),
@@ -302,6 +316,7 @@ export const configSchema = v.pipe(
     monitoring: v.optional(monitoring),
     notices: v.optional(notices),
     signals: v.optional(signals),
+    reload: v.optional(reload, {}),
     opentelemetry: agentKey,
     traces: agentKey,
   }),

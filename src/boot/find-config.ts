@@ -38,6 +38,8 @@ export type FindInput = {
   /** The value of --config. */
   readonly configFlag: string | undefined;
   readonly stateDir: string;
+  /** Where Parameter Store is out of reach; else that is thrown. */
+  readonly mayUseLastGood: boolean;
 };
 
 export type FoundConfig = {
@@ -138,7 +140,7 @@ type Fetched = {
 /** `names`: one, or a list. undefined: there is no such parameter; of a list, none of them. */
 async function fromParameter(
   deps: FindDeps,
-  { identity, stateDir }: FindInput,
+  { identity, stateDir, mayUseLastGood }: FindInput,
   names: string,
   signal: AbortSignal,
 ): Promise<FoundConfig | undefined> {
@@ -163,7 +165,7 @@ async function fromParameter(
       signal,
     );
   } catch (error) {
-    if (!hasCode(error, 'config-unavailable')) throw error;
+    if (!mayUseLastGood || !hasCode(error, 'config-unavailable')) throw error;
     const { instanceId } = identity;
     const kept = await readLastGood(deps, { stateDir, instanceId, parameter: name });
     if (kept === undefined) throw error;

@@ -9,6 +9,7 @@ import { onePool } from './claim-config.ts';
 import { findConfig, poolTag, tagOf, type FindDeps, type FindInput } from './find-config.ts';
 import { writeLastGood } from './last-good.ts';
 import type { ConfigIssue } from './config-schema.ts';
+import { valueOf } from './merge-config.ts';
 import { fillPinTags } from './pin-tags.ts';
 import { writeFillings } from './reference-cache.ts';
 import { resolveReferences } from './resolve-references.ts';
@@ -16,7 +17,19 @@ import { createParameterStore } from './parameter-store.ts';
 
 export type LoadConfigDeps = Omit<FindDeps, 'store'>;
 
-export type LoadConfigInput = FindInput & { readonly access: AwsAccess };
+export type LoadConfigInput = Omit<FindInput, 'mayUseLastGood'> & { readonly access: AwsAccess };
+
+/** What lies there now; nobody has judged it. */
+export type FetchedConfig = {
+  readonly source: ConfigSource;
+  /** JSON text, or a value that was parsed already; references are resolved. */
+  readonly value: unknown;
+  /** What is wrong with the references. */
+  readonly issues: readonly ConfigIssue[];
+  readonly isStored: boolean;
+  /** Keeps it for a boot without Parameter Store. Never throws. */
+  keep(): Promise<void>;
+};
 
 /**
  * Throws `config-invalid` (every issue at once), `config-missing`, `config-denied`, `config-unavailable` (Parameter
@@ -27,8 +40,20 @@ export async function loadConfig(
   input: LoadConfigInput,
   signal: AbortSignal,
 ): Promise<LoadedConfig> {
-  const { files, clock, log } = deps;
-  const { identity, stateDir } = input;
+  const fetched = await fetchConfig(deps, { ...input, mayUseLastGood: true }, signal);
+  const loaded = await judgeConfig(deps, input, fetched, signal);
+  await fetched.keep();
+  return loaded;
+}
+
+/** Throws as `loadConfig`; not for what is wrong with the value. */
+export async function fetchConfig(
+  deps: LoadConfigDeps,
+  input: LoadConfigInput & Pick<FindInput, 'mayUseLastGood'>,
+  signal: AbortSignal,
+): Promise<FetchedConfig> {
+  const { stateDir } = input;
+  const { instanceId } = input.identity;
   using store = createParameterStore(input.access);
   const found = await findConfig({ ...deps, store }, input, signal);
   const { parameter } = found;
@@ -37,28 +62,45 @@ export async function loadConfig(
     { ...input, value: found.value },
     signal,
   );
-  const { value, fillings, fromCache } = resolved;
-  const lastKnownGood = found.source.lastKnownGood || fromCache;
-  const source = { ...found.source, lastKnownGood };
-  if (resolved.issues.length > 0) throw invalid(source, resolved.issues);
+  const { value, issues, fillings, fromCache } = resolved;
+  const keep = async (): Promise<void> => {
+    // With its references, whose meaning is kept elsewhere.
+    if (parameter !== undefined && typeof found.value === 'string') {
+      const lastGood = { parameter, version: found.source.version, value: found.value };
+      await writeLastGood(deps, { stateDir, instanceId, lastGood });
+    }
+    await writeFillings(deps, { stateDir, instanceId, fillings });
+  };
+  const { lastKnownGood } = found.source;
+  return {
+    source: { ...found.source, lastKnownGood: lastKnownGood || fromCache },
+    value,
+    issues,
+    isStored: parameter !== undefined || lastKnownGood,
+    keep,
+  };
+}
 
+/** Throws `config-invalid` (every issue at once), and what IMDS throws. */
+export async function judgeConfig(
+  deps: LoadConfigDeps,
+  { identity, imds }: Pick<LoadConfigInput, 'identity' | 'imds'>,
+  { source, value, issues, isStored }: FetchedConfig,
+  signal: AbortSignal,
+): Promise<LoadedConfig> {
+  const { files, clock, log } = deps;
+  if (issues.length > 0) throw invalid(source, issues);
   const facts = { identity, localHostname: await localHostname(files), nowMs: clock.nowMs() };
   const compile = hasPatterns(value) ? await loadPatterns() : undefined;
   const checked = checkConfig(value, facts, compile);
   for (const { message } of checked.warnings) log.warn(message);
   if (!checked.ok) throw invalid(source, checked.issues);
-  const { instanceId } = identity;
-  // With its references, whose meaning is kept elsewhere.
-  if (parameter !== undefined && typeof found.value === 'string') {
-    const lastGood = { parameter, version: source.version, value: found.value };
-    await writeLastGood(deps, { stateDir, instanceId, lastGood });
-  }
-  await writeFillings(deps, { stateDir, instanceId, fillings });
   const tag = tagOf(identity, poolTag);
   const named = checked.config.pools.length > 0 || tag === undefined;
   const wanted = named ? checked.config.pools : [onePool(tag)];
-  const pools = await fillPinTags(input.imds, wanted, signal);
-  return { config: { ...checked.config, pools }, source };
+  const pools = await fillPinTags(imds, wanted, signal);
+  const parsed = typeof value === 'string' ? valueOf(source.name, value) : value;
+  return { config: { ...checked.config, pools }, source, value: parsed, isStored };
 }
 
 function invalid(source: ConfigSource, issues: readonly ConfigIssue[]): BerthError {

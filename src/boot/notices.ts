@@ -7,6 +7,12 @@ import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import type { Imds } from './imds.ts';
 
+export type NoticesInput = {
+  /** Asked before each look. */
+  readonly isWanted: () => boolean;
+  readonly onChange: (notices: readonly Notice[]) => void;
+};
+
 export type NoticeDeps = { readonly clock: Clock; readonly random: Random; readonly log: Log };
 
 const paths = {
@@ -23,13 +29,13 @@ const everyMs = 4_000;
 const jitterMs = 1_000;
 
 /**
- * Calls with all that are in force whenever they change. A path that cannot be read says nothing new, and is said once
+ * `onChange` hears all that are in force whenever they change. A path that cannot be read says nothing new, and is said once
  * in the log. Ends by the signal's reason.
  */
 export async function watchNotices(
   deps: NoticeDeps,
   imds: Imds,
-  onChange: (notices: readonly Notice[]) => void,
+  { isWanted, onChange }: NoticesInput,
   signal: AbortSignal,
 ): Promise<never> {
   const { clock, random, log } = deps;
@@ -52,7 +58,8 @@ export async function watchNotices(
   };
 
   for (;;) {
-    await Promise.all(kinds.map(look));
+    if (isWanted()) await Promise.all(kinds.map(look));
+    else known.clear();
     const notices = kinds.flatMap((kind) => known.get(kind) ?? []);
     const text = JSON.stringify(notices);
     if (text !== told) {

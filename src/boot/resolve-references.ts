@@ -24,6 +24,8 @@ export type ResolveInput = {
   readonly identity: Identity;
   readonly imds: Imds;
   readonly stateDir: string;
+  /** Where Parameter Store is out of reach; else that is thrown. */
+  readonly mayUseLastGood: boolean;
 };
 
 export type Resolved = {
@@ -113,7 +115,7 @@ function whyMissing(one: Placed, region: string): string {
 /** Secrets are known to the mask before anybody can speak of them. */
 async function fromStore(
   deps: FindDeps,
-  { identity, stateDir }: ResolveInput,
+  { identity, stateDir, mayUseLastGood }: ResolveInput,
   references: readonly Placed[],
   signal: AbortSignal,
 ): Promise<{ readonly fillings: Fillings; readonly fromCache: boolean }> {
@@ -144,7 +146,7 @@ async function fromStore(
   try {
     return { fillings: remember(await retry(deps, policy, fetchAll, signal)), fromCache: false };
   } catch (error) {
-    if (!hasCode(error, 'config-unavailable')) throw error;
+    if (!mayUseLastGood || !hasCode(error, 'config-unavailable')) throw error;
     const kept = await readFillings(deps, { stateDir, instanceId: identity.instanceId });
     if (!references.every((one) => kept.has(textOf(one)))) throw error;
     log.warn(

@@ -78,6 +78,12 @@ export const commands = {
     example: 'berth release --pool db',
     load: async () => (await import('./release.ts')).run,
   },
+  reload: {
+    summary: 'look at the configuration now; exit code 78 where the newest is refused',
+    flags: [runtimeFlag],
+    example: 'berth reload',
+    load: async () => (await import('./reload.ts')).run,
+  },
   'check-config': {
     summary: 'check a configuration file, here or in CI; "-" reads standard input',
     flags: [jsonFlag],

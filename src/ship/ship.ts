@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path';
 import { BerthError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { LogsConfig, ShipStatus } from '../model.ts';
+import type { LogsConfig, LogSource, ShipStatus } from '../model.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Files } from '../system/files.ts';
@@ -20,7 +20,13 @@ import { compileSources } from './compile-sources.ts';
 import { createTargetMaker, type MakeTarget } from './create-target.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { scan, tend } from './discovery.ts';
-import { checkpointOf, createFollowing, type FollowDeps, type Following } from './follow.ts';
+import {
+  checkpointOf,
+  createFollowing,
+  familyOf,
+  type FollowDeps,
+  type Following,
+} from './follow.ts';
 import type { Followed } from './followed.ts';
 import { startJournals, type Journals } from './journals.ts';
 import { recoverRenamed } from './recover.ts';
@@ -54,11 +60,14 @@ export type Shipping = {
   status(): ShipStatus;
   /** Has CloudWatch all of this file, whatever its name? undefined: it is not followed. */
   isDelivered(file: Pick<LogFileStat, 'inode' | 'device' | 'size'>): boolean | undefined;
+  /** All files were found once. Rejects where that failed, or it ended before. */
+  readonly started: Promise<void>;
   /**
-   * Sends what is in the files now, and ends. Throws `timeout` if `deadline` aborts before that: what is left stays in
-   * the files, and the next start goes on there.
+   * Sends what is in the files now, and ends. Files that `next` has too end with what was read of them: the next start
+   * goes on there at once. Throws `timeout` if `deadline` aborts before that: what is left stays in the files, and the
+   * next start goes on there.
    */
-  stop(deadline: AbortSignal): Promise<void>;
+  stop(deadline: AbortSignal, next?: readonly LogSource[]): Promise<void>;
 };
 
 /** Files that lost their name, and folders that cannot be watched, are looked at this often. */
@@ -113,6 +122,9 @@ function startShippingTo(
   let following: Following | undefined;
   let byPath: ReadonlyMap<string, readonly Followed[]> = new Map();
   let scanned = false;
+  let goesOn: readonly LogSource[] = [];
+  const started = Promise.withResolvers<void>();
+  started.promise.catch(() => undefined);
 
   const createMaker = (): MakeTarget => {
     const retention = createRetention(deps, over.signal);
@@ -245,12 +257,14 @@ function startShippingTo(
     targets.start();
     const entries = await startJournals(sending, logs, folder, over.signal);
     journals = entries;
+    started.resolve();
     try {
       await watch(looking);
       await scan(looking, logs.sources, undefined, over.signal);
       for (const file of held.files.values()) {
         await file.tail.refresh().catch(() => undefined);
-        file.endAt = file.tail.stat.size;
+        const isNext = goesOn.some((source) => isOfSource(file, source));
+        file.endAt = isNext ? file.tail.position.offset : file.tail.stat.size;
         file.dirty = true;
       }
       await Promise.all([targets.finish(), entries.finish()]);
@@ -273,11 +287,15 @@ function startShippingTo(
 
   const running = run()
     .catch((error: unknown) => {
+      started.reject(error);
       if (over.signal.aborted) return;
       troubles.say('ship', messageOf(error));
       log.error({ err: error }, 'cannot ship logs: this is a mistake in berth, please report it');
     })
-    .finally(() => deps.resources[Symbol.dispose]());
+    .finally(() => {
+      started.reject(new Error('cannot go on shipping: it was ended'));
+      deps.resources[Symbol.dispose]();
+    });
 
   const status = (): ShipStatus => {
     const all = [...(shippers?.all() ?? []), ...(journals?.all ?? [])];
@@ -307,11 +325,13 @@ function startShippingTo(
     const found = [...(following?.files.values() ?? [])].filter(
       ({ tail }) => tail.stat.inode === inode && tail.stat.device === device,
     );
-    if (found.length === 0) return scanned ? undefined : false;
+    // After the end others may follow it.
+    if (found.length === 0) return scanned && !ending.signal.aborted ? undefined : false;
     return found.every(({ tail }) => tail.acked.offset >= size);
   };
 
-  const stop = async (deadline: AbortSignal): Promise<void> => {
+  const stop: Shipping['stop'] = async (deadline, next = []) => {
+    goesOn = next;
     const cut = (): void => over.abort(deadline.reason);
     if (deadline.aborted) cut();
     else deadline.addEventListener('abort', cut, { once: true });
@@ -328,5 +348,9 @@ function startShippingTo(
     }
   };
 
-  return { status, isDelivered, stop };
+  return { status, started: started.promise, isDelivered, stop };
+}
+
+function isOfSource({ source }: Followed, other: LogSource): boolean {
+  return source.filePath === other.filePath && familyOf(source) === familyOf(other);
 }

@@ -5,6 +5,8 @@ import { messageOf } from '../errors.ts';
 export type Notify = {
   /** `READY=1`, `STATUS=...`; never throws, since systemd's ear is not worth an outage. */
   send(lines: readonly string[]): void;
+  /** CLOCK_MONOTONIC, which systemd wants to know of a reload. */
+  monotonicUsec(): bigint;
   /** Half of `WatchdogSec`, or undefined where systemd watches nothing. */
   readonly watchdogMs: number | undefined;
 };
@@ -27,12 +29,13 @@ export function createNotify(
   const watchdogMs = Number.isFinite(usec) && usec > 0 ? usec / 2_000 : undefined;
   const { notifySocket } = environment;
   if (notifySocket === undefined || notifySocket === '') {
-    return { send: () => undefined, watchdogMs };
+    return { send: () => undefined, monotonicUsec, watchdogMs };
   }
   let send: ((text: string) => void) | undefined;
   let failed = false;
   return {
     watchdogMs,
+    monotonicUsec,
     send: (lines) => {
       try {
         send ??= openSocket(notifySocket);
@@ -44,6 +47,10 @@ export function createNotify(
       }
     },
   };
+}
+
+function monotonicUsec(): bigint {
+  return process.hrtime.bigint() / 1000n;
 }
 
 function openSocket(path: string): (text: string) => void {

@@ -4,6 +4,7 @@ import { systemClock, type Clock } from './clock.ts';
 import { createDevices, type Devices } from './devices.ts';
 import { systemExec, type Exec } from './exec.ts';
 import { systemFiles, type Files } from './files.ts';
+import { systemHangup, type Hangup } from './hangup.ts';
 import { createHttp, imdsConnections, type Http } from './http.ts';
 import { systemHttpServers, type HttpServers } from './http-server.ts';
 import { systemLines, type Lines } from './lines.ts';
@@ -37,6 +38,7 @@ export type Ports = {
   readonly devices: Devices;
   readonly sysctl: Sysctl;
   readonly udev: Udev;
+  readonly hangup: Hangup;
   readonly notify: Notify;
   readonly log: Log;
 };
@@ -61,6 +63,7 @@ export function createPorts(log: Log): Ports & Disposable {
     devices: createDevices({ exec: systemExec, clock: systemClock }),
     sysctl: systemSysctl,
     udev: createUdev('/run/udev'),
+    hangup: systemHangup,
     notify: createNotify(
       {
         notifySocket: process.env['NOTIFY_SOCKET'],

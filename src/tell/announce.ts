@@ -21,7 +21,8 @@ export type Announce = {
 
 export type AnnounceInput = {
   readonly pool: string;
-  readonly hooks: HooksConfig;
+  /** They may change while berth runs. */
+  readonly hooks: () => HooksConfig;
   readonly runtimeDir: string;
 };
 
@@ -31,7 +32,7 @@ const maxOutput = 500;
 /** Nothing here ever throws: what fails is reported, and the ENI is served all the same. */
 export function createAnnounce(
   deps: { readonly exec: Exec; readonly files: Files; readonly log: Log },
-  { pool, hooks, runtimeDir }: AnnounceInput,
+  { pool, hooks: hooksNow, runtimeDir }: AnnounceInput,
 ): Announce {
   const path = join(runtimeDir, `${encodeURIComponent(pool)}.env`);
   const report = (error: unknown): void => deps.log.warn({ path, pool }, messageOf(error));
@@ -43,6 +44,7 @@ export function createAnnounce(
     more: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<void> {
+    const hooks = hooksNow();
     const [file, ...args] = hooks[name] ?? [];
     if (file === undefined) return;
     const { timeoutMs } = hooks;

@@ -1,4 +1,4 @@
-// What the daemon is told to do by `berth release`: a socket for root and the daemon's own user, a line of JSON each way.
+// What the daemon is told to do by `berth release` and `berth reload`: a socket for root and the daemon's own user, a line of JSON each way.
 import { join } from 'node:path';
 import { BerthError, messageOf, type ErrorCode } from '../errors.ts';
 import type { LocalSockets } from '../system/local-socket.ts';
@@ -6,9 +6,11 @@ import type { LocalSockets } from '../system/local-socket.ts';
 export type Control = {
   /** `pool`: undefined where there is but one. Returns a sentence for people. Throws `usage`, and what a detach throws. */
   release(pool: string | undefined): Promise<string>;
+  /** Returns a sentence for people. Throws why the newest configuration is not used. */
+  reload(): Promise<string>;
 };
 
-type Request = { readonly release: string | null };
+type Request = { readonly release: string | null } | { readonly reload: true };
 type Answer =
   | { readonly ok: true; readonly message: string }
   | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
@@ -35,8 +37,10 @@ export function serveControl(
 
 async function obey(control: Control, line: string): Promise<Answer> {
   try {
-    const { release } = JSON.parse(line) as Request;
-    return { ok: true, message: await control.release(release ?? undefined) };
+    const request = JSON.parse(line) as Request;
+    const done =
+      'reload' in request ? control.reload() : control.release(request.release ?? undefined);
+    return { ok: true, message: await done };
   } catch (error) {
     const code = error instanceof BerthError ? error.code : 'command-failed';
     return { ok: false, code, message: messageOf(error) };
@@ -49,13 +53,30 @@ export async function askRelease(
   { runtimeDir, pool }: { readonly runtimeDir: string; readonly pool: string | undefined },
   signal: AbortSignal,
 ): Promise<string> {
-  const request: Request = { release: pool ?? null };
-  const line = await sockets.ask(pathIn(runtimeDir), JSON.stringify(request), signal);
-  if (line === undefined)
-    throw new BerthError(
-      'command-failed',
-      'cannot say whether the ENI was released: berth ended meanwhile; run "berth release" again',
-    );
+  const unknown =
+    'cannot say whether the ENI was released: berth ended meanwhile; run "berth release" again';
+  return ask(sockets, { runtimeDir, request: { release: pool ?? null }, unknown }, signal);
+}
+
+/** Throws `daemon-absent`, `not-permitted`, and what the daemon says. */
+export async function askReload(
+  sockets: LocalSockets,
+  runtimeDir: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const unknown =
+    'cannot say whether the new configuration is used: berth ended meanwhile; its next start reads it';
+  return ask(sockets, { runtimeDir, request: { reload: true }, unknown }, signal);
+}
+
+async function ask(
+  sockets: LocalSockets,
+  input: { readonly runtimeDir: string; readonly request: Request; readonly unknown: string },
+  signal: AbortSignal,
+): Promise<string> {
+  const path = pathIn(input.runtimeDir);
+  const line = await sockets.ask(path, JSON.stringify(input.request), signal);
+  if (line === undefined) throw new BerthError('command-failed', input.unknown);
   const answer = JSON.parse(line) as Answer;
   if (!answer.ok) throw new BerthError(answer.code, answer.message);
   return answer.message;

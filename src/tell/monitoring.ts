@@ -1,5 +1,6 @@
 // What monitoring systems ask: /metrics, /healthz and /readyz over HTTP, on a unix socket and on a loopback port.
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { MonitoringConfig, Status } from '../model.ts';
@@ -8,8 +9,15 @@ import { openMetricsType, renderOpenMetrics } from './open-metrics.ts';
 
 export type MonitoringDeps = { readonly httpServers: HttpServers; readonly log: Log };
 
+export type Monitoring = AsyncDisposable & {
+  /**
+   * Instead of what was served before; undefined: nobody is. What cannot be served is a warning: an address is served
+   * without being watched. Never throws.
+   */
+  serve(config: MonitoringConfig | undefined): Promise<void>;
+};
+
 export type MonitoringInput = {
-  readonly config: MonitoringConfig;
   readonly runtimeDir: string;
   readonly status: () => Status;
 };
@@ -18,24 +26,33 @@ export type MonitoringInput = {
 const socketMode = 0o660;
 const plain = 'text/plain; charset=utf-8';
 
-/** What cannot be served is a warning: an address is served without being watched. Never throws. */
-export async function serveMonitoring(
+export function createMonitoring(
   { httpServers, log }: MonitoringDeps,
-  { config, runtimeDir, status }: MonitoringInput,
-): Promise<AsyncDisposable> {
-  const servers = new AsyncDisposableStack();
-  const addresses: readonly HttpAddress[] = [
-    { path: join(runtimeDir, 'http.sock'), mode: socketMode },
-    ...(config.port === undefined ? [] : [{ host: '127.0.0.1', port: config.port } as const]),
-  ];
-  for (const address of addresses) {
+  { runtimeDir, status }: MonitoringInput,
+): Monitoring {
+  let servers = new AsyncDisposableStack();
+  let served: MonitoringConfig | undefined;
+
+  const open = async (address: HttpAddress): Promise<void> => {
     try {
       servers.use(await httpServers.serve(address, (path) => answerOf(path, status())));
     } catch (error) {
       log.warn(`${messageOf(error)}; berth goes on without it, restart it to try again`);
     }
-  }
-  return servers;
+  };
+
+  return {
+    serve: async (config) => {
+      if (isDeepStrictEqual(config, served)) return;
+      await servers.disposeAsync();
+      servers = new AsyncDisposableStack();
+      served = config;
+      if (config === undefined) return;
+      await open({ path: join(runtimeDir, 'http.sock'), mode: socketMode });
+      if (config.port !== undefined) await open({ host: '127.0.0.1', port: config.port });
+    },
+    [Symbol.asyncDispose]: () => servers.disposeAsync(),
+  };
 }
 
 /** Who gets an answer knows that the process lives; whether the addresses are served is another question. */

@@ -24,6 +24,16 @@ export function renderStatus(
     ['since', status.ready ? readySince(status) : `started ${status.startedAt}`],
     ['instance', status.instanceId],
     ['config', config === undefined ? undefined : describeConfig(config)],
+    [
+      'refused',
+      config?.rejected === undefined ? undefined : paint('red', describeRejected(config.rejected)),
+    ],
+    [
+      'restart for',
+      config === undefined || config.restartNeeded.length === 0
+        ? undefined
+        : paint('yellow', config.restartNeeded.join(', ')),
+    ],
     ...pools.flatMap((pool) => poolRows(pool, { paint, withCommands })),
     ['logs', logs === undefined ? undefined : describeLogs(logs)],
     ['log error', logs?.lastError === undefined ? undefined : paint('red', logs.lastError)],
@@ -75,6 +85,12 @@ function describeConfig({ name, version, lastKnownGood }: NonNullable<Status['co
   ]
     .filter(Boolean)
     .join(' ');
+}
+
+type Rejected = NonNullable<NonNullable<Status['config']>['rejected']>;
+
+function describeRejected({ version, reason }: Rejected): string {
+  return version === undefined ? reason : `version ${version}: ${reason}`;
 }
 
 function describeLogs(logs: NonNullable<Status['logs']>): string {

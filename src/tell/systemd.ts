@@ -1,10 +1,12 @@
 // What systemd hears: READY=1 when the process is up (not when the address is served: boot.md section 3.4),
-// STATUS, WATCHDOG and STOPPING.
+// STATUS, RELOADING, WATCHDOG and STOPPING.
 import type { Clock } from '../system/clock.ts';
 import type { Notify } from '../system/notify.ts';
 
 export type Systemd = {
   processUp(): void;
+  /** Until `processUp`. */
+  reloading(): void;
   status(message: string): void;
   stopping(): void;
   /** Pets the watchdog until the signal aborts; returns at once where there is none. */
@@ -15,6 +17,7 @@ export function createSystemd(deps: { readonly notify: Notify; readonly clock: C
   const { notify, clock } = deps;
   return {
     processUp: () => notify.send(['READY=1']),
+    reloading: () => notify.send(['RELOADING=1', `MONOTONIC_USEC=${notify.monotonicUsec()}`]),
     status: (message) => notify.send([`STATUS=${message.replaceAll('\n', ' ')}`]),
     stopping: () => notify.send(['STOPPING=1']),
     watchdog: async (signal) => {

@@ -32,6 +32,7 @@ const plain = {
   pools: [],
   releaseOnStop: false,
   takeOverStale: false,
+  reload: { everyMs: 600_000 },
   standby: undefined,
   routing: { mode: 'own', localBridges: false, connmark: undefined },
   hooks: {

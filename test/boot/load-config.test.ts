@@ -109,8 +109,11 @@ describe('the first place that has a configuration wins', () => {
         monitoring: undefined,
         notices: undefined,
         signals: undefined,
+        reload: { everyMs: 600_000 },
       },
       source: { name: 'instance tag berth:pool', version: undefined, lastKnownGood: false },
+      value: {},
+      isStored: false,
     };
     expect(await load()).toEqual(expected);
     store.mayRead = false;

@@ -82,7 +82,10 @@ const lifecycle = 'meta-data/autoscaling/target-lifecycle-state';
 const spot = 'meta-data/spot/instance-action';
 
 /** `script`: what each look finds; the watch ends with it. */
-async function watch(script: readonly Readonly<Record<string, string | Error>>[]) {
+async function watch(
+  script: readonly Readonly<Record<string, string | Error>>[],
+  wantedUntil = Infinity,
+) {
   const clock = createFakeClock();
   const log = createMemoryLog();
   const end = new AbortController();
@@ -102,13 +105,23 @@ async function watch(script: readonly Readonly<Record<string, string | Error>>[]
   await watchNotices(
     { clock: { ...clock, sleep }, random: createSeededRandom(1), log },
     imds,
-    (notices) => heard.push({ atMs: clock.monotonicMs(), kinds: notices.map(({ kind }) => kind) }),
+    {
+      isWanted: () => look < wantedUntil,
+      onChange: (notices) =>
+        heard.push({ atMs: clock.monotonicMs(), kinds: notices.map(({ kind }) => kind) }),
+    },
     end.signal,
   ).catch(() => undefined);
   return { heard, log };
 }
 
 describe('watching', () => {
+  test('nobody wants them any more: they are no longer in force, and nothing is asked', async () => {
+    const going = { [spot]: '{"action":"stop"}' };
+    const { heard } = await watch([going, going, going, going], 2);
+    expect(heard.map(({ kinds }) => kinds)).toEqual([['spot'], []]);
+  });
+
   test('a notice is heard within five seconds, once, and its end too', async () => {
     const going = { [spot]: '{"action":"stop"}' };
     const { heard } = await watch([

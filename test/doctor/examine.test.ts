@@ -361,7 +361,13 @@ describe('berth doctor', () => {
       /^config: the daemon uses parameter \/berth\/web$/,
       /same --config/,
       () => {
-        const config = { name: 'parameter /berth/web', version: 3, lastKnownGood: false };
+        const config = {
+          name: 'parameter /berth/web',
+          version: 3,
+          lastKnownGood: false,
+          rejected: undefined,
+          restartNeeded: [],
+        };
         world.status = { ...world.status, config };
       },
     ],

@@ -67,7 +67,7 @@ const bash = hasProgram('bash') ? '' : ' (skipped: bash is missing)';
 describe.skipIf(bash !== '')(`bash${bash}`, () => {
   test('offers the commands', () => {
     expect(inBash('')).toEqual([...names, 'help'].toSorted());
-    expect(inBash('rel')).toEqual(['release']);
+    expect(inBash('rele')).toEqual(['release']);
   });
 
   test.each(names)('offers the flags of %s', (name) => {

@@ -3,7 +3,8 @@
 
 const sharedPerSecond = 40;
 const paidPerSecond = 3_000;
-const pollSeconds = 60;
+/** By default, see `reload.everySeconds`: 600 to 1,200. */
+const pollSeconds = 900;
 
 /** By what an instance asks for at once. */
 const kinds = [
@@ -28,7 +29,7 @@ export function parameterCost(instances: number): readonly (readonly string[])[]
   const labels = [
     `${instances} instances`,
     'a boot of all takes at least',
-    `a poll every ${pollSeconds} s would be`,
+    `a poll every ${pollSeconds} s is`,
     `  of the ${sharedPerSecond} a second`,
     `  of the ${paidPerSecond} a second`,
     'a poll takes half of the 40 every',

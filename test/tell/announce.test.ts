@@ -36,7 +36,7 @@ const announceOf = (hooks: Partial<HooksConfig>, pool = 'db') =>
     {
       pool,
       runtimeDir: folder.path,
-      hooks: {
+      hooks: () => ({
         onClaimed: undefined,
         onReady: undefined,
         onLost: undefined,
@@ -45,7 +45,7 @@ const announceOf = (hooks: Partial<HooksConfig>, pool = 'db') =>
         environment: {},
         timeoutMs: 5_000,
         ...hooks,
-      },
+      }),
     },
   );
 const sh = (script: string): readonly string[] => ['sh', '-c', script, 'sh', folder.path];

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Status } from '../../src/model.ts';
 import { systemHttpServers } from '../../src/system/http-server.ts';
 import { openMetricsType } from '../../src/tell/open-metrics.ts';
-import { serveMonitoring } from '../../src/tell/monitoring.ts';
+import { createMonitoring } from '../../src/tell/monitoring.ts';
 import { createMemoryLog } from '../fakes/log.ts';
 import { statusWith } from '../fixtures/status.ts';
 import { temporaryFolder } from '../fixtures/temporary-folder.ts';
@@ -47,11 +47,12 @@ describe('monitoring', () => {
   });
   afterEach(() => folder[Symbol.dispose]());
 
-  const serve = (port: number | undefined) =>
-    serveMonitoring(
-      { httpServers: systemHttpServers, log },
-      { config: { port }, runtimeDir: folder.path, status: () => status },
-    );
+  const serve = async (port: number | undefined) => {
+    const deps = { httpServers: systemHttpServers, log };
+    const monitoring = createMonitoring(deps, { runtimeDir: folder.path, status: () => status });
+    await monitoring.serve({ port });
+    return monitoring;
+  };
   const socketPath = () => join(folder.path, 'http.sock');
 
   test('on the socket: the status of now, whether it lives, whether it is ready', async () => {
@@ -86,6 +87,18 @@ describe('monitoring', () => {
       expect(await ask(at, '/healthz')).toMatchObject({ status: 200 });
     }
     await expect(ask(at, '/healthz')).rejects.toThrow(/ECONNREFUSED/);
+    await expect(ask({ socketPath: socketPath() }, '/healthz')).rejects.toThrow(/ENOENT|ECONNREF/);
+  });
+
+  test('another port, and nobody any more', async () => {
+    const [first, second] = [await freePort(), await freePort()];
+    await using monitoring = await serve(first);
+    await monitoring.serve({ port: second });
+    expect(await ask({ host: '127.0.0.1', port: second }, '/healthz')).toMatchObject({
+      status: 200,
+    });
+    await expect(ask({ host: '127.0.0.1', port: first }, '/healthz')).rejects.toThrow(/ECONNREF/);
+    await monitoring.serve(undefined);
     await expect(ask({ socketPath: socketPath() }, '/healthz')).rejects.toThrow(/ENOENT|ECONNREF/);
   });
 

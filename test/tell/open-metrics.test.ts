@@ -36,7 +36,13 @@ const full: Status = statusWith({
   ready: true,
   readyAfterMs: 380,
   instanceId: 'i-1',
-  config: { name: 'parameter /berth/config', version: 3, lastKnownGood: false },
+  config: {
+    name: 'parameter /berth/config',
+    version: 3,
+    lastKnownGood: false,
+    rejected: undefined,
+    restartNeeded: [],
+  },
   pools: [
     { pool: 'db', phase: 'ready', ready: true, message: 'served', eni },
     { pool: 'a "b"\\\n', phase: 'gave-up', ready: false, message: 'empty', eni: undefined },

@@ -12,7 +12,13 @@ const full = statusWith({
   readyAfterMs: 2000,
   message: '10.0.1.50 of eni-1 is served on eth1',
   instanceId: 'i-1',
-  config: { name: 'parameter /berth/config', version: 7, lastKnownGood: true },
+  config: {
+    name: 'parameter /berth/config',
+    version: 7,
+    lastKnownGood: true,
+    rejected: undefined,
+    restartNeeded: [],
+  },
   pools: [
     {
       pool: 'db',

@@ -25,9 +25,15 @@ describe('createSystemd', () => {
       const told = createSystemd({ notify, clock: systemClock });
       told.processUp();
       told.status('two\nlines, ünïcode');
+      told.reloading();
       told.stopping();
       await systemd.datagram(/^STOPPING=1$/);
-      expect(systemd.heard).toEqual(['READY=1', 'STATUS=two lines, ünïcode', 'STOPPING=1']);
+      expect(systemd.heard).toEqual([
+        'READY=1',
+        'STATUS=two lines, ünïcode',
+        expect.stringMatching(/^RELOADING=1\nMONOTONIC_USEC=\d+$/),
+        'STOPPING=1',
+      ]);
       expect(errors).toEqual([]);
     },
   );

@@ -1,0 +1,18 @@
+// `berth reload`: the running daemon looks at its configuration now.
+import { exitCodes } from '../errors.ts';
+import { systemClock } from '../system/clock.ts';
+import { systemLocalSockets } from '../system/local-socket.ts';
+import { askReload } from '../tell/control-socket.ts';
+import type { Run } from './command.ts';
+import { parseFlags, runtimeDirOf } from './flags.ts';
+
+/** Parameter Store has ten seconds, and what is shipped as long to end, to begin, and to go back to the old. */
+const withinMs = 90_000;
+
+export const run: Run = async (args, signal) => {
+  const parsed = parseFlags(args, { 'runtime-dir': { type: 'string' } });
+  using deadline = systemClock.deadline(withinMs, signal);
+  const said = await askReload(systemLocalSockets, runtimeDirOf(parsed), deadline.signal);
+  process.stdout.write(`${said}\n`);
+  return exitCodes.stopped;
+};

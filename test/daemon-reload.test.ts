@@ -1,0 +1,206 @@
+// A new configuration while the daemon runs: every line once and in order, what is bad is refused, and what is served stays.
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createDaemonCloud, isReady, instance, type DaemonCloud } from './fixtures/daemon-cloud.ts';
+import { createLoopback, instanceId, type Loopback } from './fixtures/loopback-daemon.ts';
+import { inNamespaces, needsNamespaces, scratch } from './lab/environment.ts';
+import { poolEni } from './lab/small-cloud.ts';
+import { until } from './lab/progress.ts';
+
+/** Other files may have the VPC for a while. */
+const vpcWithinMs = 400_000;
+const parameter = '/berth/reload';
+
+type Source = { readonly name: string; readonly more?: object };
+
+const logsOf = (at: Pick<Loopback, 'folder'>, ...sources: readonly Source[]): object => ({
+  force_flush_interval: 1,
+  logs_collected: {
+    files: {
+      collect_list: sources.map(({ name, more = {} }) => ({
+        file_path: join(at.folder, `${name}.log`),
+        log_group_name: name,
+        ...more,
+      })),
+    },
+  },
+});
+const arrived = (at: Loopback, group: string): readonly string[] =>
+  at.lab.logs.events(group, instanceId).map(({ message }) => message);
+const put = (at: Loopback, config: object): number =>
+  at.lab.ssm.put({ name: parameter, value: JSON.stringify(config) });
+const comesTrue = (what: string, fits: () => boolean): Promise<true> =>
+  until(what, 60_000, () => fits() || undefined);
+const stored = ['--config', `ssm:${parameter}`] as const;
+
+const hook = (word: string) => ['sh', '-c', `echo ${word} >> /var/log/hooks`];
+
+/** Appends numbered lines to `NAME.log`, some at a time, until it is disposed. */
+function startWriter(at: Loopback, name: string) {
+  const lines: string[] = [];
+  const timer = setInterval(() => {
+    const fresh = Array.from({ length: 20 }, (_, i) => `line ${lines.length + i}`);
+    lines.push(...fresh);
+    appendFileSync(join(at.folder, `${name}.log`), `${fresh.join('\n')}\n`);
+  }, 5);
+  return {
+    lines,
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
+}
+
+describe.concurrent('while it ships', () => {
+  test('sources are added, changed and removed; every line comes once, in order', async () => {
+    await using at = await createLoopback();
+    put(at, { logs: logsOf(at, { name: 'stays' }, { name: 'goes' }) });
+    using stays = startWriter(at, 'stays');
+    using goes = startWriter(at, 'goes');
+    using comes = startWriter(at, 'comes');
+    const daemon = at.start(stored);
+    await daemon.line('ready', isReady);
+    await comesTrue(
+      'some lines',
+      () => arrived(at, 'stays').length > 100 && arrived(at, 'goes').length > 100,
+    );
+
+    put(at, { logs: logsOf(at, { name: 'stays' }, { name: 'goes' }, { name: 'comes' }) });
+    expect(await at.command('reload')).toMatchObject({ code: 0, stderr: '' });
+    await comesTrue('the new one', () => arrived(at, 'comes').length > 100);
+    const kept = { retention_in_days: 7, filters: [{ type: 'include', expression: '^line' }] };
+    put(at, {
+      logs: logsOf(at, { name: 'stays', more: kept }, { name: 'goes' }, { name: 'comes' }),
+    });
+    expect(await at.command('reload')).toMatchObject({ code: 0 });
+
+    goes[Symbol.dispose]();
+    put(at, { logs: logsOf(at, { name: 'stays', more: kept }, { name: 'comes' }) });
+    const reloaded = await at.command('reload');
+    expect(reloaded.stdout).toBe(
+      `the configuration from parameter ${parameter}, version 4 is in force\n`,
+    );
+    expect(arrived(at, 'goes')).toEqual(goes.lines);
+    appendFileSync(join(at.folder, 'goes.log'), 'nobody sends this\n');
+    const before = arrived(at, 'stays').length;
+    await comesTrue('more of them', () => arrived(at, 'stays').length > before + 100);
+    for (const writer of [stays, comes]) writer[Symbol.dispose]();
+    daemon.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
+    expect(arrived(at, 'stays')).toEqual(stays.lines);
+    expect(arrived(at, 'comes')).toEqual(comes.lines);
+    expect(arrived(at, 'goes')).toEqual(goes.lines);
+    const { changes } = await daemon.line(
+      'the difference',
+      ({ msg, version }) => msg === 'a new configuration' && version === 4,
+    );
+    expect(changes).toContain(
+      `logs.logs_collected.files.collect_list[1].log_group_name: "goes" -> "comes"`,
+    );
+  });
+
+  test('a bad version is refused and the old one goes on; then a good one is taken', async () => {
+    await using at = await createLoopback();
+    put(at, { logs: logsOf(at, { name: 'app' }) });
+    const daemon = at.start(stored);
+    await daemon.line('ready', isReady);
+    put(at, { pol: 'db', logs: logsOf(at) });
+    const refused = await at.command('reload');
+    expect(refused.code).toBe(78);
+    expect(refused.stderr).toMatch(/cannot use the configuration from .* \(version 2\): .*pol/);
+    const status = await at.status('refused', ({ config }) => config?.rejected !== undefined);
+    expect(status.config).toMatchObject({ version: 1, rejected: { version: 2 } });
+    expect((await at.command('status')).stdout).toMatch(/^refused +version 2: cannot use/m);
+    appendFileSync(join(at.folder, 'app.log'), 'as before\n');
+    await comesTrue('the old one', () => arrived(at, 'app').length === 1);
+
+    put(at, { logs: logsOf(at, { name: 'other' }) });
+    appendFileSync(join(at.folder, 'other.log'), 'the new one\n');
+    expect(await at.command('reload')).toMatchObject({ code: 0 });
+    await comesTrue('the new one', () => arrived(at, 'other').length === 1);
+    const after = await at.status('version 3', ({ config }) => config?.version === 3);
+    expect(after.config).toMatchObject({ restartNeeded: [] });
+    expect(after.config?.rejected).toBeUndefined();
+  });
+
+  test('a file: by SIGHUP, many of them too, and not by itself', async () => {
+    await using at = await createLoopback();
+    const file = at.file('berth.json', JSON.stringify({ logs: logsOf(at, { name: 'a' }) }));
+    const daemon = at.start(['--config', file]);
+    await daemon.line('ready', isReady);
+    writeFileSync(file, JSON.stringify({ logs: logsOf(at, { name: 'b' }), monitoring: {} }));
+    appendFileSync(join(at.folder, 'b.log'), 'line\n');
+    for (let i = 0; i < 20; i++) daemon.kill('SIGHUP');
+    await comesTrue('the new source', () => arrived(at, 'b').length === 1);
+    const same = await at.command('reload');
+    expect(same.stdout).toBe(`the configuration from file ${file} is what berth runs with\n`);
+    expect(daemon.lines.filter(({ msg }) => msg === 'a new configuration')).toHaveLength(1);
+  });
+
+  test('killed in the middle of it: the next one has the newest, and every line once', async () => {
+    await using at = await createLoopback();
+    put(at, { logs: logsOf(at, { name: 'app' }) });
+    appendFileSync(join(at.folder, 'app.log'), 'one\n');
+    const daemon = at.start(stored);
+    await comesTrue('the first', () => arrived(at, 'app').length === 1);
+    put(at, { logs: logsOf(at, { name: 'app' }, { name: 'new' }) });
+    appendFileSync(join(at.folder, 'new.log'), 'line\n');
+    const reloading = at.command('reload');
+    await daemon.line('in the middle', ({ msg }) => msg === 'a new configuration');
+    daemon.kill('SIGKILL');
+    await daemon.ended;
+    await reloading;
+    at.start(stored);
+    await comesTrue('the new source', () => arrived(at, 'new').length >= 1);
+    const status = await at.status('up', ({ config }) => config !== undefined);
+    expect(status.config).toMatchObject({ version: 2, lastKnownGood: false });
+    expect(arrived(at, 'app')).toEqual(['one']);
+  });
+
+  test('before there is a configuration: said', async () => {
+    await using at = await createLoopback();
+    at.imds.dials.mode = 'disabled';
+    const daemon = at.start(stored);
+    await at.status('trying', ({ phase }) => phase === 'failed');
+    daemon.kill('SIGHUP');
+    const told = await at.command('reload');
+    expect(told.code).toBe(64);
+    expect(told.stderr).toContain('cannot reload: berth has not got as far as its configuration');
+  });
+});
+
+describe.skipIf(!inNamespaces)(`a pool${needsNamespaces}`, () => {
+  let cloud: DaemonCloud;
+  beforeAll(async () => {
+    cloud = await createDaemonCloud();
+  }, vpcWithinMs);
+  afterEach(() => cloud.reset());
+  afterAll(() => cloud[Symbol.asyncDispose]());
+
+  test('that changes needs a restart, and its address is served until then', async () => {
+    const daemon = await cloud.startReady({
+      config: { pool: 'db', hooks: { onLost: hook('old') } },
+    });
+    const next = { pool: 'web', hooks: { onLost: hook('new') }, releaseOnStop: true };
+    writeFileSync(join(scratch, 'daemon-cloud.json'), JSON.stringify(next));
+    const reloaded = await cloud.command('reload');
+    expect(reloaded).toMatchObject({ code: 0 });
+    expect(reloaded.stdout).toContain('is in force; restart needed for: pool');
+    expect(
+      daemon.lines.some(({ msg, level }) => level === 'warn' && msg === 'restart needed for: pool'),
+    ).toBe(true);
+    const status = await cloud.status('said', ({ config }) => config?.restartNeeded.length === 1);
+    expect(status).toMatchObject({ ready: true, pools: [{ pool: 'db', ready: true }] });
+    expect((await cloud.command('status')).stdout).toMatch(/^restart for +pool$/m);
+    expect(cloud.lab.ec2.eni(poolEni.eniId)).toMatchObject({ status: 'in-use' });
+
+    writeFileSync(join(scratch, 'daemon-cloud.json'), JSON.stringify({ ...next, pool: 'db' }));
+    expect((await cloud.command('reload')).stdout).not.toContain('restart');
+    // What needs none is in force: the hook, and that the ENI is given back.
+    daemon.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
+    expect(readHooks()).toBe('new\n');
+    expect(cloud.lab.ec2.eni(poolEni.eniId)).toMatchObject({ status: 'available' });
+  });
+
+  const readHooks = (): string => readFileSync(join(cloud.varOf(instance), 'log', 'hooks'), 'utf8');
+});
