@@ -40,6 +40,8 @@ type Running = {
 };
 
 const flushWithinMs = 8_000;
+/** It ends soon after its deadline; what does not is left behind. */
+const stuckAfterMs = 10_000;
 /** To find all files once; systemd gives a reload 30 s. */
 const startWithinMs = 10_000;
 
@@ -81,9 +83,15 @@ export function createSending(ports: Ports, input: SendingInput, signal: AbortSi
     );
 
   const end = async (shipping: Shipping, next: readonly LogSource[]): Promise<void> => {
+    const done = new AbortController();
+    const stuck = ports.clock.sleep(stuckAfterMs, done.signal).then(() => {
+      throw new Error('it hangs in a file system');
+    });
     await within(ports, flushWithinMs, 'send the last log lines', (deadline) =>
-      shipping.stop(deadline, next),
+      Promise.race([shipping.stop(deadline, next), stuck]),
     );
+    done.abort();
+    await stuck.catch(() => undefined);
   };
 
   /** Throws `timeout`, and why not all files could be found. */

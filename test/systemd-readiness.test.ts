@@ -1,5 +1,6 @@
 // What applications hang on, under a real systemd: berth-ready.target to start, berth-held.service to stop.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Status } from '../src/model.ts';
 import { bootInstance, whyNoCheckout, type BootedInstance } from './lab/booted-instance.ts';
 import { install } from './fixtures/installation.ts';
 import { until } from './lab/progress.ts';
@@ -36,11 +37,12 @@ describe.skipIf(whyNoCheckout !== undefined)(`applications under systemd${reason
     });
   const both = (): Promise<readonly string[]> =>
     Promise.all(Object.keys(applications).map((name) => stateOf(name)));
+  const put = (value: string): number => cloud.lab.ssm.put({ name: '/berth/config', value });
   const ready = (): Promise<string> => succeed('berth', 'wait', '--timeout', '60');
 
   beforeAll(async () => {
     cloud = stack.use(await createSmallCloud({}));
-    cloud.lab.ssm.put({ name: '/berth/config', value: '{"pool":"db"}' });
+    put('{"pool":"db"}');
     instance = stack.use(await bootInstance(cloud, 'inst-a'));
     await install(instance, { andStart: false });
     for (const [name, lines] of Object.entries(applications)) {
@@ -97,6 +99,24 @@ describe.skipIf(whyNoCheckout !== undefined)(`applications under systemd${reason
     },
     120_000,
   );
+
+  test('a reload touches neither, and fails where the new configuration is refused', async () => {
+    const before = await both();
+    const berth = await stateOf('berth');
+    const version = put('{"pool":"db","monitoring":{}}');
+    await succeed('systemctl', 'reload', 'berth');
+    const { config } = JSON.parse(await succeed('berth', 'status', '--json')) as Status;
+    expect(config).toMatchObject({ version, restartNeeded: [] });
+    expect(await succeed('stat', '--format=%F', '/run/berth/http.sock')).toBe('socket');
+    put('{"pol":"db"}');
+    expect((await instance.run('systemctl', 'reload', 'berth')).code).not.toBe(0);
+    expect(await succeed('berth', 'status')).toMatch(/^refused +version \d+: cannot use/m);
+    put('{"pool":"db"}');
+    await succeed('systemctl', 'reload', 'berth');
+    expect(await succeed('systemctl', 'is-active', 'berth')).toBe('active');
+    expect(await stateOf('berth')).toBe(berth);
+    expect(await both()).toEqual(before);
+  }, 120_000);
 
   test('a lost claim stops the bound one, which starts with the next claim', async () => {
     const [waits] = await both();
