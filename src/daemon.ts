@@ -97,8 +97,10 @@ export async function runDaemon(
     reload = createReload({ ...ports, board, systemd, reader, apply }, booted, signal);
     await Promise.all([
       serveInstance({ ports, input, board, booted, live: running, ec2, servings }, signal),
-      readyOrLate({ clock, board }, shipAfterMs, signal).then(() => sending?.start(running.config)),
-      booted.isStored ? reload.poll() : undefined,
+      readyOrLate({ clock, board }, shipAfterMs, signal).then(async () => {
+        sending?.start(running.config);
+        if (booted.isStored) await reload?.poll();
+      }),
     ]);
   } catch (error) {
     if (!signal.aborted) {

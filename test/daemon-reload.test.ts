@@ -1,5 +1,5 @@
 // A new configuration while the daemon runs: every line once and in order, what is bad is refused, and what is served stays.
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createDaemonCloud, isReady, instance, type DaemonCloud } from './fixtures/daemon-cloud.ts';
@@ -11,6 +11,7 @@ import { until } from './lab/progress.ts';
 /** Other files may have the VPC for a while. */
 const vpcWithinMs = 400_000;
 const parameter = '/berth/reload';
+const fastTime = join(import.meta.dirname, 'lab', 'fast-time.ts');
 
 type Source = { readonly name: string; readonly more?: object };
 
@@ -120,6 +121,20 @@ describe.concurrent('while it ships', () => {
     const after = await at.status('version 3', ({ config }) => config?.version === 3);
     expect(after.config).toMatchObject({ restartNeeded: [] });
     expect(after.config?.rejected).toBeUndefined();
+  });
+
+  test('a parameter: by itself, in a while', async () => {
+    await using at = await createLoopback();
+    const reload = { everySeconds: 60 };
+    put(at, { reload });
+    const env = { NODE_OPTIONS: `--import=${fastTime}`, TIME_FACTOR: '60' };
+    const daemon = at.start(stored, env);
+    await daemon.line('ready', isReady);
+    put(at, { reload, monitoring: {} });
+    await daemon.line('taken', ({ msg }) => msg?.endsWith('version 2 is in force') === true);
+    const status = await at.status('version 2', ({ config }) => config?.version === 2);
+    expect(status.config).toMatchObject({ restartNeeded: [] });
+    expect(statSync(join(at.runtimeDir, 'http.sock')).isSocket()).toBe(true);
   });
 
   test('a file: by SIGHUP, many of them too, and not by itself', async () => {
