@@ -120,7 +120,8 @@ describe('12. times of every kind', () => {
       () => expect(rig.arrived().length + rig.deadLetters().length).toBe(lines.length),
       patience,
     );
-    expect(shipping.status()).toMatchObject({ eventsRefused: 2, eventsSent: 6 });
+    const counts = { eventsRefused: 2, eventsSent: 6 };
+    await vi.waitFor(() => expect(shipping.status()).toMatchObject(counts), patience);
     const refused = new Set(rig.deadLetters().map(({ message }) => message));
     expect(refused).toEqual(new Set([lines[1], lines[3]]));
     expect(new Set(rig.arrived())).toEqual(new Set(lines.filter((line) => !refused.has(line))));
