@@ -20,8 +20,11 @@ export type Gate = {
 
 /** As objects a batch takes some times its bytes. */
 const maxBytes = 4 * 1024 * 1024;
-/** Whatever a call carries: 1,500 at once take 100 MB. */
-const minCallBytes = 64 * 1024;
+/**
+ * Whatever a call carries: 32 at once. 1,500 take 100 MB; and the SDK has 50 sockets: were all of them in calls that hang,
+ * a try that would get through had to wait for their end.
+ */
+const minCallBytes = 128 * 1024;
 /** Logs flow again within 5 s of the network, of which a connection that is not answered takes 3. */
 const tryBackoff: Backoff = { firstMs: 200, factor: 2, capMs: 2_000 };
 /** No news from any of those under way is taken for an outage. */

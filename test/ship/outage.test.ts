@@ -72,7 +72,7 @@ describe('an outage', () => {
         timeout: 30_000,
       });
     // Those that were under way have heard of it; from the fifth on they try every one or two seconds.
-    await called(70);
+    await called(40);
     const startMs = performance.now();
     const before = rig.calls('PutLogEvents').length;
     await called(before + 10);
