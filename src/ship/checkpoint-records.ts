@@ -29,6 +29,7 @@ const checkpoint = v.object({
   inode: v.string(),
   device: v.string(),
   birthNs: v.optional(v.string()),
+  mtimeMs: v.optional(v.number(), 0),
   headBytes: v.pipe(v.number(), v.integer(), v.minValue(0)),
   headHash: v.string(),
   offset: v.pipe(v.number(), v.integer(), v.minValue(0)),

@@ -182,7 +182,7 @@ async function followFresh(deps: Deps, { path, source, stat }: Found): Promise<v
         onlyKnown: false,
       });
       if (file === 'moved') return;
-      predecessor = file ?? predecessor;
+      if (typeof file !== 'string') predecessor = file;
     }
   }
   const { inode } = stat;
@@ -206,9 +206,16 @@ async function findMissed(
   const generations = await findGenerations(logFiles, path);
   const current = generations?.find((one) => one.path === path);
   if (current?.stat.inode !== stat.inode) return undefined;
-  const place = generations?.findIndex((one) => one.stat.inode === before.inode) ?? -1;
+  const place = generations?.findIndex((one) => isHolder(one.stat, before)) ?? -1;
   const later = place === -1 ? undefined : generations?.slice(place + 1);
   return (later ?? generations)?.filter(
     (one) => one !== current && (later !== undefined || isYounger(one.stat, before)),
   );
+}
+
+/** Of a file that is gone, and not held open either, another one may have the inode. */
+function isHolder({ inode, birthNs }: LogFileStat, before: Holder): boolean {
+  if (inode !== before.inode) return false;
+  const isOpen = before.file?.tail.stat.inode === inode;
+  return isOpen || (birthNs !== undefined && birthNs === before.birthNs);
 }

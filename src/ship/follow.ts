@@ -52,10 +52,10 @@ export type Following = AsyncDisposable & {
   readonly restless: Set<Followed>;
   find(stat: LogFileStat, source: LogSource): Followed | undefined;
   /**
-   * Also if it was followed already. `moved`: another file has the path now, or none. undefined: it cannot be read,
-   * which was said, or it is not the file of the checkpoint.
+   * Also if it was followed already. `moved`: another file has the path now, or none. `unreadable`: which was said.
+   * `unknown`: it is not the file of a checkpoint.
    */
-  follow(input: FollowInput): Promise<Followed | 'moved' | undefined>;
+  follow(input: FollowInput): Promise<Followed | 'moved' | 'unreadable' | 'unknown'>;
   holderOf(path: string, source: LogSource): Holder | undefined;
   setHolder(path: string, source: LogSource, holder: Holder): void;
   letGo(file: Followed): Promise<void>;
@@ -87,7 +87,7 @@ export function createFollowing(deps: FollowDeps): Following {
   const startOf = async (
     file: LogFile,
     stat: LogFileStat,
-    { path, source }: FollowInput,
+    { path, source, onlyKnown }: FollowInput,
   ): Promise<Start> => {
     const candidates = checkpoints.find(stat.inode, familyOf(source));
     for (const checkpoint of candidates) {
@@ -104,7 +104,7 @@ export function createFollowing(deps: FollowDeps): Following {
     const replaced = candidates.some(
       ({ device, birthNs }) => device === stat.device && birthNs === stat.birthNs,
     );
-    if (candidates.length > 0) {
+    if (candidates.length > 0 && !onlyKnown) {
       log.info({ path }, 'the file or its content is another than before: sent from its beginning');
     }
     return { position: startOfFile, copied: replaced, known: undefined };
@@ -113,7 +113,7 @@ export function createFollowing(deps: FollowDeps): Following {
   const begin = async (
     file: LogFile,
     input: FollowInput,
-  ): Promise<Followed | 'moved' | undefined> => {
+  ): Promise<Followed | 'moved' | 'unknown'> => {
     const { path, origin, source, detached, predecessor } = input;
     const stat = await file.stat();
     const key = keyOf(stat, source);
@@ -121,7 +121,7 @@ export function createFollowing(deps: FollowDeps): Following {
     const moved = stat.inode !== input.inode;
     if (moved || files.has(key) || (input.onlyKnown && known === undefined)) {
       await file[Symbol.asyncDispose]();
-      return moved ? 'moved' : files.get(key);
+      return moved ? 'moved' : (files.get(key) ?? 'unknown');
     }
     const onReplaced = (): void => {
       followed.copied = true;
@@ -177,7 +177,7 @@ export function createFollowing(deps: FollowDeps): Following {
       } catch (error) {
         await file?.[Symbol.asyncDispose]();
         say(input.path, messageOf(error));
-        return undefined;
+        return 'unreadable';
       }
     },
     holderOf: (path, source) => holders.get(holderKey(path, source)),

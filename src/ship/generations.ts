@@ -3,9 +3,10 @@ import { basename, dirname, extname, join } from 'node:path';
 import { isArchive, type LogFiles, type LogFileStat } from '../system/log-files.ts';
 
 export type Generation = { readonly path: string; readonly stat: LogFileStat };
+export type Aged = { readonly path: string; readonly stat: Age };
 
 /** A rotation takes a moment, and none follows the other at once. */
-const maxLooks = 10;
+export const maxLooks = 10;
 
 /**
  * The file itself and its older generations in plain text, the oldest first. Names move on while they are read, and a
@@ -66,7 +67,7 @@ export function isYounger(stat: Age, than: Age): boolean {
 }
 
 /** The oldest first. */
-export function compareGenerations(a: Generation, b: Generation): number {
+export function compareGenerations(a: Aged, b: Aged): number {
   const [first, second] = [a.stat, b.stat];
   const byBirth =
     first.birthNs === undefined || second.birthNs === undefined

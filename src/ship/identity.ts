@@ -9,6 +9,7 @@ export type FileIdentity = {
   readonly inode: string;
   readonly device: string;
   readonly birthNs: string | undefined;
+  readonly mtimeMs: number;
   readonly headBytes: number;
   readonly headHash: string;
   readonly offset: number;
@@ -33,6 +34,7 @@ export async function identify(tail: Tail, known: Head | undefined): Promise<Fil
     inode: stat.inode,
     device: stat.device,
     birthNs: stat.birthNs,
+    mtimeMs: stat.mtimeMs,
     headBytes: head.bytes,
     headHash: head.hash,
     offset,

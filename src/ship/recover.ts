@@ -1,13 +1,17 @@
 // After a start: finds the files of the checkpoints that were renamed while berth was away, so that they are read first.
 import { dirname, join } from 'node:path';
 import type { LogSource } from '../model.ts';
+import type { LogFiles } from '../system/log-files.ts';
 import type { Checkpoint } from './checkpoint-records.ts';
 import { familyOf, type FollowDeps, type Following } from './follow.ts';
-import { compareGenerations, type Generation } from './generations.ts';
+import type { Followed } from './followed.ts';
+import { compareGenerations, maxLooks, type Aged, type Generation } from './generations.ts';
 
 type Deps = FollowDeps & { readonly following: Following };
 /** By inode. */
 type Folder = ReadonlyMap<string, Generation>;
+/** The checkpoint of a file, and where that is; `generation` undefined: it is gone. */
+type Known = { readonly checkpoint: Checkpoint; readonly generation: Generation | undefined };
 
 /** Once, before the first scan. Looks in the folder in which each file was. */
 export async function recoverRenamed(
@@ -15,74 +19,106 @@ export async function recoverRenamed(
   sources: readonly LogSource[],
   signal: AbortSignal,
 ): Promise<void> {
-  const folders = new Map<string, Folder>();
-  const families = Map.groupBy(
-    deps.checkpoints.all(),
-    (one) => `${one.source} ${one.family} ${one.origin}`,
-  );
-  for (const family of families.values()) {
+  const byFolder = Map.groupBy(deps.checkpoints.all(), ({ origin }) => dirname(origin));
+  for (const [name, checkpoints] of byFolder) {
     signal.throwIfAborted();
-    const { source: pattern, path } = family[0]!;
-    const source = sources.find(
-      (one) => one.filePath === pattern && familyOf(one) === family[0]!.family,
-    );
-    // Kept: the source may be configured again.
-    if (source === undefined) continue;
-    const name = dirname(path);
-    const folder = folders.get(name) ?? (await lookInto(deps, name));
-    folders.set(name, folder);
+    const folder = await locate(deps.logFiles, name, new Set(checkpoints.map((one) => one.inode)));
     // A folder without files may only be away for a while.
-    if (folder.size > 0) await recover(deps, family, source, folder);
+    if (folder.size === 0) continue;
+    const families = Map.groupBy(checkpoints, (one) => `${one.source} ${one.family} ${one.origin}`);
+    for (const family of families.values()) {
+      signal.throwIfAborted();
+      const source = sources.find(
+        (one) => one.filePath === family[0]!.source && familyOf(one) === family[0]!.family,
+      );
+      // Kept where it is not: it may be configured again.
+      if (source !== undefined && deps.isWanted(source, family[0]!.origin))
+        await recover(deps, family, source, folder);
+    }
   }
 }
 
-async function lookInto({ logFiles }: Deps, folder: string): Promise<Folder> {
+/**
+ * The files of a folder. Names move on while they are read, and a file that does could be passed over: of those that are
+ * wanted none is missing before two looks agree.
+ */
+async function locate(
+  logFiles: Pick<LogFiles, 'list' | 'stat'>,
+  folder: string,
+  wanted: ReadonlySet<string>,
+): Promise<Folder> {
   const found = new Map<string, Generation>();
-  for (const name of await logFiles.list(folder)) {
-    const path = join(folder, name);
-    const stat = await logFiles.stat(path).catch(() => undefined);
-    if (stat !== undefined) found.set(stat.inode, { path, stat });
+  let last: string | undefined;
+  for (let look = 0; look < maxLooks; look++) {
+    const now = new Map<string, string>();
+    for (const name of await logFiles.list(folder)) {
+      const path = join(folder, name);
+      const stat = await logFiles.stat(path).catch(() => undefined);
+      if (stat === undefined) continue;
+      found.set(stat.inode, { path, stat });
+      now.set(stat.inode, path);
+    }
+    const seen = [...wanted].map((inode) => now.get(inode));
+    if (!seen.includes(undefined) || seen.join('\n') === last) break;
+    last = seen.join('\n');
   }
   return found;
 }
 
-/** The generations of one file, the oldest first; the one that still has its name is left to the scan. */
+/** All generations of one file, the oldest first: whoever follows next comes behind the youngest of them. */
 async function recover(
-  { following, checkpoints, log }: Deps,
+  deps: Deps,
   family: readonly Checkpoint[],
   source: LogSource,
   folder: Folder,
 ): Promise<void> {
+  const { following, checkpoints, log } = deps;
   const { origin } = family[0]!;
-  const found = family
-    .flatMap((checkpoint) => folder.get(checkpoint.inode) ?? [])
-    .toSorted(compareGenerations);
-  const followed = new Set<string>();
-  for (const { path, stat } of found) {
-    const { inode } = stat;
-    if (path === origin) {
-      followed.add(inode);
+  const known = family
+    .map((checkpoint): Known => ({ checkpoint, generation: folder.get(checkpoint.inode) }))
+    .toSorted((a, b) => compareGenerations(ageOf(a), ageOf(b)));
+  for (const { checkpoint, generation } of known) {
+    const predecessor = following.holderOf(origin, source)?.file;
+    const file = await followKnown(deps, { checkpoint, generation, source, predecessor });
+    const { inode, birthNs, mtimeMs, copied, offset } = checkpoint;
+    if (typeof file !== 'string') {
+      following.setHolder(origin, source, { ...file.tail.stat, copied: file.copied, file });
       continue;
     }
-    const predecessor = following.holderOf(origin, source)?.file;
-    const input = { path, origin, source, inode, detached: true, predecessor, onlyKnown: true };
-    const file = await following.follow(input);
-    if (file === undefined || file === 'moved') continue;
-    followed.add(inode);
-    const { copied } = file;
-    following.setHolder(origin, source, { ...file.tail.stat, copied, file });
-  }
-  for (const checkpoint of family) {
-    const { inode, birthNs, copied, offset } = checkpoint;
-    if (followed.has(inode)) continue;
+    following.setHolder(origin, source, { inode, birthNs, mtimeMs, copied, file: predecessor });
+    // Under its own name there is another file, or another content; the scan follows it.
+    if (file !== 'unknown' || generation?.path === origin) continue;
     checkpoints.delete(checkpoint);
-    // An old generation that was deleted, as they are one day.
-    if (checkpoint.path !== origin) continue;
+    // Old generations are deleted one day.
+    if (checkpoint !== known.at(-1)?.checkpoint) continue;
     log.warn(
       { path: origin, offset },
       'cannot find the file that was read last under this name: if lines were added to it while berth was away, they are lost',
     );
-    const file = following.holderOf(origin, source)?.file;
-    following.setHolder(origin, source, { inode, birthNs, mtimeMs: Infinity, copied, file });
   }
+}
+
+async function followKnown(
+  { following, logFiles, say }: Deps,
+  input: Known & { readonly source: LogSource; readonly predecessor: Followed | undefined },
+): Promise<Followed | 'unreadable' | 'unknown'> {
+  const { checkpoint, source, predecessor } = input;
+  const { origin, inode } = checkpoint;
+  let { generation } = input;
+  for (let look = 0; look < maxLooks; look++) {
+    if (generation === undefined) return 'unknown';
+    const { path } = generation;
+    const detached = path !== origin;
+    const place = { path, origin, source, inode, detached };
+    const file = await following.follow({ ...place, predecessor, onlyKnown: true });
+    if (file !== 'moved') return file;
+    generation = (await locate(logFiles, dirname(origin), new Set([inode]))).get(inode);
+  }
+  say(origin, 'cannot open an older generation of it: its name never stands still');
+  return 'unreadable';
+}
+
+function ageOf({ checkpoint, generation }: Known): Aged {
+  const { path, birthNs, mtimeMs } = checkpoint;
+  return generation ?? { path, stat: { birthNs, mtimeMs } };
 }

@@ -212,12 +212,10 @@ type BigStat = Awaited<ReturnType<typeof bigStat>>;
 const bigStat = (path: string) => stat(path, { bigint: true });
 
 function statOf(found: BigStat): LogFileStat {
-  // Where there is no birth time the C library gives 0 or the change time, which proves nothing.
-  const known = found.birthtimeNs > 0n && found.birthtimeNs < found.ctimeNs;
   return {
     inode: String(found.ino),
     device: String(found.dev),
-    birthNs: known ? String(found.birthtimeNs) : undefined,
+    birthNs: found.birthtimeNs > 0n ? String(found.birthtimeNs) : undefined,
     size: Number(found.size),
     mtimeMs: Number(found.mtimeMs),
     links: Number(found.nlink),

@@ -18,6 +18,7 @@ const checkpoint = (offset: number, inode = '7'): Checkpoint => ({
   inode,
   device: '1',
   birthNs: undefined,
+  mtimeMs: 1,
   headBytes: 4,
   headHash: 'h',
   offset,
