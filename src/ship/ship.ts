@@ -1,5 +1,5 @@
 // The ship stage: follows the log files of the configuration and brings every line to CloudWatch Logs, at least once.
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { BerthError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { LogsConfig, LogSource, ShipStatus } from '../model.ts';
@@ -12,23 +12,17 @@ import type { Random } from '../system/random.ts';
 import type { Resolve } from '../system/resolve.ts';
 import { createAgentState } from './agent-state.ts';
 import { createAssumedRole } from './assumed-role.ts';
-import { removeSent } from './auto-removal.ts';
 import { createBulks } from './bulk.ts';
 import { loadCheckpoints, type Checkpoints } from './checkpoints.ts';
 import { createCloudWatchLogs, type CloudWatchLogs } from './cloudwatch.ts';
 import { compileSources } from './compile-sources.ts';
 import { createTargetMaker, type MakeTarget } from './create-target.ts';
 import { createDeadLetters } from './dead-letters.ts';
-import { scan, tend } from './discovery.ts';
-import {
-  checkpointOf,
-  createFollowing,
-  familyOf,
-  type FollowDeps,
-  type Following,
-} from './follow.ts';
+import { scan } from './discovery.ts';
+import { checkpointOf, createFollowing, familyOf, type Following } from './follow.ts';
 import type { Followed } from './followed.ts';
 import { startJournals, type Journals } from './journals.ts';
+import { keepLookout } from './lookout.ts';
 import { recoverRenamed } from './recover.ts';
 import { createGate } from './gate.ts';
 import { createRetention } from './retention.ts';
@@ -36,7 +30,6 @@ import type { Shipper } from './shipper.ts';
 import { createShippers, type Shippers } from './shippers.ts';
 import { createTroubles } from './troubles.ts';
 import { createWake } from './wake.ts';
-import { createWatches, folderPatterns, hasWildcard } from './watches.ts';
 
 export type ShipDeps = {
   readonly clock: Clock;
@@ -70,19 +63,6 @@ export type Shipping = {
   stop(deadline: AbortSignal, next?: readonly LogSource[]): Promise<void>;
 };
 
-/** Files that lost their name, and folders that cannot be watched, are looked at this often. */
-const tickMs = 1_000;
-/**
- * All files are looked for so often at most: as a safety net under inotify, which hears nothing of what others write to a
- * network file system, or to the target of a link in another folder. In a large tree it takes seconds, and is rarer: half
- * a percent of a core where every folder is watched, a twentieth where not, a tenth where new folders come all the time.
- */
-const scanEachMs = 5_000;
-const maxScanEachMs = 300_000;
-const restsPerScan = { watched: 200, unwatched: 20, changing: 10 } as const;
-
-type Looking = FollowDeps & { readonly following: Following };
-
 /** Starts and returns at once; all goes on until `stop`, which an abort of `signal` begins as well. Never throws. */
 export function startShipping(
   deps: ShipDeps,
@@ -107,7 +87,7 @@ function startShippingTo(
   { logs, instanceId, stateDir, agentState: agentFolder }: ShipInput,
   signal: AbortSignal,
 ): Shipping {
-  const { clock, logFiles, log, cloudwatch } = deps;
+  const { clock, log, cloudwatch } = deps;
   const folder = join(stateDir, instanceId);
   /** No more waiting for new lines. */
   const ending = new AbortController();
@@ -120,7 +100,6 @@ function startShippingTo(
   let journals: Journals | undefined;
   let checkpoints: Checkpoints | undefined;
   let following: Following | undefined;
-  let byPath: ReadonlyMap<string, readonly Followed[]> = new Map();
   let scanned = false;
   let goesOn: readonly LogSource[] = [];
   const started = Promise.withResolvers<void>();
@@ -150,81 +129,6 @@ function startShippingTo(
       }
     }
     await checkpoints.save();
-  };
-
-  const onData = (path: string): void => {
-    for (const file of byPath.get(path) ?? []) {
-      file.dirty = true;
-      shippers?.wake(file);
-    }
-  };
-
-  const undeletable = new Set<string>();
-  const watch = async (looking: Looking): Promise<void> => {
-    const { files } = looking.following;
-    /** Where names have changed. */
-    let changed = new Set<string>();
-    /** Folders have come or gone. */
-    let everywhere = true;
-    using watches = createWatches({
-      logFiles,
-      onData,
-      onList: (folder, name) => {
-        void isAboutFolders(folder, name).then((isSo) => {
-          if (isSo) everywhere = true;
-          else changed.add(folder);
-          bell.ring();
-        });
-      },
-    });
-    /** The last time that all was looked for: when that ended, and how long it took. */
-    let lookedAtMs = -Infinity;
-    let tookMs = 0;
-    while (!ending.signal.aborted) {
-      const restMs = clock.monotonicMs() - lookedAtMs;
-      const rests = restsPerScan[watches.complete ? 'watched' : 'unwatched'];
-      const isDue = restMs >= Math.min(maxScanEachMs, Math.max(scanEachMs, tookMs * rests));
-      const mayLook = restMs >= tookMs * restsPerScan.changing;
-      const only = isDue || (everywhere && mayLook) ? undefined : changed;
-      if (only === undefined) everywhere = false;
-      changed = new Set();
-      const startMs = clock.monotonicMs();
-      try {
-        if (only === undefined) await watches.update(await foldersOf(files.values()));
-        if (only === undefined || only.size > 0) {
-          await scan(looking, logs.sources, only, over.signal);
-          byPath = Map.groupBy(files.values(), ({ path }) => path);
-          await removeSent(deps, files.values(), undeletable);
-        }
-        if (only === undefined) {
-          lookedAtMs = clock.monotonicMs();
-          tookMs = lookedAtMs - startMs;
-        }
-        await tend(looking, over.signal);
-        // What could not be written is tried again.
-        await looking.checkpoints.save();
-      } catch (error) {
-        over.signal.throwIfAborted();
-        everywhere = true;
-        log.error({ err: error }, 'cannot look for log files; trying again');
-      }
-      await bell.wait(tickMs, over.signal);
-    }
-  };
-
-  /** One that came may bring files; one that went is not watched any more. */
-  const isAboutFolders = async (folder: string, name: string | undefined): Promise<boolean> => {
-    if (name === undefined || (await logFiles.folderInode(folder)) === undefined) return true;
-    return (await logFiles.folderInode(join(folder, name))) !== undefined;
-  };
-
-  const foldersOf = async (files: Iterable<Followed>): Promise<ReadonlySet<string>> => {
-    const folders = new Set([...files].map(({ path }) => dirname(path)));
-    for (const pattern of logs.sources.flatMap(({ filePath }) => folderPatterns(filePath))) {
-      if (!hasWildcard(pattern)) folders.add(pattern);
-      else for (const folder of await logFiles.expandFolders(pattern)) folders.add(folder);
-    }
-    return folders;
   };
 
   const run = async (): Promise<void> => {
@@ -259,7 +163,8 @@ function startShippingTo(
     journals = entries;
     started.resolve();
     try {
-      await watch(looking);
+      const signals = { ending: ending.signal, signal: over.signal };
+      await keepLookout({ ...looking, bell }, logs.sources, signals);
       await scan(looking, logs.sources, undefined, over.signal);
       for (const file of held.files.values()) {
         await file.tail.refresh().catch(() => undefined);
