@@ -3,7 +3,7 @@
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
-import { createWake } from './wake.ts';
+import { createQueue } from './queue.ts';
 
 /** Disposed of when what was read is in memory no longer. */
 export type Pass = Disposable & {
@@ -31,7 +31,6 @@ const tryBackoff: Backoff = { firstMs: 200, factor: 2, capMs: 2_000 };
 const silenceMs = 2_000;
 
 type Hold = { readonly bytes: number; readonly atMs: number };
-type Waiter = { readonly bytes: number; readonly go: (hold: Hold) => void };
 
 export function createGate({
   clock,
@@ -46,9 +45,6 @@ export function createGate({
   let away: { tries: number; nextMs: number } | undefined;
   /** Somebody has said so. */
   let isSaid = false;
-  const queue: Waiter[] = [];
-  const bell = createWake(clock);
-  let pumping = false;
 
   const schedule = (tries: number): void => {
     away = { tries, nextMs: clock.monotonicMs() + backoffMs(tryBackoff, tries, random) };
@@ -69,31 +65,22 @@ export function createGate({
     return Math.max(0, Math.max(answeredAtMs, oldest!.atMs) + silenceMs - nowMs);
   };
 
-  const pump = async (): Promise<void> => {
-    if (pumping) return;
-    pumping = true;
-    for (let first = queue[0]; first !== undefined; first = queue[0]) {
-      const ms = waitMs(first.bytes);
-      if (ms > 0) {
-        await bell.wait(ms, never);
-        continue;
-      }
-      if (away !== undefined) schedule(away.tries + 1);
-      else if (!hasRoom(first.bytes)) schedule(1);
-      queue.shift();
-      const hold = { bytes: first.bytes, atMs: clock.monotonicMs() };
-      holds.add(hold);
-      first.go(hold);
-    }
-    pumping = false;
+  const letGo = (bytes: number): Hold => {
+    if (away !== undefined) schedule(away.tries + 1);
+    else if (!hasRoom(bytes)) schedule(1);
+    const hold = { bytes, atMs: clock.monotonicMs() };
+    holds.add(hold);
+    return hold;
   };
+
+  const queue = createQueue(clock, { waitMs, letGo });
 
   const createPass = (hold: Hold): Pass => ({
     answered: () => {
       answeredAtMs = clock.monotonicMs();
       away = undefined;
       isSaid = false;
-      bell.ring();
+      queue.ring();
     },
     unanswered: () => {
       // Unless others get through: then it was bad luck, or a batch that is too large for the link.
@@ -104,33 +91,12 @@ export function createGate({
       return isNews;
     },
     [Symbol.dispose]: () => {
-      if (holds.delete(hold)) bell.ring();
+      if (holds.delete(hold)) queue.ring();
     },
   });
 
   return {
-    enter: async (bytes, signal) => {
-      signal.throwIfAborted();
-      const hold = await new Promise<Hold>((resolve, reject) => {
-        const leave = (): void => {
-          queue.splice(queue.indexOf(waiter), 1);
-          bell.ring();
-          reject(signal.reason as Error);
-        };
-        const waiter: Waiter = {
-          bytes: Math.max(bytes, minCallBytes),
-          go: (taken) => {
-            signal.removeEventListener('abort', leave);
-            resolve(taken);
-          },
-        };
-        queue.push(waiter);
-        signal.addEventListener('abort', leave, { once: true });
-        void pump();
-      });
-      return createPass(hold);
-    },
+    enter: async (bytes, signal) =>
+      createPass(await queue.turn(Math.max(bytes, minCallBytes), signal)),
   };
 }
-
-const never = new AbortController().signal;

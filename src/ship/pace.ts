@@ -1,7 +1,7 @@
 // How fast berth may call PutLogEvents, shared by all targets: additive increase, multiplicative decrease on throttling, and
 // the limit of bytes that the configuration sets. Without throttling and limit nobody ever waits.
 import type { Clock } from '../system/clock.ts';
-import { createWake, foreverMs } from './wake.ts';
+import { createQueue } from './queue.ts';
 
 export type Pace = {
   /** Waits for the turn of a call with so many bytes. Rejects with the signal's reason. */
@@ -27,8 +27,6 @@ const burstMs = 1_000;
 /** A timer that is late by so much delays the call, and not those behind it. */
 const lateMs = 50;
 
-type Waiter = { readonly bytes: number; readonly go: () => void };
-
 export function createPace(
   clock: Clock,
   { maxBytesPerSecond }: { readonly maxBytesPerSecond: number | undefined },
@@ -40,11 +38,6 @@ export function createPace(
   let nextByteMs = 0;
   /** Of the last seconds, for a first guess of the rate. */
   let recent: number[] = [];
-  /** Who waits has no time of its own: many come in an outage, at the rate of then. */
-  const queue: Waiter[] = [];
-  /** Rung when the rate changes, or somebody waits no longer. */
-  const bell = createWake(clock);
-  let pumping = false;
 
   /** When the next call may go. */
   const dueMs = (): number =>
@@ -64,49 +57,19 @@ export function createPace(
       recent = recent.filter((one) => one >= nowMs - 5_000);
   };
 
-  const pump = async (): Promise<void> => {
-    pumping = true;
-    while (queue.length > 0) {
-      const waitMs = dueMs() - clock.monotonicMs();
-      if (waitMs > 0) {
-        await bell.wait(Math.min(waitMs, foreverMs), never);
-        continue;
-      }
-      const { bytes, go } = queue.shift()!;
-      letGo(bytes);
-      go();
-    }
-    pumping = false;
-  };
+  /** Who waits has no time of its own: many come in an outage, at the rate of then. */
+  const queue = createQueue(clock, {
+    waitMs: () => Math.max(0, dueMs() - clock.monotonicMs()),
+    letGo,
+  });
 
   return {
-    turn: async (bytes, signal) => {
-      signal.throwIfAborted();
-      if (queue.length === 0 && dueMs() <= clock.monotonicMs()) {
-        letGo(bytes);
-        return;
-      }
-      await new Promise<void>((resolve, reject) => {
-        const leave = (): void => {
-          queue.splice(queue.indexOf(waiter), 1);
-          bell.ring();
-          reject(signal.reason as Error);
-        };
-        const go = (): void => {
-          signal.removeEventListener('abort', leave);
-          resolve();
-        };
-        const waiter = { bytes, go };
-        queue.push(waiter);
-        signal.addEventListener('abort', leave, { once: true });
-        if (!pumping) void pump();
-      });
-    },
+    turn: queue.turn,
     accepted: () => {
       if (rate === undefined) return;
       rate += Math.max(increase / rate, growth);
       if (rate >= unlimitedAt) rate = undefined;
-      bell.ring();
+      queue.ring();
     },
     throttled: () => {
       const nowMs = clock.monotonicMs();
@@ -120,5 +83,3 @@ export function createPace(
     },
   };
 }
-
-const never = new AbortController().signal;
