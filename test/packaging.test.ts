@@ -11,6 +11,7 @@ import { hasProgram, inNamespaces, scratch } from './lab/environment.ts';
 import { hostRpm, newerDeb, newerRpm } from './lab/package-hosts.ts';
 import { createOverlayRoot, runIn, type OverlayRoot } from './lab/overlay-root.ts';
 import { buildTestPackages, hostArch, whyNoPackages } from './lab/package-tools.ts';
+import { unitFlags } from './lab/unit-flags.ts';
 
 // Each build compresses 0.5 GB.
 vi.setConfig({ testTimeout: 1_200_000, hookTimeout: 1_200_000 });
@@ -236,7 +237,8 @@ describe.skipIf(reason !== undefined)(
       const example = join(tree, 'usr/share/berth/examples/config.json');
       expect(berth('check-config', example)).toContain('a valid configuration');
       const judge = join(project, 'test', 'lab', 'judge-code.ts');
-      const judged = run(node[0], ...node.slice(1), ...flagsOfUnit(), judge, libexec);
+      // V8 takes code under the flags that it was made for.
+      const judged = run(node[0], ...node.slice(1), ...unitFlags, judge, libexec);
       const chunks = globSync('*.cjs', { cwd: libexec }).filter((file) => file !== 'main.cjs');
       expect(JSON.parse(judged)).toEqual({ taken: chunks.length, refused: [] });
       await rm(tree, { recursive: true });
@@ -414,12 +416,6 @@ describe.skipIf(reason !== undefined)(
     );
   },
 );
-
-/** V8 takes code under the flags that it was made for. */
-function flagsOfUnit(): readonly string[] {
-  const unit = readFileSync(join(project, 'systemd', 'berth.service'), 'utf8');
-  return /^ExecStart=\S+ (.*?)\S+main\.cjs/m.exec(unit)![1]!.trim().split(' ');
-}
 
 async function sumOf(file: string): Promise<string> {
   return createHash('sha256')

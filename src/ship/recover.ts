@@ -80,14 +80,18 @@ async function recover(
   for (const { checkpoint, generation } of known) {
     const predecessor = following.holderOf(origin, source)?.file;
     const file = await followKnown(deps, { checkpoint, generation, source, predecessor });
-    const { inode, birthNs, mtimeMs, copied, offset } = checkpoint;
     if (typeof file !== 'string') {
       following.setHolder(origin, source, { ...file.tail.stat, copied: file.copied, file });
       continue;
     }
+    const { inode, birthNs, mtimeMs, offset } = checkpoint;
+    const isOrigin = generation?.path === origin;
+    // The same file, with another content: what is beside it are copies of what was sent.
+    const isReplaced = file === 'unknown' && isOrigin && generation.stat.birthNs === birthNs;
+    const copied = checkpoint.copied || isReplaced;
     following.setHolder(origin, source, { inode, birthNs, mtimeMs, copied, file: predecessor });
-    // Under its own name there is another file, or another content; the scan follows it.
-    if (file !== 'unknown' || generation?.path === origin) continue;
+    // The scan follows it.
+    if (file !== 'unknown' || isOrigin) continue;
     checkpoints.delete(checkpoint);
     // Old generations are deleted one day.
     if (checkpoint !== known.at(-1)?.checkpoint) continue;

@@ -266,6 +266,7 @@ describe('a restart', () => {
   test('reads a truncated file from its beginning, however long it is now', async () => {
     write('app.log', numbered(0, 100));
     await restart(() => {
+      copyFileSync(rig.path('app.log'), rig.path('app.log.1'));
       truncateSync(rig.path('app.log'));
       write('app.log', numbered(100, 200));
     });
