@@ -1,6 +1,7 @@
 // The fast path of one target: sends batches of single files, a few of them under way at once, and settles them in order.
 // CloudWatch takes calls for one stream side by side, and gives events by their time and then as they came. So a batch
-// that goes while one of the same file is under way is at least a millisecond later, and the order of the lines stays.
+// that goes while one of the same file is under way is at least a millisecond later, and the order of the lines stays; after
+// a crash too, since it goes only once the time of what comes before it is on the disk.
 import type { LogEntity } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { LogEvent } from './batch.ts';
@@ -89,10 +90,10 @@ export function createBulkSender(deps: BulkSenderDeps, input: BulkSenderInput): 
   const takes = (file: Followed): boolean =>
     file.readable && file.unread >= leastBytes && isPlain(file) && !stubborn.has(file);
 
-  const next = (): Followed | undefined => {
+  const next = (underway: readonly Underway[]): Followed | undefined => {
     const waiting = [...files].filter((file) => file.readable && file.unread > 0);
     leastBytes = waiting.length === 1 ? minLoneBytes : minBytes;
-    return waiting.find(takes);
+    return waiting.find((file) => takes(file) && mayFollow(file, underway));
   };
 
   const start = async (
@@ -146,7 +147,7 @@ export function createBulkSender(deps: BulkSenderDeps, input: BulkSenderInput): 
       try {
         for (;;) {
           while (mayStart()) {
-            const file = next();
+            const file = next(underway);
             if (file === undefined) break;
             const started = await start(file, underway, signal);
             if (started === undefined) stubborn.add(file);
@@ -159,7 +160,7 @@ export function createBulkSender(deps: BulkSenderDeps, input: BulkSenderInput): 
           await input.settle('sent' in answer ? answer.sent : await retry(answer, underway));
           underway.shift();
           batches++;
-          oldest.file.ack(oldest.position);
+          oldest.file.ack(oldest.position, oldest.lastMs);
           await saving;
           saving = deps.onAcked([oldest.file]);
         }
@@ -168,6 +169,13 @@ export function createBulkSender(deps: BulkSenderDeps, input: BulkSenderInput): 
       }
     },
   };
+}
+
+/** Does a crash keep the order, whatever comes of those that are under way in front of it? */
+function mayFollow(file: Followed, underway: readonly Underway[]): boolean {
+  return underway
+    .filter((one) => isInLine(one.file, file))
+    .every((one) => one.position.offset <= one.file.timesSavedTo);
 }
 
 /** Is it the file, or one that comes before it? */

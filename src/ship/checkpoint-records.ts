@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import * as v from 'valibot';
 import type { FileIdentity } from './identity.ts';
 import type { LogTarget } from './log-target.ts';
+import type { Times } from './marks.ts';
 
 export type Checkpoint = FileIdentity &
   LogTarget & {
@@ -16,6 +17,8 @@ export type Checkpoint = FileIdentity &
     readonly source: string;
     /** Its content was seen to be replaced: it is rotated by copying, so its siblings are copies. */
     readonly copied: boolean;
+    /** Of what CloudWatch does not have yet. */
+    readonly times: Times;
   };
 
 const checkpoint = v.object({
@@ -35,6 +38,7 @@ const checkpoint = v.object({
   offset: v.pipe(v.number(), v.integer(), v.minValue(0)),
   markerBytes: v.pipe(v.number(), v.integer(), v.minValue(0)),
   markerHash: v.string(),
+  times: v.optional(v.array(v.tuple([v.number(), v.number()])), []),
 });
 const snapshot = v.object({ version: v.literal(1), checkpoints: v.array(checkpoint) });
 /** A line of the journal. */

@@ -141,6 +141,7 @@ export function createFollowing(deps: FollowDeps): Following {
       copied,
       detached,
       predecessor,
+      times: known?.times ?? [],
       onError: say,
       onDirty: (file) => restless.add(file),
     });
@@ -221,8 +222,9 @@ export async function checkpointOf(file: Followed): Promise<Checkpoint> {
   const { generation } = tail.acked;
   const identity = await identify(tail, file.head);
   file.head = { generation, bytes: identity.headBytes, hash: identity.headHash };
-  const family = familyOf(source);
-  return { family, ...target, source: source.filePath, path, origin, copied, ...identity };
+  const place = { source: source.filePath, path, origin };
+  const times = file.marks.save();
+  return { family: familyOf(source), ...target, ...place, copied, times, ...identity };
 }
 
 /** Where the events of a file go. `origin`: its path, before any rotation. */

@@ -4,7 +4,7 @@ import type { LogSource } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Head } from './identity.ts';
 import type { LogTarget } from './log-target.ts';
-import { createMarks, type Marks } from './marks.ts';
+import { createMarks, type Marks, type Times } from './marks.ts';
 import type { HowFar, Piece } from './splitter.ts';
 import type { Position, Tail } from './tail.ts';
 
@@ -37,6 +37,8 @@ export type Followed = {
   /** Its last event may be unfinished, but nobody has added to it for so long that it counts as it is. */
   readonly ripe: boolean;
   readonly marks: Marks;
+  /** In front of that a crash forgets no time: `marks` are in its checkpoint, on the disk. */
+  timesSavedTo: number;
   /** Of what CloudWatch has, as it was saved last. */
   head: Head | undefined;
   /** Bytes that were not taken yet, when it was last looked at. */
@@ -52,7 +54,8 @@ export type Followed = {
   keepLooking(): Promise<void>;
   /** The next events; none if there are none or the file cannot be read, which is said by `onError`. */
   read(): Promise<readonly Piece[]>;
-  ack(position: Position): void;
+  /** `lastMs`: the time of the last event, where it is not that of `marks`. */
+  ack(position: Position, lastMs: number | undefined): void;
   /** Back to what CloudWatch has. */
   rewind(): void;
 };
@@ -70,6 +73,8 @@ export type FollowedInput = {
   readonly copied: boolean;
   readonly detached: boolean;
   readonly predecessor: Followed | undefined;
+  /** Of its checkpoint. */
+  readonly times: Times;
   readonly onError: (path: string, message: string | undefined) => void;
   /** It may have to be looked after. */
   readonly onDirty: (file: Followed) => void;
@@ -77,7 +82,7 @@ export type FollowedInput = {
 
 export function createFollowed(clock: Clock, input: FollowedInput): Followed {
   const { tail, source, target, onError } = input;
-  const marks = createMarks();
+  const marks = createMarks(input.times);
   let broken = false;
   let dirty = true;
   let generation = tail.position.generation;
@@ -113,6 +118,7 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
     detachedAtMs: input.detached ? clock.monotonicMs() : undefined,
     endAt: undefined,
     marks,
+    timesSavedTo: input.times.at(-1)?.[0] ?? 0,
     head: undefined,
     get readable() {
       if (this.released) return false;
@@ -179,9 +185,9 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
         return [];
       }
     },
-    ack(position) {
+    ack(position, lastMs) {
       tail.ack(position);
-      marks.forget(tail.acked.offset);
+      marks.forget(tail.acked.offset, lastMs);
     },
     rewind() {
       tail.rewind();

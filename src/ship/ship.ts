@@ -118,17 +118,23 @@ function startShippingTo(
     });
   };
 
+  /** Never throws. */
   const onAcked = async (files: readonly Followed[]): Promise<void> => {
     if (checkpoints === undefined || files.length === 0) return;
+    const saving = new Map<Followed, number>();
     for (const file of files) {
       try {
         const checkpoint = await checkpointOf(file);
-        if (!file.released) checkpoints.set(checkpoint);
+        if (file.released) continue;
+        checkpoints.set(checkpoint);
+        saving.set(file, checkpoint.times.at(-1)?.[0] ?? 0);
       } catch (error) {
         if (!file.released) troubles.say(file.path, messageOf(error));
       }
     }
     await checkpoints.save();
+    if (checkpoints.error === undefined)
+      for (const [file, offset] of saving) file.timesSavedTo = offset;
   };
 
   const run = async (): Promise<void> => {
@@ -178,6 +184,8 @@ function startShippingTo(
       over.abort();
       await targets.finish().catch(() => undefined);
       await entries.finish();
+      // What is left keeps its times.
+      await onAcked([...held.files.values()].filter(isBehind));
       await checkpoints.save();
       await checkpoints.close();
     }
@@ -258,4 +266,8 @@ function startShippingTo(
 
 function isOfSource({ source }: Followed, other: LogSource): boolean {
   return source.filePath === other.filePath && familyOf(source) === familyOf(other);
+}
+
+function isBehind({ tail, released }: Followed): boolean {
+  return !released && tail.acked.offset < tail.stat.size;
 }

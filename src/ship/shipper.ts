@@ -224,7 +224,7 @@ export function createShipper(
     if (batch.events.length > 0) {
       await settle(await busy(deliver(inOrder(batch), undefined, true, ending, signal)), signal);
     }
-    for (const [file, position] of positions) file.ack(position);
+    for (const [file, position] of positions) file.ack(position, undefined);
     await deps.onAcked([...positions.keys()]);
   };
 

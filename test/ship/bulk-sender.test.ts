@@ -86,9 +86,11 @@ async function follow(
     copied: false,
     detached: false,
     predecessor,
+    times: [],
     onError: vi.fn(),
     onDirty: vi.fn(),
   });
+  followed.timesSavedTo = Infinity;
   await followed.look();
   return followed;
 }
@@ -158,6 +160,28 @@ test('one more is under way for each that is accepted, as many as there are kern
   expect(calls.length - 3).toBe(maxKernels);
   for (const { accept } of calls) accept();
   expect(await sending).toBe(7);
+});
+
+test('nothing overtakes what a crash would give another time', async () => {
+  file.timesSavedTo = 0;
+  const sending = createSender().send(life.signal);
+  await made(1);
+  calls[0]!.accept();
+  await made(2);
+  await aWhile();
+  expect(calls).toHaveLength(2);
+  // As far as the third batch, behind which one more may go.
+  file.timesSavedTo = lines.indexOf(firstOf(1)) * 19 * 3;
+  calls[1]!.accept();
+  await made(4);
+  await aWhile();
+  expect(calls).toHaveLength(4);
+  file.timesSavedTo = Infinity;
+  while (acked.length < 7) {
+    for (const { accept } of calls) accept();
+    await aWhile();
+  }
+  await sending;
 });
 
 test('each batch that overtakes another is later than it, to the millisecond', async () => {

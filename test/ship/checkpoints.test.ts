@@ -19,6 +19,7 @@ const checkpoint = (offset: number, inode = '7'): Checkpoint => ({
   device: '1',
   birthNs: undefined,
   mtimeMs: 1,
+  times: [[10, 1_800_000_000_000]],
   headBytes: 4,
   headHash: 'h',
   offset,

@@ -1,7 +1,7 @@
 // kill -9 at random moments, with a writer and a rotation that do not care: nothing is lost, little comes twice.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, renameSync } from 'node:fs';
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { maxKernels } from '../../src/ship/bulk.ts';
@@ -69,4 +69,32 @@ test('nothing is lost by kill -9, and no more comes twice than was under way', a
   // Those under way, and the one whose position is being saved.
   expect(repeats).toBeLessThanOrEqual(lives * (maxKernels + 1) * largest);
   expect(lines.length).toBeGreaterThan(10_000);
+}, 240_000);
+
+test('a batch that was refused while those behind it were accepted keeps its place over kill -9', async () => {
+  await using rig = await createRig();
+  const lines = numbered(0, 150_000);
+  writeFileSync(rig.path('app.log'), textOf(lines));
+  const child = start(rig);
+  const exit = once(child, 'exit');
+  const fault = { kind: 'error', status: 400, code: 'ThrottlingException' } as const;
+  // So that several are under way.
+  rig.front.latency.otherMs = 50;
+  let accepted = 0;
+  let refused: string | undefined;
+  rig.front.onCall(({ action, code, input }) => {
+    if (action !== 'PutLogEvents') return;
+    const [{ message }] = input['logEvents'] as [{ readonly message: string }];
+    if (code === fault.code) refused = message;
+    else if (refused !== undefined && message > refused) child.kill('SIGKILL');
+    else if (code === undefined && ++accepted === 3)
+      rig.front.fail({ match: 'logs:PutLogEvents', times: 1, fault });
+  });
+  await exit;
+  const next = start(rig);
+  const { repeats, ...rest } = await rig.delivery(lines);
+  next.kill('SIGKILL');
+  expect({ ...rest, repeats: 0 }).toEqual(intact);
+  // What overtook it.
+  expect(repeats).toBeGreaterThan(0);
 }, 240_000);

@@ -1,11 +1,11 @@
 // When the bytes of a file were first seen.
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createMarks } from '../../src/ship/marks.ts';
 
 const start = 1_800_000_000_000;
 
 test('a byte has the time of the look that first saw it, also much later', () => {
-  const marks = createMarks();
+  const marks = createMarks([]);
   marks.note(10, start);
   marks.note(10, start + 1_000);
   marks.note(30, start + 2_000);
@@ -16,17 +16,17 @@ test('a byte has the time of the look that first saw it, also much later', () =>
 });
 
 test('times never go back for a small step of the clock', () => {
-  const marks = createMarks();
+  const marks = createMarks([]);
   marks.note(10, start);
   marks.note(20, start - 1_000);
   expect(marks.timeOf(15, start)).toBe(start);
 });
 
 test('what CloudWatch has is forgotten, and a replaced file begins anew', () => {
-  const marks = createMarks();
+  const marks = createMarks([]);
   marks.note(10, start);
   marks.note(20, start + 1_000);
-  marks.forget(10);
+  marks.forget(10, undefined);
   expect(marks.timeOf(15, start + 9_000)).toBe(start + 1_000);
   marks.clear();
   marks.note(5, start + 2_000);
@@ -34,9 +34,51 @@ test('what CloudWatch has is forgotten, and a replaced file begins anew', () => 
 });
 
 test('there are never many, and each stays close', () => {
-  const marks = createMarks();
+  const marks = createMarks([]);
   for (let second = 1; second <= 10_000; second++) marks.note(second, start + second * 1_000);
   const offBy = marks.timeOf(4_999, start) - (start + 5_000_000);
   expect(offBy).toBeGreaterThanOrEqual(0);
   expect(offBy).toBeLessThan(300_000);
+});
+
+describe('in a checkpoint', () => {
+  test('what CloudWatch does not have keeps its times over a crash', () => {
+    const marks = createMarks([]);
+    marks.note(10, start);
+    marks.note(20, start + 1_000);
+    marks.note(30, start + 2_000);
+    marks.forget(10, undefined);
+    const after = createMarks(marks.save());
+    after.note(40, start + 60_000);
+    expect([10, 20, 30].map((offset) => after.timeOf(offset, 0) - start)).toEqual([
+      1_000, 2_000, 60_000,
+    ]);
+  });
+
+  test('what is sent again is no later than what was sent behind it, and no earlier than what is there', () => {
+    const marks = createMarks([]);
+    marks.note(30, start);
+    // Batches to 10, 20 and 30 are under way at once; the first is there.
+    marks.raise(10, start + 1);
+    marks.raise(20, start + 2);
+    marks.forget(10, start);
+    expect(createMarks(marks.save()).timeOf(10, 0)).toBe(start);
+    marks.forget(20, start + 1);
+    expect(createMarks(marks.save()).timeOf(20, 0)).toBe(start + 1);
+  });
+
+  test('they are few, and neighbours share the earlier time', () => {
+    const marks = createMarks([]);
+    for (let second = 1; second <= 100; second++) marks.note(second, start + second * 1_000);
+    const times = marks.save();
+    expect(times.length).toBeLessThanOrEqual(8);
+    expect(times.at(-1)?.[0]).toBe(100);
+    const after = createMarks(times);
+    for (let second = 1; second <= 100; second++) {
+      const lateMs = start + second * 1_000 - after.timeOf(second - 1, 0);
+      expect(lateMs).toBeGreaterThanOrEqual(0);
+      expect(lateMs).toBeLessThan(13_000);
+    }
+    expect(createMarks([]).save()).toEqual([]);
+  });
 });

@@ -120,3 +120,13 @@ test('what cannot be read at one start is sent after another', async () => {
   await vi.waitFor(() => expect(rig.arrived()).toHaveLength(20));
   expect(new Set(rig.arrived())).toEqual(new Set(numbered(0, 20)));
 });
+
+test('what waited for CloudWatch keeps its time', async () => {
+  await startInVain(numbered(0, 10));
+  const stoppedMs = Date.now();
+  await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(stoppedMs));
+  rig.start();
+  expect(await rig.delivery(numbered(0, 10))).toEqual(intact);
+  for (const { timestamp } of rig.logs.events('app', 'i-1'))
+    expect(timestamp).toBeLessThanOrEqual(stoppedMs);
+});
