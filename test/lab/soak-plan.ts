@@ -4,7 +4,7 @@ import type { SinkMode } from './soak-sink.ts';
 
 export type Blow =
   | { readonly kind: 'endpoint'; readonly mode: SinkMode }
-  /** `throttled`: half of all calls are, from before the signal until after the start. */
+  /** `throttled`: calls are, from before the signal until after the start. */
   | {
       readonly kind: 'restart';
       readonly signal: 'SIGTERM' | 'SIGKILL';

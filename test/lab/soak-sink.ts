@@ -23,7 +23,7 @@ export type SinkMode =
   /** CloudWatch has it, and the connection is reset instead of an answer. */
   | 'reset-after'
   | 'error-500'
-  /** Half of all calls. */
+  /** All calls beyond `throttledTo`. */
   | 'throttle'
   | 'slow'
   /** Half of all calls. */
@@ -59,6 +59,8 @@ export type Progress = {
 };
 
 const progressMs = 250;
+/** A second, as a bucket of one second. */
+const throttledTo = 40;
 const slowMs = { least: 500, most: 6_000 };
 const maxWrong = 20;
 const outages: readonly SinkMode[] = ['refuse', 'black-hole', 'half-open'];
@@ -72,9 +74,21 @@ async function serve(): Promise<void> {
   let mode: SinkMode = 'well';
   let calls = 0;
   let mayRepeat = 0;
+  let bucket = { atMs: 0, left: throttledTo };
   let ended: { readonly mode: SinkMode; readonly atMs: number } | undefined;
   const resumedMs: Partial<Record<SinkMode, number>> = {};
 
+  const mayCall = (): boolean => {
+    const nowMs = performance.now();
+    const { atMs, left } = bucket;
+    bucket = {
+      atMs: nowMs,
+      left: Math.min(throttledTo, left + ((nowMs - atMs) / 1_000) * throttledTo),
+    };
+    if (bucket.left < 1) return false;
+    bucket.left--;
+    return true;
+  };
   const complain = (what: string): void => {
     if (wrong.length < maxWrong) wrong.push(what.slice(0, 300));
   };
@@ -134,7 +148,7 @@ async function serve(): Promise<void> {
     // As it is now: the mode may change meanwhile.
     const now = mode;
     if (now === 'black-hole') return;
-    const fault = faultOf(now, random.next());
+    const fault = faultOf(now, random.next(), mayCall);
     if (fault !== undefined) {
       reply(response, fault);
       return;
@@ -217,9 +231,9 @@ async function serve(): Promise<void> {
   tell({ kind: 'listening', port });
 }
 
-function faultOf(mode: SinkMode, drawn: number): AwsFault | undefined {
+function faultOf(mode: SinkMode, drawn: number, mayCall: () => boolean): AwsFault | undefined {
   if (mode === 'error-500') return new AwsFault(500, 'InternalFailure', 'told to');
-  if (mode === 'throttle' && drawn < 0.5)
+  if (mode === 'throttle' && !mayCall())
     return new AwsFault(400, 'ThrottlingException', 'Rate exceeded');
   if (mode === 'expired' && drawn < 0.5)
     return new AwsFault(400, 'ExpiredTokenException', 'told to');
