@@ -64,12 +64,13 @@ export async function runDaemon(
   await using _server = await serveStatus(ports.sockets, input.runtimeDir, board);
   await using _control = await serveControl(ports.sockets, input.runtimeDir, {
     release: (pool) => release(ports, servings, pool, signal),
-    reload: () => reloadNow(reload),
+    reload: () => configured(reload).now(),
+    checkReload: () => configured(reload).check(),
   });
   using _hangup = ports.hangup.listen(() => {
     log.info('SIGHUP: looking at the configuration');
     // Said where it happens.
-    reloadNow(reload).catch(() => undefined);
+    reload?.now().catch(() => undefined);
   });
   systemd.processUp();
   void systemd.watchdog(signal);
@@ -135,8 +136,8 @@ function sendingInput({
 }
 
 /** SIGHUP and `berth reload`. Throws `usage`, and why the newest configuration is not used. */
-async function reloadNow(reload: Reload | undefined): Promise<string> {
-  if (reload !== undefined) return reload.now();
+function configured(reload: Reload | undefined): Reload {
+  if (reload !== undefined) return reload;
   throw new BerthError(
     'usage',
     'cannot reload: berth has not got as far as its configuration, and reads the newest when it does',

@@ -29,6 +29,8 @@ export type Reload = {
    * used.
    */
   now(): Promise<string>;
+  /** What `now` would take, for people, and nothing is changed. Throws why it would be refused. */
+  check(): Promise<string>;
   /** Asks Parameter Store now and then. Ends by the signal's reason. */
   poll(): Promise<never>;
 };
@@ -98,7 +100,7 @@ export function createReload(deps: ReloadDeps, booted: LoadedConfig, signal: Abo
       rejected = undefined;
       tell();
       await fetched.keep();
-      const what = `the configuration from ${source.name}${version === undefined ? '' : `, version ${version}`}`;
+      const what = nameOf(source);
       if (isNews) log.info({ version }, `${what} is in force`);
       const rest = restartNeeded.length > 0 ? `; ${needed(restartNeeded)}` : '';
       return `${what}${isNews ? ' is in force' : ' is what berth runs with'}${rest}`;
@@ -129,6 +131,18 @@ export function createReload(deps: ReloadDeps, booted: LoadedConfig, signal: Abo
       return take(await fetch());
     }));
 
+  const check = (): Promise<string> =>
+    inTurn(async () => {
+      const loaded = await reader.judge(await reader.fetch(signal), signal);
+      const changes = diffConfig(value, loaded.value);
+      const live = liveConfig(config, loaded.config);
+      const what = nameOf(loaded.source);
+      if (changes.length === 0 && isDeepStrictEqual(live, { config, restartNeeded }))
+        return `${what} is what berth runs with`;
+      const rest = live.restartNeeded.length > 0 ? [needed(live.restartNeeded)] : [];
+      return [`${what} would be taken`, ...changes, ...rest].join('\n');
+    });
+
   /** Returns whether there is something new, once it stays as it is. */
   const settled = async (): Promise<boolean> => {
     let before = keyOf(await fetch());
@@ -145,6 +159,7 @@ export function createReload(deps: ReloadDeps, booted: LoadedConfig, signal: Abo
   tell();
   return {
     now,
+    check,
     poll: async () => {
       for (;;) {
         await clock.sleep(config.reload.everyMs * (1 + random.next()), signal);
@@ -169,6 +184,10 @@ function parsed(text: string): unknown {
   } catch {
     return text;
   }
+}
+
+function nameOf({ name, version }: LoadedConfig['source']): string {
+  return `the configuration from ${name}${version === undefined ? '' : `, version ${version}`}`;
 }
 
 function needed(keys: readonly string[]): string {

@@ -197,6 +197,13 @@ describe.skipIf(!inNamespaces)(`a pool${needsNamespaces}`, () => {
     });
     const next = { pool: 'web', hooks: { onLost: hook('new') }, releaseOnStop: true };
     writeFileSync(join(scratch, 'daemon-cloud.json'), JSON.stringify(next));
+    const checked = await cloud.command('reload', '--check');
+    expect(checked.code).toBe(0);
+    expect(checked.stdout).toMatch(
+      /would be taken\n[^]*pool: "db" -> "web"\n[^]*\nrestart .*: pool\n$/,
+    );
+    const before = await cloud.status('as before', ({ config }) => config !== undefined);
+    expect(before.config?.restartNeeded).toEqual([]);
     const reloaded = await cloud.command('reload');
     expect(reloaded).toMatchObject({ code: 0 });
     expect(reloaded.stdout).toContain('is in force; restart needed for: pool');

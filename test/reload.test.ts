@@ -80,6 +80,33 @@ function world(script: readonly (readonly [number, object] | Error)[]) {
 const first = { pool: 'db', reload: { everySeconds: 60 } };
 const second = { ...first, takeOverStale: true };
 
+describe('a check', () => {
+  test('says what would change and what needs a restart, and changes nothing', async () => {
+    const at = world([[2, { ...second, pool: 'web' }]]);
+    expect((await at.reload.check()).split('\n')).toEqual([
+      'the configuration from parameter /x, version 2 would be taken',
+      'pool: "db" -> "web"',
+      'takeOverStale: (nothing) -> true',
+      'restart needed for: pool',
+    ]);
+    expect([at.applied, at.kept, at.told, at.log.lines]).toEqual([[], [], [], []]);
+    expect(at.status()).toMatchObject({ version: 1, restartNeeded: [] });
+  });
+
+  test('says that nothing would', async () => {
+    const at = world([[1, first]]);
+    expect(await at.reload.check()).toBe(
+      'the configuration from parameter /x, version 1 is what berth runs with',
+    );
+  });
+
+  test('says why it would be refused, which the status does not have', async () => {
+    const at = world([[2, { ...first, pol: 'db' }]]);
+    await expect(at.reload.check()).rejects.toThrow(/pol/);
+    expect(at.status().rejected).toBeUndefined();
+  });
+});
+
 describe('Parameter Store', () => {
   test('is looked at after 60 to 120 s, never sooner; what is the same is nothing', async () => {
     const at = world(Array.from({ length: 200 }, () => [1, first] as const));

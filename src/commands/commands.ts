@@ -80,7 +80,7 @@ export const commands = {
   },
   reload: {
     summary: 'look at the configuration now; exit code 78 where the newest is refused',
-    flags: [runtimeFlag],
+    flags: [['--check', 'only say what would change, and what needs a restart'], runtimeFlag],
     example: 'berth reload',
     load: async () => (await import('./reload.ts')).run,
   },

@@ -1,4 +1,4 @@
-// `berth reload`: the running daemon looks at its configuration now.
+// `berth reload`: the running daemon looks at its configuration now; `--check` says what would come of it.
 import { exitCodes } from '../errors.ts';
 import { systemClock } from '../system/clock.ts';
 import { systemLocalSockets } from '../system/local-socket.ts';
@@ -10,9 +10,16 @@ import { parseFlags, runtimeDirOf } from './flags.ts';
 const withinMs = 90_000;
 
 export const run: Run = async (args, signal) => {
-  const parsed = parseFlags(args, { 'runtime-dir': { type: 'string' } });
+  const parsed = parseFlags(args, {
+    'runtime-dir': { type: 'string' },
+    check: { type: 'boolean' },
+  });
+  const input = {
+    runtimeDir: runtimeDirOf(parsed),
+    reload: parsed.values['check'] === true ? 'check' : 'now',
+  } as const;
   using deadline = systemClock.deadline(withinMs, signal);
-  const said = await askReload(systemLocalSockets, runtimeDirOf(parsed), deadline.signal);
+  const said = await askReload(systemLocalSockets, input, deadline.signal);
   process.stdout.write(`${said}\n`);
   return exitCodes.stopped;
 };

@@ -8,9 +8,11 @@ export type Control = {
   release(pool: string | undefined): Promise<string>;
   /** Returns a sentence for people. Throws why the newest configuration is not used. */
   reload(): Promise<string>;
+  /** The same of what it would do. */
+  checkReload(): Promise<string>;
 };
 
-type Request = { readonly release: string | null } | { readonly reload: true };
+type Request = { readonly release: string | null } | { readonly reload: 'now' | 'check' };
 type Answer =
   | { readonly ok: true; readonly message: string }
   | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
@@ -38,13 +40,16 @@ export function serveControl(
 async function obey(control: Control, line: string): Promise<Answer> {
   try {
     const request = JSON.parse(line) as Request;
-    const done =
-      'reload' in request ? control.reload() : control.release(request.release ?? undefined);
-    return { ok: true, message: await done };
+    return { ok: true, message: await done(control, request) };
   } catch (error) {
     const code = error instanceof BerthError ? error.code : 'command-failed';
     return { ok: false, code, message: messageOf(error) };
   }
+}
+
+function done(control: Control, request: Request): Promise<string> {
+  if ('release' in request) return control.release(request.release ?? undefined);
+  return request.reload === 'check' ? control.checkReload() : control.reload();
 }
 
 /** Throws `daemon-absent`, `not-permitted`, and what the daemon says. */
@@ -61,12 +66,12 @@ export async function askRelease(
 /** Throws `daemon-absent`, `not-permitted`, and what the daemon says. */
 export async function askReload(
   sockets: LocalSockets,
-  runtimeDir: string,
+  { runtimeDir, reload }: { readonly runtimeDir: string; readonly reload: 'now' | 'check' },
   signal: AbortSignal,
 ): Promise<string> {
   const unknown =
     'cannot say whether the new configuration is used: berth ended meanwhile; its next start reads it';
-  return ask(sockets, { runtimeDir, request: { reload: true }, unknown }, signal);
+  return ask(sockets, { runtimeDir, request: { reload }, unknown }, signal);
 }
 
 async function ask(
