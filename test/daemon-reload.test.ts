@@ -1,5 +1,7 @@
 // A new configuration while the daemon runs: every line once and in order, what is bad is refused, and what is served stays.
 import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createDaemonCloud, isReady, instance, type DaemonCloud } from './fixtures/daemon-cloud.ts';
@@ -36,6 +38,31 @@ const comesTrue = (what: string, fits: () => boolean): Promise<true> =>
 const stored = ['--config', `ssm:${parameter}`] as const;
 
 const hook = (word: string) => ['sh', '-c', `echo ${word} >> /var/log/hooks`];
+
+async function freeTcpPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+function emfDocument(name: string): string {
+  const metric = { Namespace: 'App', Dimensions: [[]], Metrics: [{ Name: name }] };
+  return JSON.stringify({
+    _aws: { Timestamp: Date.now(), CloudWatchMetrics: [metric] },
+    [name]: 1,
+  });
+}
+
+/** One document, and the end of the connection. */
+async function sendTo(port: number, text: string): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.end(`${text}\n`).resume();
+  await once(socket, 'close');
+}
 
 /** Appends numbered lines to `NAME.log`, some at a time, until it is disposed. */
 function startWriter(at: Loopback, name: string) {
@@ -97,6 +124,45 @@ describe.concurrent('while it ships', () => {
     expect(changes).toContain(
       `logs.logs_collected.files.collect_list[1].log_group_name: "goes" -> "comes"`,
     );
+  });
+
+  test('metrics go to another namespace, and the EMF listener to another port; what it took before arrives', async () => {
+    await using at = await createLoopback();
+    const ports = [await freeTcpPort(), await freeTcpPort()] as const;
+    const configOf = (n: 0 | 1): object => ({
+      metrics: {
+        namespace: `Space${n}`,
+        metrics_collected: {
+          mem: { measurement: ['used_percent'], metrics_collection_interval: 1 },
+        },
+      },
+      logs: {
+        force_flush_interval: 1,
+        metrics_collected: { emf: { service_address: `tcp://127.0.0.1:${ports[n]}` } },
+      },
+    });
+    const came = (group: string, what: string): boolean =>
+      arrived(at, group).some((message) => message.includes(what));
+    const metrics = (): readonly string[] => arrived(at, '/berth/metrics');
+    put(at, configOf(0));
+    const daemon = at.start(stored);
+    await daemon.line('ready', isReady);
+    await comesTrue('the first metrics', () => came('/berth/metrics', '"Space0"'));
+    await sendTo(ports[0], emfDocument('before'));
+    put(at, configOf(1));
+    expect(await at.command('reload')).toMatchObject({ code: 0, stderr: '' });
+    await sendTo(ports[1], emfDocument('after'));
+    await comesTrue('the other namespace', () => came('/berth/metrics', '"Space1"'));
+    await comesTrue('both', () =>
+      ['before', 'after'].every((name) => came('emf/logs/default', `"${name}"`)),
+    );
+    await expect(sendTo(ports[0], 'x')).rejects.toThrow('ECONNREFUSED');
+    const last = metrics().length;
+    await comesTrue('more of them', () => metrics().length > last + 1);
+    const after = metrics().slice(last);
+    expect(after.filter((message) => message.includes('"Space0"'))).toEqual([]);
+    daemon.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
   });
 
   test('a bad version is refused and the old one goes on; then a good one is taken', async () => {

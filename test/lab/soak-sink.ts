@@ -168,7 +168,8 @@ async function serve(): Promise<void> {
     if (!(answer instanceof AwsFault)) {
       const stream = `${String(input['logGroupName'])} ${String(input['logStreamName'])}`;
       if (isPut) last.set(stream, [...(last.get(stream) ?? []), events].slice(-(maxKernels + 1)));
-      if (now === 'half-open' || now === 'reset-after' || socket.destroyed) {
+      // Whoever hangs up has ended its side.
+      if (now === 'half-open' || now === 'reset-after' || !socket.writable) {
         mayRepeat += events;
         if (now === 'reset-after') socket.resetAndDestroy();
         return;
