@@ -1,7 +1,7 @@
 // The fast path of one target: sends batches of single files, a few of them under way at once, and settles them in order.
 // CloudWatch takes calls for one stream side by side, and gives events by their time and then as they came. So a batch
-// that goes while one of the same file is under way is at least a millisecond later, and the order of the lines stays; after
-// a crash too, since it goes only once the time of what comes before it is on the disk.
+// is at least a millisecond later than the one before it, and the order of the lines stays; after a crash too, since a batch
+// goes beside another of its file only once the time of that one is on the disk.
 import type { LogEntity } from '../model.ts';
 import type { Clock } from '../system/clock.ts';
 import type { LogEvent } from './batch.ts';
@@ -45,7 +45,7 @@ export type BulkSender = {
 type Failed = { readonly failed: readonly LogEvent[]; readonly failure: unknown };
 type Attempt = { readonly sent: Sent } | Failed;
 
-type Underway = Pick<Bulk, 'position' | 'lastMs'> & {
+type Underway = Pick<Bulk, 'taken'> & {
   readonly file: Followed;
   readonly attempt: Promise<Attempt>;
 };
@@ -96,25 +96,20 @@ export function createBulkSender(deps: BulkSenderDeps, input: BulkSenderInput): 
     return waiting.find((file) => takes(file) && mayFollow(file, underway));
   };
 
-  const start = async (
-    file: Followed,
-    underway: readonly Underway[],
-    signal: AbortSignal,
-  ): Promise<Underway | undefined> => {
+  const start = async (file: Followed, signal: AbortSignal): Promise<Underway | undefined> => {
     // Its turn comes again after the others.
     files.delete(file);
     files.add(file);
-    const afterMs = underway.findLast((one) => isInLine(one.file, file))?.lastMs;
     // What is wrong with the file the ordinary way says.
     const nowMs = clock.nowMs();
     const theirMs = nowMs + cloudwatch.clockOffsetMs;
-    const bulk = await bulks.read({ file, nowMs, theirMs, afterMs }).catch(() => undefined);
+    const bulk = await bulks.read({ file, nowMs, theirMs }).catch(() => undefined);
     if (bulk === undefined) return undefined;
-    const { position, lastMs } = bulk;
+    const { taken } = bulk;
     const answer = attempt(bulk, signal);
     // Awaited in its turn; until then nobody does.
     answer.catch(() => undefined);
-    return { file, position, lastMs, attempt: answer };
+    return { file, taken, attempt: answer };
   };
 
   /** What is there already is not read again. */
@@ -149,7 +144,7 @@ export function createBulkSender(deps: BulkSenderDeps, input: BulkSenderInput): 
           while (mayStart()) {
             const file = next(underway);
             if (file === undefined) break;
-            const started = await start(file, underway, signal);
+            const started = await start(file, signal);
             if (started === undefined) stubborn.add(file);
             else underway.push(started);
           }
@@ -160,7 +155,7 @@ export function createBulkSender(deps: BulkSenderDeps, input: BulkSenderInput): 
           await input.settle('sent' in answer ? answer.sent : await retry(answer, underway));
           underway.shift();
           batches++;
-          oldest.file.ack(oldest.position, oldest.lastMs);
+          oldest.file.ack(oldest.taken);
           await saving;
           saving = deps.onAcked([oldest.file]);
         }
@@ -175,7 +170,7 @@ export function createBulkSender(deps: BulkSenderDeps, input: BulkSenderInput): 
 function mayFollow(file: Followed, underway: readonly Underway[]): boolean {
   return underway
     .filter((one) => isInLine(one.file, file))
-    .every((one) => one.position.offset <= one.file.timesSavedTo);
+    .every((one) => one.taken.position.offset <= one.file.timesSavedTo);
 }
 
 /** Is it the file, or one that comes before it? */

@@ -1,17 +1,14 @@
 // The fast path of one file: its bytes become the body of a request in WebAssembly, and no line is ever a string.
 import { isUtf8 } from 'node:buffer';
-import { createEvent, isTimely, type LogEvent } from './batch.ts';
-import type { Followed } from './followed.ts';
+import { createEvent, isTimely, nextTimestampMs, type LogEvent } from './batch.ts';
+import { floorOf, type Followed, type Taken } from './followed.ts';
 import { createKernel, type Kernel } from './kernel.ts';
 import { defaultStart } from './splitter.ts';
-import type { Position } from './tail.ts';
 
 /** A batch that was made of one file; it holds a kernel until it is disposed of. */
 export type Bulk = Disposable & {
-  readonly position: Position;
+  readonly taken: Taken;
   readonly events: number;
-  /** The time of its last event. */
-  readonly lastMs: number;
   /** The body of PutLogEvents. */
   body(prefix: string, suffix: string): Uint8Array;
   /** The same events one by one, to be sent the ordinary way. */
@@ -23,8 +20,6 @@ export type BulkInput = {
   readonly nowMs: number;
   /** The time by CloudWatch's clock. */
   readonly theirMs: number;
-  /** The last event of the batch before it in the file, which is under way: a later time keeps them in order. */
-  readonly afterMs: number | undefined;
 };
 
 export type Bulks = {
@@ -75,9 +70,9 @@ export function createBulks(): Bulks {
       const kernel = await acquire();
       let bulk: Bulk | undefined;
       try {
-        const filled = await fill(kernel, input);
-        bulk = filled && {
-          ...filled,
+        const taken = await fill(kernel, input);
+        bulk = taken && {
+          taken,
           events: kernel.events,
           body: (prefix, suffix) => kernel.body(prefix, suffix),
           decode: () => decode(kernel),
@@ -91,24 +86,25 @@ export function createBulks(): Bulks {
   };
 }
 
-/** Behind the last event that is in the kernel now, and its time; undefined: there is none. */
+/** The events that are in the kernel now; undefined: there are none. */
 async function fill(
   kernel: Kernel,
-  { file: { tail, marks, source }, nowMs, theirMs, afterMs }: BulkInput,
-): Promise<Pick<Bulk, 'position' | 'lastMs'> | undefined> {
+  { file, nowMs, theirMs }: BulkInput,
+): Promise<Taken | undefined> {
+  const { tail, marks, source } = file;
   kernel.reset();
   const { offset } = tail.position;
   const length = await tail.readInto((bytes) => kernel.inputBehind(bytes));
   if (length === 0) return undefined;
-  if (afterMs !== undefined) marks.raise(offset, afterMs + 1);
   const data = kernel.input.subarray(0, length);
   if (!isUtf8(data.subarray(0, data.lastIndexOf(newline) + 1))) return undefined;
   const join = source.startPattern !== undefined;
+  const floorMs = floorOf(file, 'takenMs');
   let start = 0;
   let lastMs = 0;
   while (start < length) {
     const end = Math.min(length, marks.endOf(offset + start) - offset);
-    const timestampMs = marks.timeOf(offset + start, nowMs);
+    const timestampMs = nextTimestampMs(floorMs, marks.timeOf(offset + start, nowMs));
     // The clock was set back, or its events have waited too long: those go by themselves, or the ordinary way.
     if (timestampMs < lastMs || !isTimely(timestampMs, theirMs)) break;
     lastMs = timestampMs;
@@ -121,7 +117,7 @@ async function fill(
     if (consumed > start) start = consumed;
     else marks.merge(offset + end);
   }
-  return kernel.events === 0 ? undefined : { position: tail.take(offset + start), lastMs };
+  return kernel.events === 0 ? undefined : file.take(offset + start, lastMs);
 }
 
 function decode(kernel: Kernel): readonly LogEvent[] {

@@ -19,6 +19,8 @@ export type Checkpoint = FileIdentity &
     readonly copied: boolean;
     /** Of what CloudWatch does not have yet. */
     readonly times: Times;
+    /** The time of the last event that CloudWatch has. */
+    readonly lastMs: number;
   };
 
 const checkpoint = v.object({
@@ -39,6 +41,7 @@ const checkpoint = v.object({
   markerBytes: v.pipe(v.number(), v.integer(), v.minValue(0)),
   markerHash: v.string(),
   times: v.optional(v.array(v.tuple([v.number(), v.number()])), []),
+  lastMs: v.optional(v.number(), 0),
 });
 const snapshot = v.object({ version: v.literal(1), checkpoints: v.array(checkpoint) });
 /** A line of the journal. */

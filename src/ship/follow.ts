@@ -142,6 +142,7 @@ export function createFollowing(deps: FollowDeps): Following {
       detached,
       predecessor,
       times: known?.times ?? [],
+      lastMs: Math.max(known?.lastMs ?? 0, predecessor?.ackedMs ?? 0),
       onError: say,
       onDirty: (file) => restless.add(file),
     });
@@ -223,8 +224,8 @@ export async function checkpointOf(file: Followed): Promise<Checkpoint> {
   const identity = await identify(tail, file.head);
   file.head = { generation, bytes: identity.headBytes, hash: identity.headHash };
   const place = { source: source.filePath, path, origin };
-  const times = file.marks.save();
-  return { family: familyOf(source), ...target, ...place, copied, times, ...identity };
+  const sent = { times: file.marks.save(), lastMs: file.ackedMs };
+  return { family: familyOf(source), ...target, ...place, copied, ...sent, ...identity };
 }
 
 /** Where the events of a file go. `origin`: its path, before any rotation. */

@@ -8,6 +8,9 @@ import { createMarks, type Marks, type Times } from './marks.ts';
 import type { HowFar, Piece } from './splitter.ts';
 import type { Position, Tail } from './tail.ts';
 
+/** A part of a file, from what was taken before it to `position`. */
+export type Taken = { readonly position: Position; readonly lastMs: number };
+
 export type Followed = {
   readonly tail: Tail;
   readonly source: LogSource;
@@ -54,8 +57,12 @@ export type Followed = {
   keepLooking(): Promise<void>;
   /** The next events; none if there are none or the file cannot be read, which is said by `onError`. */
   read(): Promise<readonly Piece[]>;
-  /** `lastMs`: the time of the last event, where it is not that of `marks`. */
-  ack(position: Position, lastMs: number | undefined): void;
+  /** Everything in front of `end` goes into a batch; `lastMs`: the last time that was given. */
+  take(end: number, lastMs: number): Taken;
+  /** The times of the last events that were taken, and that CloudWatch has. */
+  readonly takenMs: number;
+  readonly ackedMs: number;
+  ack(taken: Taken): void;
   /** Back to what CloudWatch has. */
   rewind(): void;
 };
@@ -75,6 +82,7 @@ export type FollowedInput = {
   readonly predecessor: Followed | undefined;
   /** Of its checkpoint. */
   readonly times: Times;
+  readonly lastMs: number;
   readonly onError: (path: string, message: string | undefined) => void;
   /** It may have to be looked after. */
   readonly onDirty: (file: Followed) => void;
@@ -88,6 +96,8 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
   let generation = tail.position.generation;
   let unreadSinceMs: number | undefined;
   let lookedAtMs = -Infinity;
+  let takenMs = input.lastMs;
+  let ackedMs = input.lastMs;
 
   /** true: the content was replaced. */
   const note = (): boolean => {
@@ -97,6 +107,11 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
     lookedAtMs = clock.monotonicMs();
     marks.note(tail.stat.size, clock.nowMs());
     return isReplaced;
+  };
+
+  const comeAfter = (other: Followed): void => {
+    takenMs = Math.max(takenMs, other.takenMs);
+    ackedMs = Math.max(ackedMs, other.ackedMs);
   };
 
   return {
@@ -122,7 +137,10 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
     head: undefined,
     get readable() {
       if (this.released) return false;
-      if (this.predecessor?.settled === true) this.predecessor = undefined;
+      if (this.predecessor?.settled === true) {
+        comeAfter(this.predecessor);
+        this.predecessor = undefined;
+      }
       if (this.endAt !== undefined && tail.position.offset >= this.endAt) return false;
       return this.dirty && this.predecessor?.drained !== false;
     },
@@ -185,12 +203,24 @@ export function createFollowed(clock: Clock, input: FollowedInput): Followed {
         return [];
       }
     },
-    ack(position, lastMs) {
+    take(end, lastMs) {
+      takenMs = lastMs;
+      return { position: tail.take(end), lastMs };
+    },
+    get takenMs() {
+      return takenMs;
+    },
+    get ackedMs() {
+      return ackedMs;
+    },
+    ack({ position, lastMs }) {
       tail.ack(position);
-      marks.forget(tail.acked.offset, lastMs);
+      ackedMs = lastMs;
+      marks.forget(tail.acked.offset);
     },
     rewind() {
       tail.rewind();
+      takenMs = ackedMs;
       this.dirty = true;
     },
   };
@@ -201,4 +231,15 @@ function howFar(file: Followed): HowFar {
   if (ending && file.detachedAtMs !== undefined) return 'all';
   if ((file.quietForMs() ?? -1) >= lastAfterMs) return 'all';
   return ending || file.ripe ? 'last' : 'more';
+}
+
+/**
+ * No event of the next batch of the file may be earlier: it comes behind what was taken, or `acked`, of it and of what comes
+ * before it. Always by the same rule, so that what is sent again has the time that it had.
+ */
+export function floorOf(file: Followed, of: 'takenMs' | 'ackedMs'): number {
+  let lastMs = 0;
+  for (let at: Followed | undefined = file; at !== undefined; at = at.predecessor)
+    lastMs = Math.max(lastMs, at[of]);
+  return lastMs + 1;
 }

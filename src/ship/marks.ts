@@ -14,11 +14,9 @@ export type Marks = {
   endOf(offset: number): number;
   /** What ends here and what follows it have the same time: the later one. */
   merge(end: number): void;
-  /** What begins at `offset` or behind it is no older than that. */
-  raise(offset: number, atMs: number): void;
-  /** CloudWatch has everything in front, the last with the time `lastMs`; undefined: with its own. */
-  forget(offset: number, lastMs: number | undefined): void;
-  /** For a checkpoint: a few, where neighbours share the earlier time. */
+  /** CloudWatch has everything in front. */
+  forget(offset: number): void;
+  /** For a checkpoint. Of what is in front, and may be there already, as it is; then neighbours share the earlier time. */
   save(): Times;
   /** The content was replaced. */
   clear(): void;
@@ -26,22 +24,13 @@ export type Marks = {
 
 /** At one look a second these are 17 minutes; beyond that neighbours share a time. */
 const maxMarks = 1024;
-/** Each checkpoint of a file has them. */
-const maxSaved = 8;
-
-type Mark = {
-  end: number;
-  /** First seen. */
-  seenMs: number;
-  /** The time that it is given: later, where batches are under way at once. */
-  atMs: number;
-};
+/** Each checkpoint of a file has so many of both kinds at most. */
+const maxSaved = 32;
 
 export function createMarks(times: Times): Marks {
-  let marks = times.map(([end, atMs]): Mark => ({ end, seenMs: atMs, atMs }));
+  /** What lies in front of `end`, and behind the mark before it, was first seen at `atMs`; both rise. */
+  let marks = times.map(([end, atMs]) => ({ end, atMs }));
   let lastMs = times.at(-1)?.[1] ?? 0;
-  /** Of what CloudWatch has. */
-  let ackedMs = 0;
   const find = (offset: number) => marks.find(({ end }) => end > offset);
   return {
     note: (size, nowMs) => {
@@ -49,15 +38,10 @@ export function createMarks(times: Times): Marks {
       if (last !== undefined && size <= last.end) return;
       const atMs = nextTimestampMs(lastMs, nowMs);
       // The clock was set back, so it was ahead when these were seen.
-      if (atMs < lastMs) {
-        for (const mark of marks) {
-          mark.seenMs = Math.min(mark.seenMs, atMs);
-          mark.atMs = Math.min(mark.atMs, atMs);
-        }
-      }
+      if (atMs < lastMs) for (const mark of marks) mark.atMs = Math.min(mark.atMs, atMs);
       lastMs = atMs;
       if (last !== undefined && atMs === last.atMs) last.end = size;
-      else marks.push({ end: size, seenMs: atMs, atMs });
+      else marks.push({ end: size, atMs });
       if (marks.length > maxMarks) marks = marks.filter((_, index) => index % 2 === 1);
     },
     timeOf: (offset, nowMs) => find(offset)?.atMs ?? nextTimestampMs(lastMs, nowMs),
@@ -65,25 +49,20 @@ export function createMarks(times: Times): Marks {
     merge: (end) => {
       marks = marks.filter((mark) => mark.end !== end);
     },
-    raise: (offset, atMs) => {
-      for (const mark of marks) {
-        if (mark.end > offset) mark.atMs = nextTimestampMs(atMs, mark.atMs);
-      }
-      lastMs = Math.max(lastMs, atMs);
-    },
-    forget: (offset, acknowledgedMs) => {
-      ackedMs = acknowledgedMs ?? find(offset - 1)?.atMs ?? ackedMs;
+    forget: (offset) => {
       const known = marks.findIndex(({ end }) => end > offset);
       if (known !== 0) marks = known === -1 ? [] : marks.slice(known);
     },
     save: () => {
-      const share = Math.ceil(marks.length / maxSaved);
-      return marks
+      const others = marks.slice(maxSaved);
+      const share = Math.ceil(others.length / maxSaved);
+      const shared = others
         .filter((_, index) => index % share === 0)
-        .map(({ seenMs }, index) => {
-          const { end } = marks[Math.min(marks.length, (index + 1) * share) - 1]!;
-          return [end, nextTimestampMs(ackedMs, seenMs)];
-        });
+        .map(({ atMs }, index) => ({
+          end: others[Math.min(others.length, (index + 1) * share) - 1]!.end,
+          atMs,
+        }));
+      return [...marks.slice(0, maxSaved), ...shared].map(({ end, atMs }) => [end, atMs]);
     },
     clear: () => {
       marks = [];

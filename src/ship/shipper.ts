@@ -9,6 +9,7 @@ import {
   createBatch,
   createEvent,
   inOrder,
+  nextTimestampMs,
   maxBatchBytes,
   type Batch,
   type LogEvent,
@@ -17,7 +18,7 @@ import type { Bulks } from './bulk.ts';
 import { createBulkSender, type BulkSender } from './bulk-sender.ts';
 import type { CloudWatchLogs } from './cloudwatch.ts';
 import type { DeadLetters } from './dead-letters.ts';
-import type { Followed } from './followed.ts';
+import { floorOf, type Followed, type Taken } from './followed.ts';
 import type { LogTarget } from './log-target.ts';
 import type { Gate, Pass } from './gate.ts';
 import {
@@ -28,7 +29,6 @@ import {
   type Sent,
   type Standing,
 } from './send.ts';
-import type { Position } from './tail.ts';
 import { createWake, foreverMs } from './wake.ts';
 
 export type ShipperDeps = {
@@ -71,7 +71,7 @@ export type ShipperInput = {
   readonly forceFlushMs: number;
 };
 
-type Load = { readonly batch: Batch; readonly positions: Map<Followed, Position> };
+type Load = { readonly batch: Batch; readonly taken: Map<Followed, Taken> };
 
 const surpriseDelayMs = 1_000;
 /** What has to wait is looked at so often: a full batch goes soon. */
@@ -125,22 +125,25 @@ export function createShipper(
   };
 
   /** Adds what one file has now; false: the batch is full. */
-  const readInto = async ({ batch, positions }: Load, file: Followed): Promise<boolean> => {
+  const readInto = async ({ batch, taken }: Load, file: Followed): Promise<boolean> => {
     const pieces = await file.read();
     const nowMs = clock.nowMs();
+    const floorMs = floorOf(file, 'ackedMs');
+    let lastMs = taken.get(file)?.lastMs ?? file.ackedMs;
     let end: number | undefined;
     let room = true;
     for (const piece of pieces) {
       // What is no event goes by with the one after it.
       if (piece.message !== '') {
-        const timestampMs = piece.timestampMs ?? file.marks.timeOf(piece.start, nowMs);
+        const ownMs = nextTimestampMs(floorMs, file.marks.timeOf(piece.start, nowMs));
         const isDated = piece.timestampMs !== undefined;
-        room = addEvent(batch, createEvent(piece.message, timestampMs, isDated));
+        room = addEvent(batch, createEvent(piece.message, piece.timestampMs ?? ownMs, isDated));
+        if (room && !isDated) lastMs = ownMs;
       }
       if (!room) break;
       end = piece.end;
     }
-    if (end !== undefined) positions.set(file, file.tail.take(end));
+    if (end !== undefined) taken.set(file, file.take(end, lastMs));
     return room;
   };
 
@@ -183,7 +186,7 @@ export function createShipper(
 
   /** What the fast path leaves. */
   const gather = async (fast: BulkSender, signal: AbortSignal): Promise<Load> => {
-    const load: Load = { batch: createBatch(), positions: new Map() };
+    const load: Load = { batch: createBatch(), taken: new Map() };
     for (let read = true; read;) {
       read = false;
       for (const file of files) {
@@ -216,16 +219,16 @@ export function createShipper(
   };
 
   const send = async (
-    { batch, positions }: Load,
+    { batch, taken }: Load,
     ending: AbortSignal,
     signal: AbortSignal,
   ): Promise<void> => {
-    if (positions.size === 0) return;
+    if (taken.size === 0) return;
     if (batch.events.length > 0) {
       await settle(await busy(deliver(inOrder(batch), undefined, true, ending, signal)), signal);
     }
-    for (const [file, position] of positions) file.ack(position, undefined);
-    await deps.onAcked([...positions.keys()]);
+    for (const [file, part] of taken) file.ack(part);
+    await deps.onAcked([...taken.keys()]);
   };
 
   return {
@@ -267,7 +270,7 @@ export function createShipper(
           pass = entered;
           const batches = await busy(fast.send(signal));
           const load = await gather(fast, signal);
-          if (ending.aborted && batches === 0 && load.positions.size === 0) return;
+          if (ending.aborted && batches === 0 && load.taken.size === 0) return;
           await send(load, ending, signal);
         } catch (caught) {
           for (const file of files) file.rewind();

@@ -87,6 +87,7 @@ async function follow(
     detached: false,
     predecessor,
     times: [],
+    lastMs: 0,
     onError: vi.fn(),
     onDirty: vi.fn(),
   });

@@ -20,6 +20,7 @@ const checkpoint = (offset: number, inode = '7'): Checkpoint => ({
   birthNs: undefined,
   mtimeMs: 1,
   times: [[10, 1_800_000_000_000]],
+  lastMs: 0,
   headBytes: 4,
   headHash: 'h',
   offset,
