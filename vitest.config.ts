@@ -1,7 +1,9 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 /** They start many processes, and some hold the VPC for long: after the others, which wait for it in their tests. */
 const ofProcesses = ['test/*.test.ts'];
+/** By emulation it takes both cores for minutes, and has the VPC all the while: alone. */
+const ofMachine = ['test/instance-power.test.ts'];
 
 export default defineConfig({
   test: {
@@ -25,11 +27,16 @@ export default defineConfig({
         test: {
           name: 'whole',
           include: ofProcesses,
+          exclude: [...configDefaults.exclude, ...ofMachine],
           sequence: { groupOrder: 2 },
           // The VPC belongs to one file at a time, and the kill -9 test has it for minutes.
           testTimeout: 400_000,
           hookTimeout: 400_000,
         },
+      },
+      {
+        extends: true,
+        test: { name: 'machine', include: ofMachine, sequence: { groupOrder: 3 } },
       },
     ],
   },

@@ -129,7 +129,7 @@ export async function bootInstance(
 
 /** What the README's installation starts from: a checkout whose packages are built. */
 async function createCheckout(cloud: SmallCloud): Promise<MachineImage> {
-  const image = await createImage();
+  const image = await createImage('/');
   const dropIn = `[Service]\nEnvironment=AWS_ENDPOINT_URL=${cloud.lab.endpoint}\n`;
   await image.write('/etc/systemd/system/berth.service.d/lab.conf', dropIn);
   // Without udevd the packaged rule does not keep it away, and where its DHCP fails it takes the address off eth1.

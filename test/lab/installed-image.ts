@@ -18,16 +18,9 @@ cloud_final_modules: [scripts-per-once, scripts-per-boot, scripts-per-instance, 
 
 export async function createInstalledImage(endpoint: string): Promise<MachineImage> {
   await using undo = new AsyncDisposableStack();
-  const image = undo.use(await createImage());
+  const image = undo.use(await createImage('/'));
   const { root } = image;
-  // What keeps the packages of a container image from starting services, and documents out of it.
-  await image.remove('/usr/sbin/policy-rc.d', '/etc/dpkg/dpkg.cfg.d');
-  await copyHostDeb(join(root, 'opt'));
-  const { code, out } = await runIn(['chroot', root, 'dpkg', '--install', `/opt/${hostDeb}`]);
-  if (code !== 0) throw new Error(`cannot install ${hostDeb}: ${out}`);
-
-  const dropIn = `[Service]\nEnvironment=AWS_ENDPOINT_URL=${endpoint}\n`;
-  await image.write('/etc/systemd/system/berth.service.d/lab.conf', dropIn);
+  await installBerth(image, endpoint);
   // Services of this host: what is left is the system and cloud-init.
   const enabled = ['multi-user', 'network-online', 'graphical', 'sockets', 'timers'];
   await image.remove(...enabled.map((name) => `/etc/systemd/system/${name}.target.wants`));
@@ -39,4 +32,16 @@ export async function createInstalledImage(endpoint: string): Promise<MachineIma
   await symlink('/dev/null', join(root, 'etc/systemd/system/cloud-init-local.service'));
   undo.move();
   return image;
+}
+
+/** `endpoint`: of AWS. The package stays in /opt. */
+export async function installBerth(image: MachineImage, endpoint: string): Promise<void> {
+  const { root } = image;
+  // What keeps the packages of a container image from starting services, and documents out of it.
+  await image.remove('/usr/sbin/policy-rc.d', '/etc/dpkg/dpkg.cfg.d');
+  await copyHostDeb(join(root, 'opt'));
+  const { code, out } = await runIn(['chroot', root, 'dpkg', '--install', `/opt/${hostDeb}`]);
+  if (code !== 0) throw new Error(`cannot install ${hostDeb}: ${out}`);
+  const dropIn = `[Service]\nEnvironment=AWS_ENDPOINT_URL=${endpoint}\n`;
+  await image.write('/etc/systemd/system/berth.service.d/lab.conf', dropIn);
 }

@@ -1,5 +1,5 @@
-// The disk of booted instances: this host's own root, which stays as it is, below an overlay that takes all writes and
-// outlives a reboot. What boots from it one after the other is one machine, or the builder of an image and its copies.
+// The disk of booted instances: a root, mostly this host's own, which stays as it is, below an overlay that takes all
+// writes and outlives a reboot. What boots from it one after the other is one machine, or the builder of an image and its copies.
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -20,8 +20,9 @@ export type MachineImage = AsyncDisposable & {
   copy(): Promise<MachineImage>;
 };
 
-export async function createImage(): Promise<MachineImage> {
-  const image = await over(['/']);
+/** `root`: what it begins as, which stays as it is. */
+export async function createImage(root: string): Promise<MachineImage> {
+  const image = await over([root]);
   await image.remove('/var/log/journal');
   return image;
 }

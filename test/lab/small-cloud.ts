@@ -8,7 +8,7 @@ import { mainFile, startDaemon, unitRights, type DaemonProcess } from './daemon-
 import { createLab, type Lab, type LabOptions } from './lab.ts';
 import { scratch } from './environment.ts';
 import { ipBatch } from './namespace.ts';
-import { createVpc, type Vpc } from './vpc.ts';
+import { createVpc, type MachineSlots, type Vpc } from './vpc.ts';
 
 export const endpointAddress = '10.0.255.10';
 const endpointPort = 8080;
@@ -74,6 +74,8 @@ const view = 'mount --bind "$1/var" /var && mount --bind "$1/run" /run/berth && 
 export async function createSmallCloud(
   options: Pick<LabOptions, 'dials' | 'latency'> & {
     readonly chaos?: ChaosInput | undefined;
+    /** inst-a is a machine of its own, with these slots for network cards; nothing runs in it yet. */
+    readonly slots?: MachineSlots;
     /** The program; default: the source. */
     readonly main?: string;
   },
@@ -114,12 +116,15 @@ export async function createSmallCloud(
       tags: { Name: name, 'berth:pool': 'db' },
     });
     const primary = lab.ec2.enisOf(instanceId)[0]!;
-    await vpc.addHost(name, {
+    const card = {
       eniId: primary.eniId,
       mac: primary.mac,
       ipv4: [privateIpv4],
       subnetCidr: subnets.a.ipv4Cidr,
-    });
+    };
+    if (name === 'inst-a' && options.slots !== undefined) {
+      await vpc.addMachine(name, card, options.slots);
+    } else await vpc.addHost(name, card);
     for (const folder of ['var/log', 'var/lib', 'run']) {
       await mkdir(join(home, name, folder), { recursive: true });
     }

@@ -32,6 +32,8 @@ export type HostInput = {
 export type Vpc = AsyncDisposable & {
   /** A namespace whose primary NIC `eth0` is configured as cloud-init would. */
   addHost(name: string, primary: HostInput): Promise<void>;
+  /** A host that is a machine of its own: each of its ENIs is a tap, which `slots` puts into it and takes out. */
+  addMachine(name: string, primary: HostInput, slots: MachineSlots): Promise<void>;
   /** Pulls all its ENIs and removes the namespace; what runs in it is cut off, not ended. */
   removeHost(name: string): Promise<void>;
   /** Plugs ENIs into hosts: a bare NIC that is down, named `eth<deviceIndex>`, MTU 1500 like a new ENA. */
@@ -55,6 +57,12 @@ export type Vpc = AsyncDisposable & {
    * ARP requests with a wrong sender are dropped as well, but not counted.
    */
   wrongSourceDrops(): Promise<number>;
+};
+
+export type MachineSlots = {
+  plug(nic: { readonly tap: string; readonly mac: string }): Promise<void>;
+  /** Resolves when nobody holds the tap any more. */
+  unplug(tap: string): Promise<void>;
 };
 
 type Port = { readonly name: string; readonly host: string };
@@ -102,12 +110,17 @@ export async function createVpc(input: VpcInput): Promise<Vpc> {
   const ports = new Map<string, Port>();
   let lastPort = 0;
 
-  const plug = async (host: string, inner: string, eni: HostInput): Promise<void> => {
+  const machines = new Map<string, MachineSlots>();
+  const addPort = async (
+    host: string,
+    eni: HostInput,
+    link: (port: string) => readonly string[],
+  ): Promise<string> => {
     if (ports.has(eni.eniId)) throw new Error(`cannot plug ${eni.eniId}: it is plugged already`);
     const port = `port${++lastPort}`;
     ports.set(eni.eniId, { name: port, host });
     await ipBatch([
-      `link add ${port} mtu ${mtu} address ${routerMac} type veth peer name ${inner} address ${eni.mac} netns ${host}`,
+      ...link(port),
       // By default a proxy waits up to 0.8 s before it answers ARP.
       `ntable change name arp_cache dev ${port} proxy_delay 0`,
       // The VPC's router asks by ARP as the subnet's base + 1.
@@ -116,12 +129,26 @@ export async function createVpc(input: VpcInput): Promise<Vpc> {
       ...eni.ipv4.map((address) => `route add ${address}/32 dev ${port}`),
     ]);
     if (eni.ipv6 !== undefined) await ipv6.plug(port, eni.ipv6);
+    return port;
+  };
+  const plug = async (host: string, inner: string, eni: HostInput): Promise<void> => {
+    await addPort(host, eni, (port) => [
+      `link add ${port} mtu ${mtu} address ${routerMac} type veth peer name ${inner} address ${eni.mac} netns ${host}`,
+    ]);
+  };
+  const plugTap = async (machine: string, eni: HostInput): Promise<void> => {
+    const tap = await addPort(machine, eni, (port) => [
+      `tuntap add dev ${port} mode tap`,
+      `link set dev ${port} mtu ${mtu} address ${routerMac}`,
+    ]);
+    await machines.get(machine)!.plug({ tap, mac: eni.mac });
   };
   /** Routes go with their device. */
   const unplug = async (eniId: string): Promise<void> => {
     const port = ports.get(eniId);
     ports.delete(eniId);
     if (port === undefined) return;
+    await machines.get(port.host)?.unplug(port.name);
     await ipv6.unplug(port.name);
     await ipBatch([`link del dev ${port.name}`]);
   };
@@ -138,6 +165,7 @@ export async function createVpc(input: VpcInput): Promise<Vpc> {
   };
   undo.defer(async () => {
     for (const name of hosts.keys()) await removeHost(name);
+    for (const eniId of ports.keys()) await unplug(eniId);
   });
 
   const dropsBefore = await routerCounter('IPReversePathFilter');
@@ -173,11 +201,16 @@ export async function createVpc(input: VpcInput): Promise<Vpc> {
         ['-6'],
       );
     },
+    addMachine: async (name, primary, slots) => {
+      machines.set(name, slots);
+      await plugTap(name, primary);
+    },
     removeHost,
     actuator: (hostOf) => ({
       plug: async (instanceId, eni) => {
-        const { name } = hostNamed(hostOf(instanceId));
-        await plug(name, `eth${eni.deviceIndex}`, eni);
+        const host = hostOf(instanceId);
+        if (machines.has(host)) await plugTap(host, eni);
+        else await plug(hostNamed(host).name, `eth${eni.deviceIndex}`, eni);
       },
       unplug: (_instanceId, eniId) => unplug(eniId),
     }),
