@@ -2,7 +2,7 @@
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { bundleFlags, compileChunk, encodeCode } from '../src/system/chunk.ts';
+import { compileChunk, encodeCode } from '../src/system/chunk.ts';
 
 const [, , from, into] = process.argv;
 if (from === undefined || into === undefined) throw new Error('cannot compile: say FROM and INTO');
@@ -18,7 +18,6 @@ const compiled = globSync('*.cjs', { cwd: from })
   });
 // The code says with which flags it was made, and V8 takes it under the same alone.
 setFlagsFromString('--lazy');
-setFlagsFromString(bundleFlags);
 setFlagsFromString('--hash-seed=0');
 mkdirSync(into, { recursive: true });
 for (const { file, source, script } of compiled) {

@@ -9,6 +9,7 @@ import { createSending, type Sending, type SendingInput } from './sending.ts';
 import { serveInstance, type Live, type Service } from './serve-instance.ts';
 import type { Serving } from './serve.ts';
 import type { Ports } from './system/ports.ts';
+import { growSlowly } from './system/heap.ts';
 import { within } from './system/within.ts';
 import { serveControl } from './tell/control-socket.ts';
 import { createStatusBoard } from './tell/status-board.ts';
@@ -99,6 +100,7 @@ export async function runDaemon(
     await Promise.all([
       serveInstance({ ports, input, board, booted, live: running, ec2, servings }, signal),
       readyOrLate({ clock, board }, shipAfterMs, signal).then(async () => {
+        growSlowly();
         sending?.start(running.config);
         if (booted.isStored) await reload?.poll();
       }),

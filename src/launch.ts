@@ -1,7 +1,6 @@
 // Where the bundle starts: loads its chunks, the first of which is main.ts. The source starts there at once.
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { bundleFlags, loadChunk } from './system/chunk.ts';
+import { loadChunk } from './system/chunk.ts';
 
 const folder = import.meta.dirname;
 const loaded = new Map<string, { exports: object }>();
@@ -25,5 +24,4 @@ function require(id: string): unknown {
   return builtin;
 }
 
-setFlagsFromString(bundleFlags);
 load('berth.cjs');

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { writeCode } from '../packaging/code.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { buildBundle } from './lab/bundle.ts';
-import { startDaemon, unitRights } from './lab/daemon-process.ts';
+import { startDaemon, startProgram, unitRights } from './lab/daemon-process.ts';
 import { inNamespaces, needsNamespaces, scratch } from './lab/environment.ts';
 import { createSmallCloud, poolEni } from './lab/small-cloud.ts';
 import { unitFlags } from './lab/unit-flags.ts';
@@ -62,6 +62,24 @@ describe('the bundle', () => {
     });
     expect(JSON.parse(stdout)).toEqual({ taken: chunks.length, refused: [] });
   });
+
+  // 15 ms of a boot, and as much again in memory: a flag that is set before takes the code of all of them away.
+  test.skipIf(!inNamespaces)(
+    `until it is ready, Node compiles none of its own modules${needsNamespaces}`,
+    async () => {
+      await using cloud = await createSmallCloud({ latency: {}, dials: {} });
+      cloud.lab.ssm.put({ name: '/berth/config', value: '{ "pool": "db" }' });
+      const { prefix, env } = cloud.inside('inst-a');
+      const watcher = join(import.meta.dirname, 'lab', 'own-code.ts');
+      const flags = [...unitFlags, '--expose-internals', '--import', watcher];
+      const argv = [...prefix, ...unitRights, process.execPath, ...flags, main, 'run'];
+      await using daemon = startProgram({ argv, env });
+      await daemon.line('ready', (line) => line['phase'] === 'ready');
+      daemon.kill('SIGTERM');
+      expect(await daemon.ended).toBe(0);
+      expect(daemon.stderr()).toContain('compiled anew: []\n');
+    },
+  );
 
   test.skipIf(!inNamespaces)(`boots an instance${needsNamespaces}`, async () => {
     await using cloud = await createSmallCloud({ latency: {}, dials: {} });

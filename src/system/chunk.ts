@@ -18,12 +18,6 @@ export type ChunkFiles = {
   readonly codePath: string;
 };
 
-/**
- * V8's for the bundle: its heap may grow by so much before it looks for garbage again. By itself V8 lets a small heap
- * become several times as large: `npm run soak` had 428 MB, and has 157.
- */
-export const bundleFlags = '--heap-growing-percent=30';
-
 const digestBytes = 20;
 /** V8 copies what is not aligned. */
 const headerBytes = 24;

@@ -1,10 +1,8 @@
 // Does V8, under the flags of this very process, take the code that lies beside the chunks of a bundle? As JSON.
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { bundleFlags, codeFor, compileChunk } from '../../src/system/chunk.ts';
+import { codeFor, compileChunk } from '../../src/system/chunk.ts';
 
-setFlagsFromString(bundleFlags);
 const folder = process.argv[2]!;
 const files = globSync('*', { cwd: join(folder, 'code') });
 const refused = files.filter((file) => {

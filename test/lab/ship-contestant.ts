@@ -1,11 +1,10 @@
 // berth's own shipping as a contestant of `npm run bench:ship`: a process that ships what its configuration names until
 // it is told to stop. `node ship-contestant.ts CONFIG`, by JSON; the endpoint comes from the environment.
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import { createLog } from '../../src/log.ts';
 import type { LogsConfig } from '../../src/model.ts';
 import { startShipping } from '../../src/ship/ship.ts';
-import { bundleFlags } from '../../src/system/chunk.ts';
+import { growSlowly } from '../../src/system/heap.ts';
 import { createPorts } from '../../src/system/ports.ts';
 
 async function main(): Promise<void> {
@@ -39,6 +38,6 @@ async function main(): Promise<void> {
   await shipping.stop(AbortSignal.timeout(5_000));
 }
 
-// As launch.ts does it.
-setFlagsFromString(bundleFlags);
+// As daemon.ts does it.
+growSlowly();
 void main();
