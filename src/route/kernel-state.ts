@@ -10,6 +10,8 @@ export type KernelState = {
 
 export type LinkState = {
   readonly ifname: string;
+  readonly index: number;
+  readonly mac: string;
   readonly mtu: number;
   readonly up: boolean;
   readonly carrier: boolean;
@@ -102,7 +104,19 @@ async function loadFamily(
   signal: AbortSignal,
 ): Promise<{ readonly link: LinkState | undefined; readonly state: FamilyState }> {
   const { family, ifname } = input;
-  const lines = [
+  const lines = stateLines(ifname);
+  const { answers, failure } = await readIp(deps, { family, lines }, signal);
+  if (failure !== undefined && !isExpected(failure, family)) throw failure;
+  const [rules = [], routes = [], addresses = [], links = []] = answers;
+  const [link] = links;
+  return {
+    link: link === undefined ? undefined : parseLink(link),
+    state: parseFamily(family, { rules, routes, addresses }),
+  };
+}
+
+export function stateLines(ifname: string | undefined): readonly string[] {
+  return [
     'rule show',
     // A table without routes is an error to `show table 20001` and absent from `show table all`.
     'route show table all',
@@ -110,17 +124,17 @@ async function loadFamily(
     // family, hence `link`; and that comes last, since `addr` after `link` in a batch shows no addresses (6.1).
     ...(ifname === undefined ? [] : [`addr show dev ${ifname}`, `link show dev ${ifname}`]),
   ];
-  const { answers, failure } = await readIp(deps, { family, lines }, signal);
-  if (failure !== undefined && !isExpected(failure, family)) throw failure;
-  const [rules = [], routes = [], addresses = [], links = []] = answers;
-  const [link] = links;
+}
+
+/** Answers to the first three of `stateLines`. */
+export function parseFamily(
+  family: Family,
+  answers: { readonly [question in 'rules' | 'routes' | 'addresses']: readonly Json[] },
+): FamilyState {
   return {
-    link: link === undefined ? undefined : parseLink(link),
-    state: {
-      addresses: addresses.flatMap((entry) => parseAddresses(entry, family)),
-      rules: rules.map((rule) => parseRule(rule, family)),
-      routes: routes.map((route) => parseRoute(route, family)),
-    },
+    addresses: answers.addresses.flatMap((entry) => parseAddresses(entry, family)),
+    rules: answers.rules.map((rule) => parseRule(rule, family)),
+    routes: answers.routes.map((route) => parseRoute(route, family)),
   };
 }
 
@@ -135,6 +149,8 @@ export function parseLink(json: Json): LinkState {
   const flags = json['flags'] as readonly string[];
   return {
     ifname: json['ifname'] as string,
+    index: Number(json['ifindex'] ?? 0),
+    mac: ((json['address'] ?? '') as string).toLowerCase(),
     mtu: json['mtu'] as number,
     up: flags.includes('UP'),
     carrier: flags.includes('LOWER_UP'),

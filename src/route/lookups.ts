@@ -1,7 +1,7 @@
 // Asks the kernel which way packets would go, without sending any (routing.md section 4, checks 4 to 6).
 import type { RoutePlan } from '../model.ts';
 import { runIp } from '../system/iproute.ts';
-import { familyFlag, type Family, type IpDeps } from './ip-command.ts';
+import { familyFlag, type Family, type IpDeps, type Json } from './ip-command.ts';
 import { mainTable, scopeLink, typeLocal, typeUnicast, type KernelState } from './kernel-state.ts';
 
 export type Lookup = {
@@ -82,16 +82,19 @@ export async function askLookups(
 export function parseLookups(stdout: string): readonly LookupAnswer[] {
   return stdout.split('\n').flatMap((line) => {
     const list = /\[\{.*\}\]/.exec(line)?.[0];
-    if (list === undefined) return [];
-    return (JSON.parse(list) as readonly Readonly<Record<string, string>>[]).map((entry) => ({
-      dst: entry['dst']!,
-      from: entry['from'],
-      type: entry['type'] ?? typeUnicast,
-      dev: entry['dev'],
-      via: entry['gateway'],
-      table: Number(entry['table'] ?? mainTable),
-    }));
+    return list === undefined ? [] : parseAnswers(JSON.parse(list) as readonly Json[]);
   });
+}
+
+export function parseAnswers(entries: readonly Json[]): readonly LookupAnswer[] {
+  return (entries as readonly Readonly<Record<string, string>>[]).map((entry) => ({
+    dst: entry['dst']!,
+    from: entry['from'],
+    type: entry['type'] ?? typeUnicast,
+    dev: entry['dev'],
+    via: entry['gateway'],
+    table: Number(entry['table'] ?? mainTable),
+  }));
 }
 
 /** Problems, in words. `table` undefined: whichever leads there. */

@@ -4,15 +4,16 @@ import type { RoutePlan } from '../model.ts';
 import type { Devices, Link } from '../system/devices.ts';
 import type { Udev } from '../system/udev.ts';
 import { leaveGroup } from './bridge-group.ts';
-import { applyBatches, commandLines } from './batch.ts';
+import { commandLines } from './batch.ts';
 import { diffRoutes } from './diff.ts';
 import { freeTable } from './free-table.ts';
-import { loadKernelState, type KernelState } from './kernel-state.ts';
+import { loadKernelState, type KernelState, type LinkState } from './kernel-state.ts';
 import { lostFromMain } from './main-table.ts';
 import { applyMarks, markScript, removeMarks, verifyMarks } from './marks.ts';
 import { formerTables, hasMarkRule, isLastOfGroup } from './own-rules.ts';
 import { applySysctls } from './sysctls.ts';
 import { verifyState, type VerifyDeps } from './verify.ts';
+import { writeBatches, type Written } from './write.ts';
 
 export type RouteDeps = VerifyDeps & { readonly devices: Devices; readonly udev: Udev };
 
@@ -36,12 +37,9 @@ export async function applyRoutes(
   wanted: RoutePlan,
   signal: AbortSignal,
 ): Promise<RoutesApplied> {
-  const device = await settledDevice(deps, wanted, signal);
-  const named = { ...wanted, ifname: device.name };
-  const [state] = await Promise.all([
-    loadKernelState(deps, named.ifname, signal),
-    applySysctls(deps, named.ifname),
-  ]);
+  const state = await settledState(deps, wanted, signal);
+  const named = { ...wanted, ifname: state.link.ifname };
+  await applySysctls(deps, named.ifname);
   const plan = { ...named, table: freeTable(named, state) };
   if (plan.table !== wanted.table) {
     deps.log.warn(
@@ -69,9 +67,10 @@ async function attempt(
   if (state.link === undefined) throw gone(plan);
   const batches = diffRoutes(plan, state);
   const changes = [...commandLines(batches)];
+  let written: Written;
   try {
     await removeFormer(deps, { plan, state }, signal);
-    await applyBatches(deps, batches, signal);
+    written = await writeBatches(deps, { plan, state, batches }, signal);
     if ((await verifyMarks(deps, plan, signal)).length > 0) {
       await applyMarks(deps, plan, signal);
       changes.push(...markScript(plan).split('\n').filter(Boolean));
@@ -81,8 +80,8 @@ async function attempt(
     if (!hasCode(error, 'routing-failed')) throw error;
     return { problems: [messageOf(error)], changes };
   }
-  const reached = changes.length === 0 ? state : await loadKernelState(deps, plan.ifname, signal);
-  const problems = await verifyState(deps, { plan, state: reached }, signal);
+  const { state: reached, confirmed } = written;
+  const problems = await verifyState(deps, { plan, state: reached, confirmed }, signal);
   return { problems: [...lostFromMain(state, reached, plan.ifname), ...problems], changes };
 }
 
@@ -111,24 +110,36 @@ async function repair(
   return attempt(deps, { plan, state }, signal);
 }
 
-/** Waits until udev has named it: earlier it may be renamed, and systemd-sysctl may still write. */
-async function settledDevice(deps: RouteDeps, plan: RoutePlan, signal: AbortSignal): Promise<Link> {
+/**
+ * Waits until udev has named the device: earlier it may be renamed, and systemd-sysctl may still write. Throws
+ * `device-missing`.
+ */
+async function settledState(
+  deps: RouteDeps,
+  plan: RoutePlan,
+  signal: AbortSignal,
+): Promise<KernelState & { readonly link: LinkState }> {
+  const state = await loadKernelState(deps, plan.ifname, signal);
+  const { link } = state;
+  const isOurs = link?.mac === plan.mac;
+  const index = isOurs ? link.index : (await findDevice(deps, plan, signal)).index;
+  let udev = await deps.udev.stateOf(index);
+  if (udev !== 'busy' && isOurs) return { ...state, link };
   const untilMs = deps.clock.monotonicMs() + udevWithinMs;
-  const seen = await findDevice(deps, plan, signal);
-  let udev = await deps.udev.stateOf(seen.index);
-  if (udev === 'absent') return seen;
   while (udev === 'busy' && deps.clock.monotonicMs() < untilMs) {
     await deps.clock.sleep(udevPollMs, signal);
-    udev = await deps.udev.stateOf(seen.index);
+    udev = await deps.udev.stateOf(index);
   }
-  const named = await findDevice(deps, plan, signal);
+  const { name } = await findDevice(deps, plan, signal);
   if (udev === 'busy') {
     deps.log.warn(
-      { device: named.name, waitedMs: udevWithinMs },
+      { device: name, waitedMs: udevWithinMs },
       'udev has not finished with the device; going on without it, see "udevadm info"',
     );
   }
-  return named;
+  const named = await loadKernelState(deps, name, signal);
+  if (named.link === undefined) throw gone(plan);
+  return { ...named, link: named.link };
 }
 
 /** Throws `device-missing`. */

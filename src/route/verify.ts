@@ -14,6 +14,7 @@ import { askLookups, judgeLookups, planLookups } from './lookups.ts';
 import { verifyMarks } from './marks.ts';
 import { settle } from './settle.ts';
 import { verifySysctls, type SysctlDeps } from './sysctls.ts';
+import { nothingConfirmed, type Confirmed } from './write.ts';
 
 export type VerifyDeps = IpDeps & SysctlDeps & { readonly clock: Clock };
 
@@ -24,16 +25,21 @@ export async function verifyRoutes(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const state = await loadKernelState(deps, plan.ifname, signal);
-  return verifyState(deps, { plan, state }, signal);
+  return verifyState(deps, { plan, state, confirmed: nothingConfirmed }, signal);
 }
 
 /** For a state that was just read. */
 export async function verifyState(
   deps: VerifyDeps,
-  input: { readonly plan: RoutePlan; readonly state: KernelState },
+  input: {
+    readonly plan: RoutePlan;
+    readonly state: KernelState;
+    /** What was right when it was asked with the state. */
+    readonly confirmed: Confirmed;
+  },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const { plan, state } = input;
+  const { plan, state, confirmed } = input;
   if (state.link === undefined) return [`the device ${plan.ifname} is gone`];
   const wrong = [
     ...judgeState(plan, state),
@@ -44,9 +50,11 @@ export async function verifyState(
   try {
     // The driver needs a moment for the carrier, the gateway to answer, and IPv6 to use a new address.
     const checks = [
-      ...families.map((family) => () => verifyWays(deps, { plan, state, family }, signal)),
+      ...families
+        .filter((family) => !confirmed.ways.includes(family))
+        .map((family) => () => verifyWays(deps, { plan, state, family }, signal)),
       ...(state.link.carrier ? [] : [() => verifyCarrier(deps, plan, signal)]),
-      () => verifyGateway(deps, plan, signal),
+      ...(confirmed.gateway ? [] : [() => verifyGateway(deps, plan, signal)]),
     ];
     return (await Promise.all(checks.map((check) => settle(deps, check, signal)))).flat();
   } catch (error) {

@@ -53,15 +53,16 @@ export function createDevices(deps: { readonly exec: Exec; readonly clock: Clock
     wait: async (mac, signal) => {
       using stop = stopper(signal);
       let change = Promise.withResolvers<void>();
-      const monitor = deps.exec
-        .follow(['ip', 'monitor', 'link'], () => change.resolve(), stop.signal)
-        // The sweep does without it, and says better what is wrong.
-        .catch(() => undefined);
+      let monitor: Promise<void> | undefined;
       try {
         for (let look = 0; ; look++) {
           change = Promise.withResolvers<void>();
           const device = await find(mac, signal).catch(unlessSlow);
           if (device !== undefined) return device;
+          monitor ??= deps.exec
+            .follow(['ip', 'monitor', 'link'], () => change.resolve(), stop.signal)
+            // The sweep does without it, and says better what is wrong.
+            .catch(() => undefined);
           using pause = stopper(signal);
           const sweepMs = sweepsMs[Math.min(look, sweepsMs.length - 1)]!;
           const sleep = deps.clock.sleep(sweepMs, pause.signal).catch(() => undefined);

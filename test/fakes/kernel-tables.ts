@@ -285,7 +285,7 @@ function renderAddresses(link: FakeLink, found: readonly FakeAddress[], family: 
     scope: '0',
     ...(noPrefixRoute ? { noprefixroute: true } : {}),
   }));
-  return { ifname: link.name, addr_info: entries };
+  return { ...(renderLink(link) as object), addr_info: entries };
 }
 
 function renderRule(rule: RuleState, detached: boolean): unknown {

@@ -30,7 +30,15 @@ describe('loadKernelState', () => {
         : { stdout: '[]\n[]\n[]\n[]\n' },
     );
     const state = await loadKernelState({ exec }, 'eth1', signal);
-    expect(state.link).toEqual({ ifname: 'eth1', mtu: 9001, up: true, carrier: true, group: 0 });
+    expect(state.link).toEqual({
+      ifname: 'eth1',
+      index: 5,
+      mac: '02:00:00:00:01:20',
+      mtu: 9001,
+      up: true,
+      carrier: true,
+      group: 0,
+    });
     expect(state.ipv4.rules.map(({ from, oif, detached }) => ({ from, oif, detached }))).toEqual([
       { from: 'all', oif: undefined, detached: false },
       { from: '10.0.1.20/32', oif: undefined, detached: false },

@@ -5,6 +5,7 @@ import type { RoutePlan } from '../../src/model.ts';
 import { loadKernelState } from '../../src/route/kernel-state.ts';
 import { planRoutes } from '../../src/route/plan.ts';
 import { applyRoutes } from '../../src/route/route.ts';
+import type { Exec } from '../../src/system/exec.ts';
 import { verifyRoutes } from '../../src/route/verify.ts';
 import { createFakeRouteDeps, type FakeRouteDeps } from '../fakes/route-deps.ts';
 import { claimedEni, plainRouting } from '../fixtures/claimed-eni.ts';
@@ -33,6 +34,65 @@ describe('applyRoutes', () => {
     expect(second.changes).toEqual([]);
     expect(await loadKernelState(deps, 'eth1', signal)).toEqual(state);
     expect(deps.log.lines).toEqual([]);
+  });
+
+  test('takes three processes: one for each family that looks, one that writes, asks and looks again', async () => {
+    const run = vi.spyOn(deps.kernel.exec, 'run');
+    await applyRoutes(deps, { ...plan, ifname: 'eth1' }, signal);
+    expect(run).toHaveBeenCalledTimes(3);
+    const [, , last] = run.mock.calls.map(([{ stdin }]) => stdin?.trim().split('\n') ?? []);
+    expect(last).toEqual(
+      expect.arrayContaining([
+        'link set dev eth1 mtu 9001 up',
+        'rule show',
+        'neigh show 10.0.1.1 dev eth1',
+        'route get 192.0.2.1 from 10.0.1.20',
+      ]),
+    );
+  });
+
+  test('an answer that is wrong right behind the writes is asked for again until it is right', async () => {
+    deps.kernel.links[1]!.neighbours = [];
+    const sleep = vi.spyOn(deps.clock, 'sleep').mockImplementation(() => {
+      deps.kernel.links[1]!.neighbours = ['10.0.1.1'];
+      return Promise.resolve();
+    });
+    const { changes } = await applyRoutes(deps, plan, signal);
+    expect(sleep).toHaveBeenCalledOnce();
+    expect(changes).toEqual(deps.kernel.lines);
+    expect(deps.log.lines).toEqual([]);
+  });
+
+  test('a way that is not there right behind the writes is asked for again', async () => {
+    const { exec } = deps.kernel;
+    const asked: number[] = [];
+    const run: Exec['run'] = async (input, signal) => {
+      const answer = await exec.run(input, signal);
+      if (input.stdin?.includes('route get') !== true) return answer;
+      asked.push(input.stdin.split('route get').length - 1);
+      if (asked.length > 1) return answer;
+      const stdout = answer.stdout.replace(/.*\n$/, '');
+      return {
+        code: 2,
+        stdout,
+        stderr: 'RTNETLINK answers: Invalid argument\nCommand failed -:19',
+      };
+    };
+    await applyRoutes({ ...deps, exec: { ...exec, run } }, plan, signal);
+    expect(asked).toEqual([7, 7]);
+  });
+
+  test('another device under the name that the plan has is left alone', async () => {
+    deps.kernel.links[1]!.name = 'ens6';
+    deps.kernel.links.push({
+      ...deps.kernel.links[0]!,
+      name: 'eth1',
+      index: 9,
+      mac: '02:00:00:00:09:09',
+    });
+    const applied = await applyRoutes(deps, { ...plan, ifname: 'eth1' }, signal);
+    expect(applied.plan.ifname).toBe('ens6');
+    expect(deps.kernel.lines.filter((line) => line.includes('eth1'))).toEqual([]);
   });
 
   test('sets the sysctls before the link goes up, and only those of the device', async () => {
