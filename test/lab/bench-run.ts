@@ -3,7 +3,14 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { usageOf, watchPeakRss, type Usage } from './bench-usage.ts';
-import { daemonArgv, startProgram, unitRights, type DaemonProcess } from './daemon-process.ts';
+import type { Span } from './boot-chart.ts';
+import {
+  daemonArgv,
+  startProgram,
+  unitRights,
+  type DaemonProcess,
+  type LogLine,
+} from './daemon-process.ts';
 import { ipBatch } from './namespace.ts';
 import { until } from './progress.ts';
 import { poolEni, type SmallCloud } from './small-cloud.ts';
@@ -18,6 +25,8 @@ export type BootSample = Usage & {
   readonly firstCallMs: number;
   readonly readyMs: number;
   readonly calls: number;
+  /** Of berth: what happened when, from exec on. */
+  readonly spans: readonly Span[];
 };
 
 const host = 'inst-a';
@@ -66,6 +75,7 @@ export async function measureBoot(cloud: SmallCloud, program: Program): Promise<
       calls: calls.length,
       cpuSeconds: usage.cpuSeconds,
       peakRssBytes: Math.max(usage.peakRssBytes, await watched),
+      spans: program.kind === 'script' ? [] : spansOf(running.lines, calls, execAtMs),
     };
   } finally {
     watching.abort();
@@ -91,6 +101,34 @@ function start(cloud: SmallCloud, program: Program): DaemonProcess {
 function atMsOf(line: Readonly<Record<string, unknown>>): number {
   const { time, at } = line;
   return typeof time === 'string' ? Date.parse(time) : Number(at) * 1000;
+}
+
+type Timed = { readonly atMs: number; readonly endMs: number; readonly action: string };
+
+const span = (name: string, fromMs: number, toMs: number): Span => ({ name, fromMs, toMs });
+
+function spansOf(
+  lines: readonly LogLine[],
+  calls: readonly Timed[],
+  execAtMs: number,
+): readonly Span[] {
+  const at = (key: 'phase' | 'step', value: string): number => {
+    const line = lines.find((line) => line[key] === value);
+    if (line === undefined) throw new Error(`the log has no ${key} ${value}`);
+    return atMsOf(line) - execAtMs;
+  };
+  const identifying = at('phase', 'identifying');
+  const attaching = at('phase', 'attaching');
+  const ready = at('phase', 'ready');
+  return [
+    span('process start', 0, identifying),
+    span('metadata service', identifying, at('step', 'identity')),
+    span('configuration', at('phase', 'configuring'), at('step', 'config')),
+    ...calls.map(({ action, atMs, endMs }) => span(action, atMs - execAtMs, endMs - execAtMs)),
+    span('the device shows up', attaching, at('step', 'device')),
+    span('routes', at('phase', 'routing'), at('step', 'routes')),
+    span('ready', ready, ready),
+  ];
 }
 
 async function expectService({ vpc }: SmallCloud): Promise<void> {
