@@ -48,6 +48,7 @@ export function contentsOf(input: ContentsInput): readonly Entry[] {
     ...folder(`${share}/iam`, 'packaging/iam'),
     // Not among the documents, which minimal images leave out.
     ours(`${share}/examples/config.json`, 'packaging/files/config.json'),
+    ours(`${share}/examples/files.json`, 'packaging/files/files.json'),
     ...folder(`${share}/examples`, 'packaging/systemd'),
     ...folder(`${share}/examples/user-data`, 'packaging/user-data'),
     text('usr/share/man/man8/berth.8.gz', texts.manPage),

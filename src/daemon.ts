@@ -3,6 +3,9 @@ import { boot, createConfigReader } from './boot/boot.ts';
 import { createCrashLoop } from './boot/crash-loop.ts';
 import { createAwsEc2 } from './claim/aws-ec2.ts';
 import { BerthError, exitCodeOf, exitCodes, messageOf } from './errors.ts';
+import { writerSocket } from './files/ask-writer.ts';
+import { createDueReloads } from './files/due-reloads.ts';
+import { createFileKeeper, type FileKeeper } from './files/keep-files.ts';
 import type { Config } from './model.ts';
 import { createReload, type Reload } from './reload.ts';
 import { createSending, type Sending, type SendingInput } from './sending.ts';
@@ -50,6 +53,7 @@ export async function runDaemon(
   const servings: Serving[] = [];
   let live: Live | undefined;
   let reload: Reload | undefined;
+  let keeper: FileKeeper | undefined;
   const board = createStatusBoard(
     {
       clock,
@@ -61,17 +65,19 @@ export async function runDaemon(
   );
   const systemd = createSystemd(ports);
   board.onChange(({ message }) => systemd.status(message));
+  /** The files of the host too, whether or not there is something new. */
+  const reloadNow = (asked: Reload): Promise<string> => asked.now().finally(() => keeper?.look());
   await using resources = new AsyncDisposableStack();
   await using _server = await serveStatus(ports.sockets, input.runtimeDir, board);
   await using _control = await serveControl(ports.sockets, input.runtimeDir, {
     release: (pool) => release(ports, servings, pool, signal),
-    reload: () => configured(reload).now(),
+    reload: () => reloadNow(configured(reload)),
     checkReload: () => configured(reload).check(),
   });
   using _hangup = ports.hangup.listen(() => {
     log.info('SIGHUP: looking at the configuration');
     // Said where it happens.
-    reload?.now().catch(() => undefined);
+    if (reload !== undefined) reloadNow(reload).catch(() => undefined);
   });
   systemd.processUp();
   void systemd.watchdog(signal);
@@ -89,15 +95,28 @@ export async function runDaemon(
     await monitoring.serve(running.config.monitoring);
     const ec2 = resources.use(createAwsEc2(ports, booted.access));
     sending = createSending(ports, sendingInput({ input, board, booted }), signal);
+    keeper = createFileKeeper(
+      {
+        ...ports,
+        due: createDueReloads(ports, { ...input, instanceId: booted.identity.instanceId }),
+        onStatus: (files) => board.update({ files }),
+      },
+      { socketPath: writerSocket(runtimeDir), files: running.config.files },
+      signal,
+    );
+    if (running.config.files.length > 0)
+      board.waitFor('its files are not in place yet', keeper.tried);
     const apply = async (config: Config): Promise<void> => {
       // The only one that may fail comes first.
       await sending?.change(config);
       running.config = config;
+      keeper?.change(config.files);
       await monitoring.serve(config.monitoring);
     };
     const reader = createConfigReader(ports, booted, input);
     reload = createReload({ ...ports, board, systemd, reader, apply }, booted, signal);
     await Promise.all([
+      keeper.run(),
       serveInstance({ ports, input, board, booted, live: running, ec2, servings }, signal),
       readyOrLate({ clock, board }, shipAfterMs, signal).then(async () => {
         growSlowly();

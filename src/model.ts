@@ -81,6 +81,31 @@ export type Config = {
   /** undefined: no service of AWS hears of this instance's readiness. */
   readonly signals: SignalsConfig | undefined;
   readonly reload: ReloadConfig;
+  /** Of this host, kept as they are written here. */
+  readonly files: readonly FileConfig[];
+};
+
+/** A file of this host as it is to be. */
+export type FileConfig = {
+  /** Absolute and plain: see system/plain-path.ts. */
+  readonly path: string;
+  /** Secrets may be in it. */
+  readonly content: string;
+  /** Names, or numbers. */
+  readonly owner: string;
+  readonly group: string;
+  /** 0 to 0o777. */
+  readonly mode: number;
+  /** `{}` in an argument stands for a file with the new content; unless it ends with 0, the old one stays. */
+  readonly check: FileCommand | undefined;
+  /** After a change. */
+  readonly reload: FileCommand | undefined;
+};
+
+/** Run without a shell. */
+export type FileCommand = {
+  readonly argv: readonly string[];
+  readonly timeoutMs: number;
 };
 
 export type ReloadConfig = {
@@ -495,6 +520,16 @@ export type Status = {
   /** In force now. */
   readonly notices: readonly Notice[];
   readonly signals: readonly StatusSignal[];
+  /** In the order of the configuration. */
+  readonly files: readonly StatusFile[];
+};
+
+/** A file of the configuration on this host. */
+export type StatusFile = {
+  readonly path: string;
+  /** `failing`: it is tried again, see `message`. */
+  readonly state: 'pending' | 'in-place' | 'failing';
+  readonly message: string | undefined;
 };
 
 /** What a service of AWS that waits for this instance was told. */

@@ -1,4 +1,5 @@
-// A canary in the place of a secret: the hook has it, and nothing that berth prints, serves or writes does.
+// A canary in the place of a secret: the hook has it, and the file that is to have it; nothing else that berth prints,
+// serves or writes does.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
@@ -6,6 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createDaemonCloud, instance, type DaemonCloud } from './fixtures/daemon-cloud.ts';
+import { createWriterHost, noWriter } from './fixtures/writer-host.ts';
 import { inNamespaces, needsNamespaces, scratch } from './lab/environment.ts';
 
 /** Other files may have the VPC for a while. */
@@ -106,6 +108,58 @@ describe.skipIf(!inNamespaces)(`secrets${needsNamespaces}`, () => {
     expect(readFileSync(letters!, 'utf8')).toContain('token ***');
   });
 
+  test.skipIf(noWriter !== '')(
+    `are in the files that are to have them, whatever goes wrong with those${noWriter}`,
+    async () => {
+      await using host = createWriterHost();
+      const tells = ['sh', '-c', 'cat "$0"; cat "$0" >&2; exit 3', '{}'];
+      const after = ['sh', '-c', `cat ${host.at('app/a.conf')}; exit 4`];
+      host.allow({ paths: [host.at('app/*.conf')], commands: [tells, after] });
+      // The daemon of the host has its own /run/berth, and this one with all.
+      await host.listen(join(scratch, 'berth-files.sock'));
+      const content = 'user app\ntoken {{ssm-secure:/berth/token}}\n';
+      const files = [
+        { path: host.at('app/a.conf'), content, reload: { command: after } },
+        { path: host.at('app/b.conf'), content, check: { command: tells } },
+        { path: host.at('app/c.conf'), content, owner: 'nobody-here' },
+      ];
+      const daemon = await cloud.startReady({
+        config: { ...config, files },
+        args: ['--log-level', 'debug'],
+      });
+      const failing = await cloud.status(
+        'all have failed',
+        (status) => status.files.every(({ state }) => state === 'failing') && status.ready,
+      );
+      expect(failing.files.map(({ message }) => message)).toEqual([
+        expect.stringMatching(/"sh" ended with code 4$/),
+        expect.stringMatching(/its check "sh" ended with code 3; the old file stays$/),
+        expect.stringMatching(/there is no user nobody-here$/),
+      ]);
+      const configFile = join(scratch, 'daemon-cloud.json');
+      const ran = await Promise.all([
+        cloud.command('status'),
+        cloud.command('status', '--json'),
+        cloud.command('doctor', '--config', configFile),
+        cloud.command('plan', '--config', configFile),
+        cloud.command('plan', '--config', configFile, '--json'),
+        cloud.command('check-config', configFile),
+      ]);
+      expect(ran[3].stdout).toContain('+token ***');
+      const printed = [JSON.stringify(daemon.lines), daemon.stderr(), host.said()];
+      expect(
+        [...printed, ...ran.flatMap(({ stdout, stderr }) => [stdout, stderr])].map(hasIt),
+      ).not.toContain(true);
+      const withIt = [cloud.stateDir, cloud.runtimeDir, host.path]
+        .flatMap(filesBelow)
+        .filter((path) => hasIt(readFileSync(path, 'latin1')));
+      expect(new Set(withIt.map((path) => path.split('/').at(-1)))).toEqual(
+        new Set(['a.conf', 'references.json']),
+      );
+      expect(statSync(host.at('app/a.conf')).mode & 0o777).toBe(0o640);
+    },
+  );
+
   test('serve a boot without Parameter Store, and are masked in it', async () => {
     const first = await cloud.startReady({ config });
     await first.line('the hook', ({ msg }) => msg?.includes('code 3') === true);
@@ -132,7 +186,9 @@ describe.skipIf(!inNamespaces)(`secrets${needsNamespaces}`, () => {
     expect(daemon.stderr()).toContain('hooks.environment.A: there is no parameter /berth/none');
     const misplaced = cloud.start({ config: { pool: '{{ssm-secure:/berth/token}}' } });
     expect(await misplaced.ended).toBe(78);
-    expect(misplaced.stderr()).toContain('pool: a secret can stand in hooks.environment alone');
+    expect(misplaced.stderr()).toContain(
+      'pool: a secret can stand in hooks.environment and files[].content alone',
+    );
     expect(hasIt(JSON.stringify(misplaced.lines) + misplaced.stderr())).toBe(false);
   });
 });

@@ -75,11 +75,19 @@ describe.skipIf(whyNoCheckout !== undefined || !hasCloudInit)(`an image${reason}
       await machine.succeed('systemctl', 'preset', 'berth');
       expect(await isEnabled()).toBe('disabled');
       expect(await machine.said('systemctl', 'is-active', 'berth')).toBe('inactive');
+      await machine.succeed('systemctl', 'preset', 'berth-files.socket');
+      expect(await machine.said('systemctl', 'is-enabled', 'berth-files.socket')).toBe('disabled');
       expect(machines.cloud.lab.front.calls).toEqual([]);
     });
 
     test('systemd finds nothing to say about the units', async () => {
-      const units = ['berth.service', 'berth-wait.service', 'berth-held.service'];
+      const units = [
+        'berth.service',
+        'berth-wait.service',
+        'berth-held.service',
+        'berth-files.socket',
+        'berth-files@test.service',
+      ];
       const argv = ['systemd-analyze', 'verify', '--man=no', ...units, 'berth-ready.target'];
       expect(await machine.run(...argv)).toEqual({ code: 0, out: '' });
     });
@@ -126,7 +134,17 @@ describe.skipIf(whyNoCheckout !== undefined || !hasCloudInit)(`an image${reason}
       // As at the first boot of an image without a machine-id.
       await machine.succeed('systemctl', 'preset', 'berth');
       expect(await isEnabled()).toBe('enabled');
-      expect(await machine.succeed('berth', 'bake')).toContain('\nstate: none\n');
+      expect(out).not.toContain('berth-files');
+      // Who says what may be written wants somebody who writes.
+      const policy = await machine.said('cat', '/usr/share/berth/examples/files.json');
+      await machine.succeed('mkdir', '-p', '/etc/berth');
+      await machine.write('/etc/berth/files.json', policy);
+      const again = await machine.succeed('berth', 'bake');
+      expect(again).toContain('\nstate: none\n');
+      expect(again).toContain('\nunit: berth-files.socket is enabled\n');
+      await machine.succeed('systemctl', 'disable', 'berth-files.socket');
+      await machine.succeed('rm', '/etc/berth/files.json');
+      expect(await machine.succeed('berth', 'bake')).not.toContain('berth-files');
       await machine.powerOff();
       expect(owner()).toBeUndefined();
     }, 60_000);

@@ -168,7 +168,9 @@ describe('berth check-config', () => {
     expect(bad.code).toBe(78);
     expect(bad.stderr).toContain('releaseOnStop: must be a boolean');
     expect(bad.stderr).toContain('role: there is no such reference; there are {{ssm:...}}');
-    expect(bad.stderr).toContain('pool: a secret can stand in hooks.environment alone');
+    expect(bad.stderr).toContain(
+      'pool: a secret can stand in hooks.environment and files[].content alone',
+    );
   });
 
   test('reads standard input', async () => {

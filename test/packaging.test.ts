@@ -136,6 +136,8 @@ describe.skipIf(reason !== undefined)(
           expect.arrayContaining([
             '/etc/default/berth',
             '/usr/lib/systemd/system-preset/80-berth.preset',
+            '/usr/lib/systemd/system/berth-files.socket',
+            '/usr/lib/systemd/system/berth-files@.service',
             '/usr/lib/systemd/system/berth-ready.target',
             '/usr/lib/systemd/system/berth.service',
             '/usr/lib/sysusers.d/berth.conf',
@@ -148,6 +150,7 @@ describe.skipIf(reason !== undefined)(
             '/usr/share/berth/iam/base.json',
             '/usr/share/doc/berth/configuration.md',
             '/usr/share/berth/examples/config.json',
+            '/usr/share/berth/examples/files.json',
             '/usr/share/berth/examples/stop-when-lost.conf',
             '/usr/share/berth/examples/user-data/berth-key.yaml',
             '/usr/share/doc/berth/sbom.cdx.json',

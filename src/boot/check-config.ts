@@ -5,6 +5,7 @@ import type { CompilePattern } from '../system/patterns.ts';
 import { checkLogs } from './check-logs.ts';
 import { claimConfig } from './claim-config.ts';
 import { configSchema, type ConfigIssue, type RawConfig } from './config-schema.ts';
+import { filesConfig } from './files-config.ts';
 import { jsonErrorPosition } from './json-position.ts';
 import { emfConfig, metricsConfig } from './metrics-config.ts';
 import type { PlaceholderFacts } from './placeholders.ts';
@@ -69,6 +70,7 @@ export function checkConfig(
     notices: noticesOf(parsed.output),
     signals,
     reload: { everyMs: parsed.output.reload.everySeconds * 1000 },
+    files: filesConfig(parsed.output),
   };
   return { ok: true, config, warnings };
 }

@@ -3,6 +3,7 @@ import type { CompilePattern } from '../system/patterns.ts';
 import type { PlaceholderFacts } from './placeholders.ts';
 import { checkConfig } from './check-config.ts';
 import type { ConfigIssue } from './config-schema.ts';
+import { openSecrets } from './files-config.ts';
 import { findReferences } from './references.ts';
 
 export type CheckedOpen = {
@@ -18,11 +19,13 @@ export function checkOpen(
   compile: CompilePattern | undefined,
 ): CheckedOpen {
   const checked = checkConfig(content, facts, compile);
-  const { references, issues: bad } = findReferences(valueOf(content));
+  const value = valueOf(content);
+  const { references, issues: bad } = findReferences(value);
   const isOpen = ({ path }: ConfigIssue): boolean =>
     references.some((one) => path === one.path || path.startsWith(`${one.path}.`));
   const issues = [...bad, ...(checked.ok ? [] : checked.issues.filter((one) => !isOpen(one)))];
-  return { issues, warnings: checked.warnings, references: references.length };
+  const warnings = [...checked.warnings, ...openSecrets(value, references)];
+  return { issues, warnings, references: references.length };
 }
 
 /** What is no JSON has no references; what is wrong with it is said elsewhere. */

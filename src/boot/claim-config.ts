@@ -4,7 +4,10 @@ import type { RawConfig } from './config-schema.ts';
 
 export function claimConfig(
   raw: RawConfig,
-): Omit<Config, 'logs' | 'metrics' | 'emf' | 'monitoring' | 'notices' | 'signals' | 'reload'> {
+): Omit<
+  Config,
+  'logs' | 'metrics' | 'emf' | 'monitoring' | 'notices' | 'signals' | 'reload' | 'files'
+> {
   const { pool, releaseOnStop, takeOverStale } = raw;
   const pools = pool === undefined ? (raw.pools ?? []).map(poolOf) : [onePool(pool)];
   const { mode, localBridges, connmark } = raw.routing;

@@ -1,6 +1,7 @@
 // Every key of the configuration, with its default, its bounds and its description: the only place where they are written.
 // The form is the CloudWatch agent's JSON; what is about the claim is berth's own.
 import * as v from 'valibot';
+import { files } from './files-schema.ts';
 import { agentKey, open, roleToAssume } from './key-marks.ts';
 import { logs, service } from './logs-schema.ts';
 import { intervalSeconds, metricsSchema } from './metrics-schema.ts';
@@ -317,6 +318,7 @@ export const configSchema = v.pipe(
     notices: v.optional(notices),
     signals: v.optional(signals),
     reload: v.optional(reload, {}),
+    files: v.optional(files, []),
     opentelemetry: agentKey,
     traces: agentKey,
   }),

@@ -3,7 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { maskSecrets } from '../secrets.ts';
 
 /** Their values are never shown. */
-const secret = /^hooks\.environment\./;
+const secret = /^(hooks\.environment\.|files\[\d+\]\.content$)/;
+const hasSecrets = /^(hooks(\.environment)?|files(\[\d+\])?)$/;
 const mask = '***';
 const longest = 200;
 
@@ -24,8 +25,9 @@ function differences(before: unknown, after: unknown, path: string): readonly st
   }
   // What came or went as a whole may have secrets in it.
   const isAlone = (before === undefined) !== (after === undefined);
-  if (isAlone && /^hooks(\.environment)?$/.test(path)) {
-    return differences(before ?? {}, after ?? {}, path);
+  if (isAlone && hasSecrets.test(path)) {
+    const nothing = Array.isArray(before ?? after) ? [] : {};
+    return differences(before ?? nothing, after ?? nothing, path);
   }
   return [`${path}: ${shown(before, path)} -> ${shown(after, path)}`];
 }

@@ -40,6 +40,9 @@ export function leafOf(value: string | readonly string[]): unknown {
   }
 }
 
+/** What stands in a file is a text, whatever it looks like; so is its mode. */
+const textPlace = /^files\/\d+\/(content|owner|group|mode)$/;
+
 /** A folder of parameters, or what one of them holds. */
 type Node = Map<string, Node> | { readonly value: unknown };
 
@@ -58,7 +61,8 @@ export function treeOf(root: string, leaves: readonly Leaf[]): unknown {
     }
     if (at.has(last)) throw clash(root, leaf.path);
     const { value, isList } = leaf.parameter;
-    at.set(last, { value: leafOf(isList ? value.split(',') : value) });
+    const isText = textPlace.test(leaf.path);
+    at.set(last, { value: isText ? value : leafOf(isList ? value.split(',') : value) });
   }
   return plain(top);
 }

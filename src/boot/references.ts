@@ -30,8 +30,10 @@ const forms: Readonly<Record<Reference['scheme'], RegExp>> = {
 const secretsManager = '/aws/reference/secretsmanager/';
 /** Keys, in the metadata service. */
 const keys = /^(iam|identity-credentials)(\/|$)/;
-/** Where a secret reaches nobody but the hook: names are shown, arguments are seen by every user of the host. */
-const secretPlace = /^hooks\.environment\./;
+/** Where a secret reaches nobody but the hook, and whoever may read the file: names are shown, arguments are seen by every user of the host. */
+const secretPlace = /^(hooks\.environment\.|files\[\d+\]\.content$)/;
+/** What stands in a file is a text, whatever it looks like. */
+const textPlace = /^files\[\d+\]\.content$/;
 
 export function isSecret({ scheme, name }: Reference): boolean {
   return scheme === 'ssm-secure' || name.startsWith(secretsManager);
@@ -74,7 +76,7 @@ function problemOf(scheme: string, name: string, path: string): string | undefin
   }
   if (known === 'imds' && keys.test(name)) return 'keys of a role are no part of a configuration';
   if (isSecret({ scheme: known, name }) && !secretPlace.test(path)) {
-    return 'a secret can stand in hooks.environment alone: all else is shown in places';
+    return 'a secret can stand in hooks.environment and files[].content alone: all else is shown in places';
   }
   return undefined;
 }
@@ -88,9 +90,9 @@ export function fillReferences(
   fillingOf: (reference: Reference) => Filling,
   leafOf: (filling: Filling) => unknown,
 ): unknown {
-  const fill = (text: string): unknown => {
+  const fill = (text: string, path: string): unknown => {
     const [first] = text.matchAll(reference);
-    if (first?.[0] === text) {
+    if (first?.[0] === text && !textPlace.test(path)) {
       const one = { scheme: first[1] as Reference['scheme'], name: first[2]! };
       const filling = fillingOf(one);
       return one.scheme === 'ssm' ? leafOf(filling) : String(filling);
@@ -99,13 +101,15 @@ export function fillReferences(
       String(fillingOf({ scheme, name })),
     );
   };
-  const walk = (inner: unknown): unknown => {
-    if (typeof inner === 'string') return fill(inner);
-    if (Array.isArray(inner)) return inner.map(walk);
+  const walk = (inner: unknown, path: string): unknown => {
+    if (typeof inner === 'string') return fill(inner, path);
+    if (Array.isArray(inner)) return inner.map((item, i) => walk(item, `${path}[${i}]`));
     if (typeof inner !== 'object' || inner === null) return inner;
-    return Object.fromEntries(Object.entries(inner).map(([key, one]) => [key, walk(one)]));
+    return Object.fromEntries(
+      Object.entries(inner).map(([key, one]) => [key, walk(one, below(path, key))]),
+    );
   };
-  return walk(value);
+  return walk(value, '');
 }
 
 function eachText(value: unknown, path: string, hear: (text: string, path: string) => void): void {
@@ -114,7 +118,11 @@ function eachText(value: unknown, path: string, hear: (text: string, path: strin
     for (const [i, item] of value.entries()) eachText(item, `${path}[${i}]`, hear);
   } else if (typeof value === 'object' && value !== null) {
     for (const [key, inner] of Object.entries(value)) {
-      eachText(inner, path === '' ? key : `${path}.${key}`, hear);
+      eachText(inner, below(path, key), hear);
     }
   }
+}
+
+function below(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`;
 }

@@ -2,12 +2,14 @@
 import { dirname, join } from 'node:path';
 import { checkOpen } from '../boot/check-open.ts';
 import { BerthError, exitCodes, hasCode } from '../errors.ts';
+import { policyFile, readPolicy } from '../files/policy.ts';
 import { systemClock } from '../system/clock.ts';
 import { systemExec } from '../system/exec.ts';
 import { systemFiles } from '../system/files.ts';
 import { systemFolders } from '../system/folders.ts';
 import { systemLocalSockets } from '../system/local-socket.ts';
 import { loadPatterns } from '../system/patterns.ts';
+import { systemTrustedFolders } from '../system/trusted-folders.ts';
 import { readStatus } from '../tell/status-socket.ts';
 import type { Run } from './command.ts';
 import { parseFlags, runtimeDirOf, stateDirOf } from './flags.ts';
@@ -43,15 +45,21 @@ export const run: Run = async (args, signal) => {
   say('user: berth');
   say(`routes: ${await program(['ip', '-V'])}`);
   say(`configuration: ${await configuration()}`);
+  const policy = await readPolicy(systemTrustedFolders, policyFile);
 
   const stateDir = stateDirOf(parsed);
   const removed = (await systemFolders.list(stateDir)).filter(isState);
   for (const name of removed) await systemFolders.remove(join(stateDir, name));
   say(`state: none${removed.length === 0 ? '' : `; ${removed.join(', ')} removed`}`);
   await program(['install', '-d', '-m', '755', dirname(preset)]);
-  await systemFiles.writeAtomic(preset, 'enable berth.service\n', 0o644);
-  await program(['systemctl', 'enable', 'berth.service']);
-  say(`unit: berth.service is ${await program(['systemctl', 'is-enabled', 'berth.service'])}`);
+  // Where nothing may be written, nobody has to listen.
+  const units = ['berth.service', ...(policy === undefined ? [] : ['berth-files.socket'])];
+  const presets = units.map((unit) => `enable ${unit}\n`).join('');
+  await systemFiles.writeAtomic(preset, presets, 0o644);
+  for (const unit of units) {
+    await program(['systemctl', 'enable', unit]);
+    say(`unit: ${unit} is ${await program(['systemctl', 'is-enabled', unit])}`);
+  }
   say(`berth ${version} claims an interface at the next boot: make the image before`);
   return exitCodes.stopped;
 };

@@ -96,6 +96,12 @@ export const commands = {
     example: 'berth bake',
     load: async () => (await import('./bake.ts')).run,
   },
+  'write-files': {
+    summary: 'write the files that the daemon asks for; started by berth-files.socket',
+    flags: [['--policy FILE', 'what is allowed (default: /etc/berth/files.json)']],
+    example: 'systemctl enable --now berth-files.socket',
+    load: async () => (await import('./write-files.ts')).run,
+  },
   version: {
     summary: 'print the version',
     flags: [],

@@ -8,6 +8,7 @@ import type { Ec2 } from '../claim/ec2.ts';
 import { createClaimRecords } from '../claim/record.ts';
 import { subnetOf } from '../claim/settle.ts';
 import { BerthError, exitCodes } from '../errors.ts';
+import { planFiles, type FilePlan } from '../files/plan-files.ts';
 import { createLog } from '../log.ts';
 import type { ClaimedEni, Eni, Identity, PoolConfig, RoutingConfig } from '../model.ts';
 import { ownGroup } from '../route/bridge-group.ts';
@@ -68,6 +69,7 @@ export const run: Run = async (args, signal) => {
     config: source,
     pools,
     logs: config.logs,
+    files: await planFiles(ports, config.files),
   };
   process.stdout.write(
     parsed.values['json'] === true
@@ -163,6 +165,7 @@ function render(document: {
   readonly instanceId: string;
   readonly config: { readonly name: string; readonly version: number | undefined };
   readonly pools: readonly ClaimPlan[];
+  readonly files: readonly FilePlan[];
   readonly logs: {
     readonly sources: readonly {
       readonly filePath: string;
@@ -171,7 +174,7 @@ function render(document: {
     }[];
   };
 }): string {
-  const { instanceId, config, pools, logs } = document;
+  const { instanceId, config, pools, logs, files } = document;
   const lines = [
     `instance   ${instanceId}`,
     `config     ${config.name}${config.version === undefined ? '' : ` version ${config.version}`}`,
@@ -186,6 +189,10 @@ function render(document: {
       ({ filePath, logGroupName, logStreamName }) =>
         `logs       ${filePath} -> ${logGroupName} / ${logStreamName}`,
     ),
+    ...files.flatMap(({ path, step, diff }) => [
+      `file       ${path} ${step}`,
+      ...diff.map((line) => `           ${line}`),
+    ]),
     ...(pools.every(({ commands }) => commands.length === 0)
       ? []
       : [

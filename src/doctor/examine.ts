@@ -7,6 +7,7 @@ import { loadConfig } from '../boot/load-config.ts';
 import { BerthError, messageOf } from '../errors.ts';
 import type { Config, LoadedConfig, Status } from '../model.ts';
 import type { Ports } from '../system/ports.ts';
+import { checkFiles } from './file-checks.ts';
 import { reporter, type Finding } from './finding.ts';
 import {
   checkDisk,
@@ -98,8 +99,9 @@ export async function examine(
   const told = await daemon;
   const clocks: Finding[] = [];
   const hasRole = role.every(({ result }) => result === 'ok');
-  const { pools = [], logs } = loaded?.config ?? {};
-  const [ofEc2, ofPools, routes, files] = await Promise.all([
+  const { pools = [], logs, files = [] } = loaded?.config ?? {};
+  const { runtimeDir } = input;
+  const [ofEc2, ofPools, routes, logFiles, kept] = await Promise.all([
     hasRole
       ? within('ec2', checkMs, (signal) =>
           checkInstance(ports, known, (finding) => clocks.push(finding), signal),
@@ -118,6 +120,7 @@ export async function examine(
           checkRoutes(ports, { ...known, config: loaded!.config, status: status! }, signal),
         ),
     within('logs', checkMs, () => checkLogFiles(ports, logs?.sources ?? [])),
+    within('files', checkMs, () => checkFiles(ports, { runtimeDir, files })),
   ]);
   return [
     ...who,
@@ -129,7 +132,8 @@ export async function examine(
     ...ofPools.flat(),
     ...told,
     ...routes,
-    ...files,
+    ...logFiles,
+    ...kept,
     ...(await host).flat(),
   ];
 }

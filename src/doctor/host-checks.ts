@@ -7,6 +7,7 @@ import { ownGroup } from '../route/bridge-group.ts';
 import { createRouting } from '../route/routing.ts';
 import type { Ports } from '../system/ports.ts';
 import { readStatus } from '../tell/status-socket.ts';
+import { fileFindings } from './file-checks.ts';
 import { reporter, type Finding } from './finding.ts';
 import type { InstanceInput } from './instance-checks.ts';
 
@@ -64,6 +65,7 @@ export function daemonFindings(status: Status | undefined, version: string): rea
         ? [reporter('signals')('failure', message, signalFixes[to])]
         : [],
     ),
+    ...fileFindings(status),
     ...(logs?.lastError === undefined
       ? []
       : [reporter('logs')('warning', logs.lastError, 'berth status; the files keep the lines')]),

@@ -5,6 +5,7 @@ import { createDevices, type Devices } from './devices.ts';
 import { systemExec, type Exec } from './exec.ts';
 import { systemFiles, type Files } from './files.ts';
 import { systemHangup, type Hangup } from './hangup.ts';
+import { systemHostFiles, type HostFiles } from './host-files.ts';
 import { createHttp, imdsConnections, type Http } from './http.ts';
 import { systemHttpServers, type HttpServers } from './http-server.ts';
 import { systemLines, type Lines } from './lines.ts';
@@ -18,6 +19,7 @@ import { systemRandom, type Random } from './random.ts';
 import { systemResolve, type Resolve } from './resolve.ts';
 import { systemSpoolFiles, type SpoolFiles } from './spool-files.ts';
 import { systemSysctl, type Sysctl } from './sysctl.ts';
+import { systemTrustedFolders, type TrustedFolders } from './trusted-folders.ts';
 import { createUdev, type Udev } from './udev.ts';
 
 export type Ports = {
@@ -31,12 +33,14 @@ export type Ports = {
   readonly spoolFiles: SpoolFiles;
   readonly proc: Proc;
   readonly listeners: Listeners;
+  readonly hostFiles: HostFiles;
   readonly http: Http;
   readonly httpServers: HttpServers;
   readonly probe: Probe;
   readonly sockets: LocalSockets;
   readonly devices: Devices;
   readonly sysctl: Sysctl;
+  readonly trustedFolders: TrustedFolders;
   readonly udev: Udev;
   readonly hangup: Hangup;
   readonly notify: Notify;
@@ -56,12 +60,14 @@ export function createPorts(log: Log): Ports & Disposable {
     spoolFiles: systemSpoolFiles,
     proc: systemProc,
     listeners: systemListeners,
+    hostFiles: systemHostFiles,
     http,
     httpServers: systemHttpServers,
     probe: systemProbe,
     sockets: systemLocalSockets,
     devices: createDevices({ exec: systemExec, clock: systemClock }),
     sysctl: systemSysctl,
+    trustedFolders: systemTrustedFolders,
     udev: createUdev('/run/udev'),
     hangup: systemHangup,
     notify: createNotify(

@@ -35,6 +35,7 @@ export function renderStatus(
         : paint('yellow', config.restartNeeded.join(', ')),
     ],
     ...pools.flatMap((pool) => poolRows(pool, { paint, withCommands })),
+    ...fileRows(status, paint),
     ['logs', logs === undefined ? undefined : describeLogs(logs)],
     ['log error', logs?.lastError === undefined ? undefined : paint('red', logs.lastError)],
     ['metrics', metrics === undefined ? undefined : describeMetrics(metrics)],
@@ -65,6 +66,18 @@ function poolRows(
     ...eni.routing.picture.map((line, n) => [n === 0 ? 'routing' : '', line] as const),
     ...(withCommands ? eni.routing.commands : []).map(
       (line, n) => [n === 0 ? 'commands' : '', line] as const,
+    ),
+  ];
+}
+
+/** Those that are in place in one row. */
+function fileRows({ files }: Status, paint: Paint): readonly (readonly [string, string])[] {
+  if (files.length === 0) return [];
+  const inPlace = files.filter(({ state }) => state === 'in-place').length;
+  return [
+    ['files', `${inPlace} of ${files.length} in place`],
+    ...files.flatMap(({ message }) =>
+      message === undefined ? [] : [['file error', paint('red', message)] as const],
     ),
   ];
 }

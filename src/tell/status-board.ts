@@ -20,7 +20,11 @@ export type PoolBoard = News & {
 export type StatusBoard = News & {
   /** `ship` is asked whenever somebody reads. */
   current(): Status;
-  update(change: Partial<Pick<Status, 'instanceId' | 'config' | 'notices' | 'signals'>>): void;
+  update(
+    change: Partial<Pick<Status, 'instanceId' | 'config' | 'notices' | 'signals' | 'files'>>,
+  ): void;
+  /** Not ready before this is over, whatever the pools say; their addresses are served all the same. Never rejects. */
+  waitFor(message: string, work: Promise<void>): void;
   /** From then on the pools say whether the whole is ready: when each of them is. */
   pool(name: string): PoolBoard;
   onChange(listener: (status: Status) => void): void;
@@ -51,10 +55,17 @@ export function createStatusBoard(
     config: undefined,
     notices: [],
     signals: [],
+    files: [],
   };
   /** Of the process itself; while undefined the pools speak for it. */
   let own: State | undefined = { phase: 'starting', ready: false, message: 'starting' };
-  const overall = (): State => own ?? summaryOf([...pools.values()]);
+  /** What is waited for, if anything. */
+  let awaited: string | undefined;
+  const overall = (): State => {
+    const state = own ?? summaryOf([...pools.values()]);
+    if (!state.ready || awaited === undefined) return state;
+    return { phase: 'configuring', ready: false, message: `${state.message}; ${awaited}` };
+  };
   const current = (): Status =>
     maskSecretsIn({
       ...fixed,
@@ -114,6 +125,10 @@ export function createStatusBoard(
     ...process,
     current,
     update: (facts) => change(() => (fixed = { ...fixed, ...facts })),
+    waitFor: (message, work) => {
+      awaited = message;
+      void work.then(() => change(() => (awaited = undefined)));
+    },
     pool: (name) => {
       const put = (now: Partial<StatusPool>): void => {
         pools.set(name, { ...pools.get(name)!, ...now });

@@ -33,6 +33,7 @@ const plain = {
   releaseOnStop: false,
   takeOverStale: false,
   reload: { everyMs: 600_000 },
+  files: [],
   standby: undefined,
   routing: { mode: 'own', localBridges: false, connmark: undefined },
   hooks: {

@@ -110,6 +110,7 @@ describe('the first place that has a configuration wins', () => {
         notices: undefined,
         signals: undefined,
         reload: { everyMs: 600_000 },
+        files: [],
       },
       source: { name: 'instance tag berth:pool', version: undefined, lastKnownGood: false },
       value: {},

@@ -64,8 +64,11 @@ describe('findReferences', () => {
     ['{{tag:}}', '{{tag:...}} names nothing that there can be'],
     ['{{imds:iam/security-credentials/berth}}', 'keys of a role are no part of a configuration'],
     ['{{imds:identity-credentials/ec2/info}}', 'keys of a role are no part of a configuration'],
-    ['{{ssm-secure:/y}}', 'a secret can stand in hooks.environment alone'],
-    ['{{ssm:/aws/reference/secretsmanager/db}}', 'a secret can stand in hooks.environment alone'],
+    ['{{ssm-secure:/y}}', 'a secret can stand in hooks.environment and files[].content alone'],
+    [
+      '{{ssm:/aws/reference/secretsmanager/db}}',
+      'a secret can stand in hooks.environment and files[].content alone',
+    ],
   ])('%s is refused, by its path alone', (text, why) => {
     expect(problems({ logs: [`x${text}`] })).toEqual([expect.stringContaining(`logs[0]: ${why}`)]);
   });

@@ -1,12 +1,13 @@
 // Preloaded into a daemon (node --import): kills it with SIGKILL just before the n-th thing that it asks of the outside
-// world after its configuration: a request, a file, a process. With KILL_AT=0 it only counts, and says how many there were.
+// world after its configuration, or with KILL_FROM=start from there on: a request, a file, a process. With KILL_AT=0 it
+// only counts, and says how many there were.
 import { createHook } from 'node:async_hooks';
 import { writeFileSync } from 'node:fs';
 
 const asks = new Set(['HTTPCLIENTREQUEST', 'FSREQPROMISE', 'FILEHANDLE', 'PROCESSWRAP']);
-const { KILL_AT, KILL_COUNT_FILE } = process.env;
+const { KILL_AT, KILL_COUNT_FILE, KILL_FROM } = process.env;
 
-let counting = false;
+let counting = KILL_FROM === 'start';
 let count = 0;
 createHook({
   init: (_id, type) => {
@@ -25,3 +26,7 @@ process.stdout.write = (text: string, ...more: []) => {
   }
   return write(text, ...more);
 };
+
+if (KILL_FROM === 'start' && KILL_COUNT_FILE !== undefined) {
+  process.on('exit', () => writeFileSync(KILL_COUNT_FILE, String(count)));
+}

@@ -10,6 +10,8 @@ describe('systemd/', () => {
   test.each([
     ['berth.service', 'usr/lib/systemd/system/berth.service'],
     ['berth-ready.target', 'usr/lib/systemd/system/berth-ready.target'],
+    ['berth-files.socket', 'usr/lib/systemd/system/berth-files.socket'],
+    ['berth-files@.service', 'usr/lib/systemd/system/berth-files@.service'],
     ['80-berth.preset', 'usr/lib/systemd/system-preset/80-berth.preset'],
     ['berth.sysusers.conf', 'usr/lib/sysusers.d/berth.conf'],
     ['berth.tmpfiles.conf', 'usr/lib/tmpfiles.d/berth.conf'],

@@ -1,0 +1,45 @@
+// The files of the configuration: is there somebody who writes them, and is he allowed to?
+import { writerSocket } from '../files/ask-writer.ts';
+import { policyFile, readPolicy, refusedCommand, refusedPath } from '../files/policy.ts';
+import { messageOf } from '../errors.ts';
+import type { FileConfig, Status } from '../model.ts';
+import type { Ports } from '../system/ports.ts';
+import { reporter, type Finding } from './finding.ts';
+
+export async function checkFiles(
+  { hostFiles, trustedFolders }: Ports,
+  { runtimeDir, files }: { readonly runtimeDir: string; readonly files: readonly FileConfig[] },
+): Promise<readonly Finding[]> {
+  if (files.length === 0) return [];
+  const report = reporter('files');
+  const findings: Finding[] = [];
+  const socket = writerSocket(runtimeDir);
+  if (!(await hostFiles.isSocket(socket))) {
+    const why = `nobody listens on ${socket}: no file of the configuration is written`;
+    findings.push(report('failure', why, 'systemctl enable --now berth-files.socket'));
+  }
+  try {
+    const policy = await readPolicy(trustedFolders, policyFile);
+    for (const { path, check, reload } of files) {
+      const argvs = [check, reload].flatMap((one) => (one === undefined ? [] : [one.argv]));
+      const refused = [
+        refusedPath(policy, path, policyFile),
+        ...argvs.map((argv) => refusedCommand(policy, argv, policyFile)),
+      ].filter((one) => one !== undefined);
+      findings.push(...refused.map((why) => report('failure', `${path}: ${why}`, 'as it says')));
+    }
+  } catch (error) {
+    findings.push(report('failure', messageOf(error), 'as it says; docs/files.md'));
+  }
+  const allowed = report('ok', `${files.length} may be written`);
+  return findings.length === 0 ? [allowed] : findings;
+}
+
+/** What the daemon says of them. */
+export function fileFindings({ files }: Pick<Status, 'files'>): readonly Finding[] {
+  return files.flatMap(({ message }) =>
+    message === undefined
+      ? []
+      : [reporter('files')('failure', message, "journalctl -u berth -u 'berth-files@*'")],
+  );
+}
