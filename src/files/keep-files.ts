@@ -48,6 +48,8 @@ export function createFileKeeper(
   let status: readonly StatusFile[] = wanted.map(({ path }) => pending(path));
   /** Rounds in a row that left something to do. */
   let failures = 0;
+  /** Something changed, or somebody asked, since the round that is under way began. */
+  let again = false;
   /** undefined: a round is under way, or about to be. */
   let sleep: AbortController | undefined;
   const tried = Promise.withResolvers<void>();
@@ -121,16 +123,16 @@ export function createFileKeeper(
     await due.load();
     for (;;) {
       const before = status;
-      const files = wanted;
+      again = false;
       failures = (await round()) ? 0 : failures + 1;
       if (!isDeepStrictEqual(status, before)) deps.onStatus(status);
       tried.resolve();
-      // Something else is wanted meanwhile.
-      if (files === wanted) await pause();
+      if (!again) await pause();
     }
   };
 
   const look = (): void => {
+    again = true;
     failures = 0;
     sleep?.abort();
     sleep = undefined;
