@@ -1,6 +1,6 @@
 // How fast V8 lets the heap of a daemon grow.
 
-/** Before V8 looks for garbage again. By itself it lets a small heap become several times as large: `npm run soak` had 428 MB, and has 157. */
+/** Before V8 looks for garbage again. By itself it lets a small heap become several times as large. */
 const growth = '--heap-growing-percent=30';
 
 /**
