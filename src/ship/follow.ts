@@ -157,6 +157,8 @@ export function createFollowing(deps: FollowDeps): Following {
 
   const close = async (file: Followed): Promise<void> => {
     const { path, source, tail } = file;
+    // Who still knows it wakes it no more: another file may have its inode soon.
+    file.released = true;
     files.delete(keyOf(tail.stat, source));
     restless.delete(file);
     if (holders.get(holderKey(path, source))?.file === file) {
@@ -191,7 +193,6 @@ export function createFollowing(deps: FollowDeps): Following {
     },
     release: async (file) => {
       const { path, tail } = file;
-      file.released = true;
       released.add(file);
       const bytes = tail.stat.size - tail.position.offset;
       bytesDropped += bytes;

@@ -199,7 +199,11 @@ export function createTail(
     ack: (next) => {
       if (next.generation === acked.generation && next.offset > acked.offset) acked = next;
     },
-    rewind: () => moveTo(acked),
+    rewind: () => {
+      moveTo(acked);
+      // What waits for CloudWatch waits in the file: of a thousand these are 250 MB.
+      window = { start: 0, data: none };
+    },
     readBytes: (from, length) => file.read(from, length),
     [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
   };

@@ -204,6 +204,29 @@ describe('rotation', () => {
     expect(await rig.delivery(numbered(0, 110))).toEqual(intact);
   });
 
+  test('a file that was let go is forgotten, also by what happens to the one that has its name now', async () => {
+    write('app.log', numbered(0, 10));
+    rig.start({ deps: { clock: createHastyClock(200) } });
+    expect(await rig.delivery(numbered(0, 10))).toEqual(intact);
+    renameSync(rig.path('app.log'), rig.path('app.log.1'));
+    const lines = [...numbered(10, 10)];
+    write('app.log', lines);
+    await vi.waitFor(() => expect(rig.arrived()).toHaveLength(20));
+    rmSync(rig.path('app.log.1'));
+    const letGo = (): number =>
+      rig.logged().filter((msg) => String(msg).endsWith('is read to its end')).length;
+    for (let more = 0; more < 20;) {
+      const line = `later ${lines.length}`;
+      lines.push(line);
+      write('app.log', [line]);
+      await new Promise((resolve) => setImmediate(resolve));
+      if (letGo() > 0) more++;
+      await vi.waitFor(() => expect(rig.arrived()).toContain(line));
+    }
+    expect(letGo()).toBe(1);
+    expect(await rig.delivery([...numbered(0, 10), ...lines])).toEqual(intact);
+  });
+
   test('a deleted file is read to its end and then let go', async () => {
     rig.front.latency.otherMs = 100;
     // Five minutes of quiet shall not be that long.
