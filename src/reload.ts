@@ -75,7 +75,11 @@ export function createReload(deps: ReloadDeps, booted: LoadedConfig, signal: Abo
       return fetched;
     } catch (error) {
       signal.throwIfAborted();
-      if (hasCode(error, 'config-invalid', 'config-missing')) return reject(undefined, error);
+      if (hasCode(error, 'config-invalid', 'config-missing')) {
+        // What comes back is looked at, also if it is what was there before.
+        seen = undefined;
+        return reject(undefined, error);
+      }
       const message = messageOf(error);
       if (message !== trouble) log.warn(`${message}; the configuration stays as it is`);
       trouble = message;

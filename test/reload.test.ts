@@ -149,6 +149,14 @@ describe('Parameter Store', () => {
     expect(at.status().version).toBe(7);
   });
 
+  test('has nothing any more, and then the same again: refused no more', async () => {
+    const gone = new BerthError('config-missing', 'there is no parameter /x');
+    const at = world([[1, first], gone, gone, [1, first]]);
+    await at.poll();
+    expect(at.said().filter((msg) => msg.includes('is not used'))).toHaveLength(1);
+    expect(at.status()).toMatchObject({ version: 1, rejected: undefined });
+  });
+
   test('has a bad version: refused once, the old one goes on; then a good one is taken', async () => {
     const bad = { ...first, pol: 'db' };
     const script = [bad, bad, bad, bad, bad, bad].map((value) => [2, value] as const);

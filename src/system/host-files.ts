@@ -12,13 +12,18 @@ export type FileState = {
 };
 
 export type HostFiles = {
-  /** undefined: nothing there, or no regular file (a link, say). Throws `not-permitted`, `disk`. */
+  /**
+   * undefined: nothing there, or no regular file (a link, say). Of one that is larger than berth writes only the beginning.
+   * Throws `not-permitted`, `disk`.
+   */
   read(path: string): Promise<FileState | undefined>;
   isSocket(path: string): Promise<boolean>;
 };
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
 const permissions = 0o7777;
+/** More than a file of the configuration may have: a Mi characters, three bytes each at most. */
+const maxBytes = 3 * 1_048_576 + 1;
 
 export const systemHostFiles: HostFiles = {
   read: async (path) => {
@@ -43,8 +48,10 @@ export const systemHostFiles: HostFiles = {
 export async function readOpen(file: FileHandle): Promise<FileState | undefined> {
   const found = await file.stat();
   if (!found.isFile()) return undefined;
-  const { uid, gid, mode } = found;
-  return { content: await file.readFile(), uid, gid, mode: mode & permissions };
+  const { uid, gid, mode, size } = found;
+  const buffer = Buffer.alloc(Math.min(size, maxBytes));
+  const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
+  return { content: buffer.subarray(0, bytesRead), uid, gid, mode: mode & permissions };
 }
 
 export function isSameFile(a: FileState, b: FileState): boolean {
