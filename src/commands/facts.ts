@@ -5,8 +5,8 @@ import { readImdsFacts } from '../boot/imds-facts.ts';
 import { imdsEndpoints } from '../boot/imds-endpoint.ts';
 import { createImds, imdsDefaults, type Imds } from '../boot/imds.ts';
 import { repeat } from '../claim/calls.ts';
-import { createEc2Facts } from '../claim/instance-facts.ts';
-import { BerthError, exitCodes } from '../errors.ts';
+import { createEc2Facts, type Asked } from '../claim/instance-facts.ts';
+import { BerthError, exitCodes, messageOf } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { systemClock } from '../system/clock.ts';
 import { isStacked } from '../system/devices.ts';
@@ -19,6 +19,8 @@ import { readNic, type NicFacts } from './nic-facts.ts';
 
 /** Whoever asks sits and waits. */
 const withinMs = 30_000;
+/** Then what EC2 would tell is left out. */
+const ec2WithinMs = 12_000;
 const imdsPatienceMs = 5_000;
 
 export const run: Run = async (args, signal) => {
@@ -38,7 +40,7 @@ export const run: Run = async (args, signal) => {
     if (!deadline.expired) throw error;
     throw new BerthError(
       'timeout',
-      `cannot tell the facts: EC2 has not answered within ${withinMs / 1000} s; the warnings above say why`,
+      `cannot tell the facts within ${withinMs / 1000} s; the warnings above say why`,
       { cause: error, retryable: true },
     );
   }
@@ -52,16 +54,31 @@ async function gather(ports: Ports, imds: Imds, signal: AbortSignal): Promise<Fa
   ]);
   const credentials = createRoleCredentials(ports, imds, signal);
   using ec2 = createEc2Facts(ports, { region: identity.region, credentials });
+  using deadline = systemClock.deadline(ec2WithinMs, signal);
+  const ask = async <T>(
+    permission: string,
+    call: (signal: AbortSignal) => Promise<Asked<T>>,
+  ): Promise<Asked<T>> => {
+    try {
+      return await repeat(ports, () => call(deadline.signal), deadline.signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const why = deadline.expired ? `no answer within ${ec2WithinMs / 1000} s` : messageOf(error);
+      ports.log.warn(`cannot ask EC2 (${permission}): ${why}`);
+      return { needs: permission };
+    }
+  };
+  const { instanceId, instanceType } = identity;
   const [instance, type] = await Promise.all([
-    repeat(ports, () => ec2.instance(identity.instanceId, signal), signal),
-    repeat(ports, () => ec2.type(identity.instanceType, signal), signal),
+    ask('ec2:DescribeInstances', (within) => ec2.instance(instanceId, within)),
+    ask('ec2:DescribeInstanceTypes', (within) => ec2.type(instanceType, within)),
   ]);
   const group =
     fromImds.placementGroup ?? ('facts' in instance ? instance.facts?.placementGroup : undefined);
   const strategy =
     group === undefined
       ? { facts: undefined }
-      : await repeat(ports, () => ec2.strategy(group, signal), signal);
+      : await ask('ec2:DescribePlacementGroups', (within) => ec2.strategy(group, within));
   return factsOf({ identity, imds: fromImds, instance, type, strategy, nics });
 }
 

@@ -109,6 +109,21 @@ describe('berth facts', () => {
     expect(stdout).toMatch(/^ {2}addresses +10\.0\.1\.50 10\.0\.1\.51$/m);
   });
 
+  test('without a role: what IMDS and the kernel know, and why not more', async () => {
+    await using lab = await createInstance();
+    lab.imds.change(instanceId, { roleName: undefined });
+    const { code, stdout, stderr } = await facts(lab, '--json');
+    expect(code).toBe(0);
+    const told = JSON.parse(stdout) as Facts;
+    expect(told.instance).toMatchObject({ instanceId, instanceType: 'm5.large' });
+    expect(told.needs.map(({ permission }) => permission)).toEqual([
+      'ec2:DescribeInstances',
+      'ec2:DescribeInstanceTypes',
+      'ec2:DescribePlacementGroups',
+    ]);
+    expect(stderr).toContain('cannot ask EC2 (ec2:DescribeInstances): ');
+  });
+
   test('an ENI that IMDS does not list yet is there, one that it still lists is not', async () => {
     await using lab = await createInstance();
     allow(lab, 'ec2:Describe*');
