@@ -99,7 +99,7 @@ export const commands = {
   'write-files': {
     summary: 'write the files that the daemon asks for; started by berth-files.socket',
     flags: [['--policy FILE', 'what is allowed (default: /etc/berth/files.json)']],
-    example: 'systemctl enable --now berth-files.socket',
+    example: 'berth write-files --policy files.json <request.json',
     load: async () => (await import('./write-files.ts')).run,
   },
   version: {
