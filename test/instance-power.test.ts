@@ -93,6 +93,10 @@ describe.skipIf(whyNoMachine !== undefined)(`an instance in QEMU, ${accelerator}
     const ours = await cardOf(poolEni.mac);
     expect(ours).toEqual({ name: renamed, mtu: 9001, networkd: 'unmanaged' });
     const { mac } = power.cloud.lab.ec2.enisOf(instanceId)[0]!;
+    // It may have begun a moment ago.
+    await power.waitFor('networkd has configured the primary', async () =>
+      (await cardOf(mac)).networkd === 'configured' ? true : undefined,
+    );
     expect(await cardOf(mac)).toEqual({ name: renamed, mtu: 9001, networkd: 'configured' });
     expect(await power.shell('ip route show table main')).not.toContain(ours.name);
   };

@@ -34,7 +34,11 @@ const maxFiles = settingOf('LimitNOFILE');
 const stopMs = settingOf('TimeoutStopSec') * 1_000;
 
 export function createSoakDaemon({ main, args, env }: SoakDaemonInput): SoakDaemon {
-  const limit = hasProgram('prlimit') ? ['prlimit', `--nofile=${maxFiles}`, '--'] : [];
+  const limit = [
+    // Whoever ends the soak ends the daemon.
+    ...(hasProgram('setpriv') ? ['setpriv', '--pdeathsig', 'KILL', '--'] : []),
+    ...(hasProgram('prlimit') ? ['prlimit', `--nofile=${maxFiles}`, '--'] : []),
+  ];
   let running: DaemonProcess | undefined;
   let ended: Promise<number | NodeJS.Signals> | undefined;
   let died: number | NodeJS.Signals | undefined;
@@ -74,7 +78,7 @@ export function createSoakDaemon({ main, args, env }: SoakDaemonInput): SoakDaem
   };
 }
 
-/** prlimit becomes the daemon, so that this is its process. */
+/** setpriv and prlimit become the daemon, so that this is its process. */
 function sizeOf(pid: number): Size | undefined {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
