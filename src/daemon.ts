@@ -156,7 +156,7 @@ function sendingInput({
   return { stateDir, instanceId, access: booted.access, pools: () => board.current().pools };
 }
 
-/** SIGHUP and `berth reload`. Throws `usage`, and why the newest configuration is not used. */
+/** Throws `usage` before there is a configuration. */
 function configured(reload: Reload | undefined): Reload {
   if (reload !== undefined) return reload;
   throw new BerthError(

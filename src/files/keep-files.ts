@@ -67,6 +67,7 @@ export function createFileKeeper(
 
   /** Those that are not as they are to be, or whose reload is due. */
   const differing = async (files: readonly FileConfig[]): Promise<readonly FileConfig[]> => {
+    if (files.length === 0) return [];
     const accounts = await readAccounts(deps.files);
     const found: FileConfig[] = [];
     for (const file of files) {

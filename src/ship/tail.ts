@@ -201,7 +201,7 @@ export function createTail(
     },
     rewind: () => {
       moveTo(acked);
-      // What waits for CloudWatch waits in the file: of a thousand these are 250 MB.
+      // What waits for CloudWatch waits in the file: this is up to 256 KiB, and such files may be thousands.
       window = { start: 0, data: none };
     },
     readBytes: (from, length) => file.read(from, length),
