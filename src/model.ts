@@ -43,16 +43,21 @@ export type RoleCredentials = {
 export type ConfigSource = {
   /** `file /etc/berth/config.json`, `parameter /berth/config`, `user data`, `instance tag berth:pool`, ... */
   readonly name: string;
-  /** Version of the parameter; undefined where there is none. */
-  readonly version: number | undefined;
-  /** The copy of the last good configuration was used, since Parameter Store did not answer. */
+  /** Of the parameter; of several and of trees eight hex digits; undefined where there is none. */
+  readonly version: number | string | undefined;
+  /** The copy of the last good configuration was used, since there was none that could be. */
   readonly lastKnownGood: boolean;
 };
 
 /** Of the configuration that berth runs with, and of what it could not take of a newer one. */
+export type Rejected = {
+  readonly version: ConfigSource['version'];
+  readonly reason: string;
+};
+
 export type StatusConfig = ConfigSource & {
   /** A newer one that is not used, and why. */
-  readonly rejected: { readonly version: number | undefined; readonly reason: string } | undefined;
+  readonly rejected: Rejected | undefined;
   /** Keys whose new values count from the next start on. */
   readonly restartNeeded: readonly string[];
 };
@@ -379,8 +384,10 @@ export type LoadedConfig = {
   readonly source: ConfigSource;
   /** As it was written, with the references resolved: secrets may be in it. */
   readonly value: unknown;
-  /** It came out of Parameter Store, where it may change. */
+  /** It, or what a reference stands for, came out of Parameter Store, where it may change. */
   readonly isStored: boolean;
+  /** A newer one that was found and could not be used. */
+  readonly rejected: Rejected | undefined;
 };
 
 /** An ENI as EC2 describes it. */

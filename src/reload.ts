@@ -6,7 +6,7 @@ import { liveConfig } from './boot/live-config.ts';
 import type { FetchedConfig } from './boot/load-config.ts';
 import { hasCode, messageOf } from './errors.ts';
 import type { Log } from './log.ts';
-import type { Config, LoadedConfig, StatusConfig } from './model.ts';
+import type { Config, ConfigSource, LoadedConfig, Rejected } from './model.ts';
 import type { Clock } from './system/clock.ts';
 import type { Random } from './system/random.ts';
 import type { StatusBoard } from './tell/status-board.ts';
@@ -38,13 +38,15 @@ export type Reload = {
 /** A tree of parameters is not written at once: two looks in a row have to see the same. */
 const settleMs = 5_000;
 const maxLooks = 12;
+/** With the last good copy; doubled until it is as seldom as the configuration says. */
+const soonMs = 60_000;
 
 export function createReload(deps: ReloadDeps, booted: LoadedConfig, signal: AbortSignal): Reload {
   const { clock, random, log, board, systemd, reader } = deps;
   let { config, source, value } = booted;
   /** Of the newest that was looked at, whatever came of it. */
   let seen: unknown = keyOf(booted);
-  let rejected: StatusConfig['rejected'];
+  let { rejected } = booted;
   let restartNeeded: readonly string[] = [];
   /** Why Parameter Store could not be asked. */
   let trouble: string | undefined;
@@ -54,8 +56,8 @@ export function createReload(deps: ReloadDeps, booted: LoadedConfig, signal: Abo
 
   const tell = (): void => board.update({ config: { ...source, rejected, restartNeeded } });
 
-  const reject = (version: number | undefined, error: unknown): never => {
-    const now = { version, reason: messageOf(error) };
+  const reject = (version: ConfigSource['version'], error: unknown): never => {
+    const now: Rejected = { version, reason: messageOf(error) };
     if (!isDeepStrictEqual(now, rejected)) {
       log.error(
         { version },
@@ -160,13 +162,21 @@ export function createReload(deps: ReloadDeps, booted: LoadedConfig, signal: Abo
     return true;
   };
 
+  /** Of a fleet that booted without Parameter Store not all look at the same time. */
+  const untilNextMs = (looks: number): number => {
+    const { everyMs } = config.reload;
+    if (!source.lastKnownGood) return everyMs * (1 + random.next());
+    if (looks === 0) return soonMs * random.next();
+    return Math.min(soonMs * 2 ** (looks - 1), everyMs) * (1 + random.next());
+  };
+
   tell();
   return {
     now,
     check,
     poll: async () => {
-      for (;;) {
-        await clock.sleep(config.reload.everyMs * (1 + random.next()), signal);
+      for (let looks = 0; ; looks++) {
+        await clock.sleep(untilNextMs(looks), signal);
         try {
           if (await settled()) await now();
         } catch {

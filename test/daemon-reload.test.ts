@@ -189,6 +189,36 @@ describe.concurrent('while it ships', () => {
     expect(after.config?.rejected).toBeUndefined();
   });
 
+  test('a bad version that is there at a start: the old one goes on, until a good one is there', async () => {
+    await using at = await createLoopback();
+    const reload = { everySeconds: 60 };
+    put(at, { reload, logs: logsOf(at, { name: 'app' }) });
+    const first = at.start(stored);
+    await first.line('ready', isReady);
+    first.kill('SIGTERM');
+    await first.ended;
+    put(at, { pol: 'db' });
+    const env = { NODE_OPTIONS: `--import=${fastTime}`, TIME_FACTOR: '20' };
+    const second = at.start(stored, env);
+    await second.line('ready', isReady);
+    const status = await at.status('refused', ({ config }) => config?.rejected !== undefined);
+    expect(status.config).toMatchObject({
+      version: 1,
+      lastKnownGood: true,
+      rejected: { version: 2, reason: expect.stringContaining('pol') },
+    });
+    const shown = (await at.command('status')).stdout;
+    expect(shown).toMatch(/^refused +version 2: cannot use/m);
+    expect(shown).toContain('version 1 (last good copy)');
+    appendFileSync(join(at.folder, 'app.log'), 'as before\n');
+    await comesTrue('the old one', () => arrived(at, 'app').length === 1);
+
+    put(at, { reload, logs: logsOf(at, { name: 'other' }) });
+    const after = await at.status('version 3', ({ config }) => config?.version === 3);
+    expect(after.config).toMatchObject({ lastKnownGood: false });
+    expect(after.config?.rejected).toBeUndefined();
+  });
+
   test('a parameter: by itself, in a while', async () => {
     await using at = await createLoopback();
     const reload = { everySeconds: 60 };

@@ -6,7 +6,12 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createDaemonCloud, instance, type DaemonCloud } from './fixtures/daemon-cloud.ts';
+import {
+  createDaemonCloud,
+  instance,
+  type DaemonCloud,
+  type StartOptions,
+} from './fixtures/daemon-cloud.ts';
 import { createWriterHost, noWriter } from './fixtures/writer-host.ts';
 import { inNamespaces, needsNamespaces, scratch } from './lab/environment.ts';
 
@@ -57,6 +62,15 @@ function ask(path: string): Promise<string> {
   });
 }
 
+type Source = { readonly flag: string; readonly start: StartOptions; readonly kept: string };
+const configFile = join(scratch, 'daemon-cloud.json');
+const encrypted = { ...config, hooks: { ...config.hooks, environment: { TOKEN: canary } } };
+const fromStore = (flag: string): Source => ({
+  flag,
+  start: { config: undefined, args: ['--config', flag] },
+  kept: 'last-good-config.json',
+});
+
 describe.skipIf(!inNamespaces)(`secrets${needsNamespaces}`, () => {
   beforeAll(async () => {
     cloud = await createDaemonCloud();
@@ -65,48 +79,78 @@ describe.skipIf(!inNamespaces)(`secrets${needsNamespaces}`, () => {
   afterEach(() => cloud.reset());
   afterAll(() => cloud[Symbol.asyncDispose]());
 
-  test('are in the environment of hooks and in one file of mode 0600, and nowhere else', async () => {
-    // Too old for CloudWatch, and with the secret in it: a dead letter.
-    writeFileSync(join(logFolder(), 'app.log'), `2001-01-01 00:00:00 token ${canary}\n`);
-    const daemon = await cloud.startReady({ config, args: ['--log-level', 'debug'] });
-    const failed = await daemon.line(
-      'the hook failed',
-      ({ msg }) => msg?.includes('code 3') === true,
-    );
-    expect(failed['output']).toBe('out ***\nerr ***');
-    expect(readFileSync(join(logFolder(), 'told'), 'utf8')).toBe(canary);
-    await daemon.line('a refusal', ({ msg }) => msg?.startsWith('CloudWatch refused') === true);
+  test.each<[string, () => Source]>([
+    ['a reference', () => ({ flag: configFile, start: { config }, kept: 'references.json' })],
+    [
+      'a configuration that is a SecureString',
+      () => {
+        const value = JSON.stringify(encrypted);
+        cloud.lab.ssm.put({ name: '/berth/secret', value, type: 'SecureString' });
+        return fromStore('ssm:/berth/secret');
+      },
+    ],
+    [
+      'a SecureString in a tree',
+      () => {
+        for (const [name, value] of Object.entries({ ...config, hooks: undefined })) {
+          if (value === undefined) continue;
+          const text = typeof value === 'string' ? value : JSON.stringify(value);
+          cloud.lab.ssm.put({ name: `/berth/tree/${name}`, value: text });
+        }
+        const onReady = JSON.stringify(config.hooks.onReady);
+        cloud.lab.ssm.put({ name: '/berth/tree/hooks/onReady', value: onReady });
+        const name = '/berth/tree/hooks/environment/TOKEN';
+        cloud.lab.ssm.put({ name, value: canary, type: 'SecureString' });
+        return fromStore('ssm:/berth/tree/');
+      },
+    ],
+  ])(
+    'are in the environment of hooks and in one file of mode 0600, and nowhere else: %s',
+    async (_, source) => {
+      const { flag, start, kept } = source();
+      // Too old for CloudWatch, and with the secret in it: a dead letter.
+      writeFileSync(join(logFolder(), 'app.log'), `2001-01-01 00:00:00 token ${canary}\n`);
+      const args = [...(start.args ?? []), '--log-level', 'debug'];
+      const daemon = await cloud.startReady({ ...start, args });
+      const failed = await daemon.line(
+        'the hook failed',
+        ({ msg }) => msg?.includes('code 3') === true,
+      );
+      expect(failed['output']).toBe('out ***\nerr ***');
+      expect(readFileSync(join(logFolder(), 'told'), 'utf8')).toBe(canary);
+      await daemon.line('a refusal', ({ msg }) => msg?.startsWith('CloudWatch refused') === true);
 
-    const configFile = join(scratch, 'daemon-cloud.json');
-    const ran = await Promise.all([
-      cloud.command('status'),
-      cloud.command('status', '--json', '--routes'),
-      cloud.command('doctor', '--config', configFile),
-      cloud.command('doctor', '--config', configFile, '--json'),
-      cloud.command('plan', '--config', configFile),
-      cloud.command('plan', '--config', configFile, '--json'),
-      cloud.command('check-config', configFile),
-      cloud.command('check-config', configFile, '--json'),
-      cloud.command('facts', '--json'),
-      cloud.command('pool'),
-    ]);
-    const served = await Promise.all(['/metrics', '/readyz', '/healthz'].map(ask));
-    const process = ['cmdline', 'environ'].map((name) =>
-      readFileSync(`/proc/${daemon.pid}/${name}`, 'utf8'),
-    );
-    const printed = [JSON.stringify(daemon.lines), daemon.stderr(), ...served, ...process];
-    expect(
-      [...printed, ...ran.flatMap(({ stdout, stderr }) => [stdout, stderr])].map(hasIt),
-    ).not.toContain(true);
-    expect(ran.map(({ stdout }) => stdout.length > 0)).not.toContain(false);
+      const ran = await Promise.all([
+        cloud.command('status'),
+        cloud.command('status', '--json', '--routes'),
+        cloud.command('doctor', '--config', flag),
+        cloud.command('doctor', '--config', flag, '--json'),
+        cloud.command('plan', '--config', flag),
+        cloud.command('plan', '--config', flag, '--json'),
+        ...(flag === configFile
+          ? [cloud.command('check-config', flag), cloud.command('check-config', flag, '--json')]
+          : []),
+        cloud.command('facts', '--json'),
+        cloud.command('pool'),
+      ]);
+      const served = await Promise.all(['/metrics', '/readyz', '/healthz'].map(ask));
+      const process = ['cmdline', 'environ'].map((name) =>
+        readFileSync(`/proc/${daemon.pid}/${name}`, 'utf8'),
+      );
+      const printed = [JSON.stringify(daemon.lines), daemon.stderr(), ...served, ...process];
+      expect(
+        [...printed, ...ran.flatMap(({ stdout, stderr }) => [stdout, stderr])].map(hasIt),
+      ).not.toContain(true);
+      expect(ran.map(({ stdout }) => stdout.length > 0)).not.toContain(false);
 
-    const files = [cloud.stateDir, cloud.runtimeDir].flatMap(filesBelow);
-    const withIt = files.filter((path) => hasIt(readFileSync(path, 'latin1')));
-    expect(withIt.map((path) => path.split('/').at(-1))).toEqual(['references.json']);
-    expect(statSync(withIt[0]!).mode & 0o777).toBe(0o600);
-    const [letters] = files.filter((path) => path.endsWith('dead-letters.jsonl'));
-    expect(readFileSync(letters!, 'utf8')).toContain('token ***');
-  });
+      const files = [cloud.stateDir, cloud.runtimeDir].flatMap(filesBelow);
+      const withIt = files.filter((path) => hasIt(readFileSync(path, 'latin1')));
+      expect(withIt.map((path) => path.split('/').at(-1))).toEqual([kept]);
+      expect(statSync(withIt[0]!).mode & 0o777).toBe(0o600);
+      const [letters] = files.filter((path) => path.endsWith('dead-letters.jsonl'));
+      expect(readFileSync(letters!, 'utf8')).toContain('token ***');
+    },
+  );
 
   test.skipIf(noWriter !== '')(
     `are in the files that are to have them, whatever goes wrong with those${noWriter}`,
@@ -136,7 +180,6 @@ describe.skipIf(!inNamespaces)(`secrets${needsNamespaces}`, () => {
         expect.stringMatching(/its check "sh" ended with code 3; the old file stays$/),
         expect.stringMatching(/there is no user nobody-here$/),
       ]);
-      const configFile = join(scratch, 'daemon-cloud.json');
       const ran = await Promise.all([
         cloud.command('status'),
         cloud.command('status', '--json'),

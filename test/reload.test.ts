@@ -18,11 +18,14 @@ function judged(fetched: Pick<FetchedConfig, 'source' | 'value'>): LoadedConfig 
   const { source, value } = fetched;
   const checked = checkConfig(value, facts, undefined);
   if (!checked.ok) throw new BerthError('config-invalid', checked.issues[0]!.message);
-  return { config: checked.config, source, value, isStored: true };
+  return { config: checked.config, source, value, isStored: true, rejected: undefined };
 }
 
 /** `script`: what each look finds, [version, value] or an error; the last of it from then on. */
-function world(script: readonly (readonly [number, object] | Error)[]) {
+function world(
+  script: readonly (readonly [number, object] | Error)[],
+  booted: Partial<LoadedConfig> = {},
+) {
   const clock = createFakeClock();
   const log = createMemoryLog();
   const end = new AbortController();
@@ -58,7 +61,7 @@ function world(script: readonly (readonly [number, object] | Error)[]) {
         applied.push(config);
       },
     },
-    judged({ source: sourceOf(1), value: first }),
+    { ...judged({ source: sourceOf(1), value: first }), ...booted },
     end.signal,
   );
   return {
@@ -187,6 +190,36 @@ describe('Parameter Store', () => {
     await at.poll();
     expect(at.status()).toMatchObject({ version: 1, rejected: { version: undefined } });
     expect(at.said()).toHaveLength(1);
+  });
+});
+
+describe('after a boot with the last good copy', () => {
+  const source = { ...sourceOf(1), lastKnownGood: true };
+
+  test('Parameter Store is looked at within a minute, then ever more seldom until it answers', async () => {
+    const away = new BerthError('config-unavailable', 'cannot read the parameter /x: away');
+    const at = world([...Array.from({ length: 7 }, () => away), [1, first], [1, first]], {
+      source,
+      config: { ...judged({ source, value: first }).config, reload: { everyMs: 600_000 } },
+    });
+    await at.poll();
+    const waits = at.looksMs.map((ms, i) => ms - (at.looksMs[i - 1] ?? 0));
+    expect(waits[0]).toBeLessThan(60_000);
+    for (const [i, least] of [60, 120, 240, 480, 600, 600].entries()) {
+      expect(waits[i + 1]).toBeGreaterThanOrEqual(least * 1_000);
+      expect(waits[i + 1]).toBeLessThanOrEqual(least * 2_000);
+    }
+    expect(at.status()).toMatchObject({ version: 1, lastKnownGood: false });
+  });
+
+  test('what was refused stands in the status, and is said no second time', async () => {
+    const reason = "unknown key 'pol'";
+    const bad = { ...first, pol: 'db' };
+    const at = world([[2, bad]], { source, rejected: { version: 2, reason } });
+    expect(at.status()).toMatchObject({ version: 1, rejected: { version: 2, reason } });
+    await at.poll();
+    expect(at.status()).toMatchObject({ version: 1, rejected: { version: 2 } });
+    expect(at.applied).toEqual([]);
   });
 });
 

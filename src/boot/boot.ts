@@ -94,7 +94,7 @@ export function createConfigReader(
 ): ConfigReader {
   const input = { imds, identity, access, configFlag, stateDir };
   return {
-    fetch: (signal) => fetchConfig(deps, { ...input, mayUseLastGood: false }, signal),
+    fetch: (signal) => fetchConfig(deps, input, signal),
     judge: (fetched, signal) => judgeConfig(deps, input, fetched, signal),
   };
 }

@@ -1,9 +1,8 @@
 // What is different between two configurations, a line for each value: for people. Pure.
 import { isDeepStrictEqual } from 'node:util';
 import { maskSecrets } from '../secrets.ts';
+import { secretPlace } from './secret-places.ts';
 
-/** Their values are never shown. */
-const secret = /^(hooks\.environment\.|files\[\d+\]\.content$)/;
 const hasSecrets = /^(hooks(\.environment)?|files(\[\d+\])?)$/;
 const mask = '***';
 const longest = 200;
@@ -43,7 +42,7 @@ function pathOf(path: string, key: string, isList: boolean): string {
 
 function shown(value: unknown, path: string): string {
   if (value === undefined) return '(nothing)';
-  if (secret.test(path)) return mask;
+  if (secretPlace.test(path)) return mask;
   const text = maskSecrets(JSON.stringify(value));
   return text.length > longest ? `${text.slice(0, longest)}...` : text;
 }

@@ -9,9 +9,11 @@ import type { Files } from '../system/files.ts';
 export type LastGood = {
   /** Name of the parameter, as it was asked for. */
   readonly parameter: string;
-  readonly version: number | undefined;
+  readonly version: number | string | undefined;
   /** As Parameter Store gave it; readable by berth alone, since it may have been encrypted there. */
   readonly value: string;
+  /** Texts of it that were encrypted, where secrets may stand. */
+  readonly secrets: readonly string[];
 };
 
 export type LastGoodDeps = { readonly files: Files; readonly log: Log };
@@ -20,8 +22,9 @@ export type LastGoodInput = { readonly stateDir: string; readonly instanceId: st
 
 const schema = v.object({
   parameter: v.string(),
-  version: v.optional(v.number()),
+  version: v.optional(v.union([v.number(), v.string()])),
   value: v.string(),
+  secrets: v.optional(v.array(v.string()), []),
 });
 
 /** undefined: there is none for this parameter, or none that can be read. Never throws. */
@@ -32,8 +35,8 @@ export async function readLastGood(
   try {
     const text = await deps.files.readText(pathOf(input));
     if (text === undefined) return undefined;
-    const { parameter, version, value } = v.parse(schema, JSON.parse(text));
-    return parameter === input.parameter ? { parameter, version, value } : undefined;
+    const { version, ...kept } = v.parse(schema, JSON.parse(text));
+    return kept.parameter === input.parameter ? { ...kept, version } : undefined;
   } catch (error) {
     // The parser's message quotes the file.
     const why = error instanceof SyntaxError || v.isValiError(error) ? 'damaged' : messageOf(error);

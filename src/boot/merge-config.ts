@@ -3,6 +3,7 @@
 // A tree of parameters is a tree of configuration: /berth/web/pools/0/name below /berth/web/ is pools[0].name. Later
 // sources win: objects are merged key by key, everything else is replaced, lists too.
 import { BerthError } from '../errors.ts';
+import { shortestSecret } from '../secrets.ts';
 import { jsonErrorPosition } from './json-position.ts';
 import type { Parameter } from './parameter-store.ts';
 
@@ -40,8 +41,10 @@ export function leafOf(value: string | readonly string[]): unknown {
   }
 }
 
-/** What stands in a file is a text, whatever it looks like; so is its mode. */
-const textPlace = /^files\/\d+\/(content|owner|group|mode)$/;
+/** What stands in a file is a text, whatever it looks like; so is its mode, and a variable. */
+const textPlace = /^(files\/\d+\/(content|owner|group|mode)|hooks\/environment\/[^/]+)$/;
+/** As in references. */
+const secretLeaf = /^(files\/\d+\/content|hooks\/environment\/[^/]+)$/;
 
 /** A folder of parameters, or what one of them holds. */
 type Node = Map<string, Node> | { readonly value: unknown };
@@ -62,9 +65,28 @@ export function treeOf(root: string, leaves: readonly Leaf[]): unknown {
     if (at.has(last)) throw clash(root, leaf.path);
     const { value, isList } = leaf.parameter;
     const isText = textPlace.test(leaf.path);
-    at.set(last, { value: isText ? value : leafOf(isList ? value.split(',') : value) });
+    const held = isText ? value : leafOf(isList ? value.split(',') : value);
+    if (leaf.parameter.isSecret) checkSecret(root, leaf, held);
+    at.set(last, { value: held });
   }
   return plain(top);
+}
+
+/** A piece of JSON may hold all kinds of keys; a single value that was encrypted is a secret. */
+function checkSecret(root: string, { path }: Leaf, held: unknown): void {
+  if (typeof held === 'object' && held !== null) return;
+  if (!secretLeaf.test(path)) {
+    throw new BerthError(
+      'config-invalid',
+      `cannot use the parameter ${root}${path}: it is a SecureString, and a secret can stand in hooks.environment and files[].content alone; make it a String`,
+    );
+  }
+  if (String(held).length < shortestSecret) {
+    throw new BerthError(
+      'config-invalid',
+      `cannot use the parameter ${root}${path}: it is a SecureString of fewer than ${shortestSecret} characters, which cannot be kept out of texts`,
+    );
+  }
 }
 
 function clash(root: string, path: string): BerthError {

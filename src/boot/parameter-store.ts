@@ -7,6 +7,8 @@ export type Parameter = {
   readonly version: number | undefined;
   /** A StringList: separated by commas. */
   readonly isList: boolean;
+  /** A SecureString. */
+  readonly isSecret: boolean;
 };
 
 export type ParameterStore = Disposable & {
@@ -68,7 +70,7 @@ export function createParameterStore(access: AwsAccess): ParameterStore {
       }
       if (parameter?.Value === undefined) throw forConfig(name, emptyAnswer());
       const { Value, Version, Type } = parameter;
-      return { value: Value, version: Version, isList: Type === 'StringList' };
+      return { value: Value, version: Version, ...kindOf(Type) };
     },
 
     several: async (names, decrypt, signal) => {
@@ -84,7 +86,7 @@ export function createParameterStore(access: AwsAccess): ParameterStore {
             for (const name of chunk.filter((one) => says.includes(one))) {
               if (Value === undefined) continue;
               if (Type === 'SecureString' && !decrypt) throw notSaidSecret(name);
-              found.set(name, { value: Value, version: Version, isList: Type === 'StringList' });
+              found.set(name, { value: Value, version: Version, ...kindOf(Type) });
             }
           }
         } catch (error) {
@@ -117,7 +119,7 @@ export function createParameterStore(access: AwsAccess): ParameterStore {
           const page = await client.send(command, { abortSignal: signal });
           for (const { Name, Value, Version, Type } of page.Parameters ?? []) {
             if (Name === undefined || Value === undefined) continue;
-            found.set(Name, { value: Value, version: Version, isList: Type === 'StringList' });
+            found.set(Name, { value: Value, version: Version, ...kindOf(Type) });
           }
           next = page.NextToken || undefined;
         } catch (error) {
@@ -137,6 +139,10 @@ export function createParameterStore(access: AwsAccess): ParameterStore {
 async function load(access: AwsAccess) {
   const sdk = await import('./ssm-sdk.ts');
   return { sdk, client: new sdk.SSMClient(awsClientConfig(access)) };
+}
+
+function kindOf(type: string | undefined): Pick<Parameter, 'isList' | 'isSecret'> {
+  return { isList: type === 'StringList', isSecret: type === 'SecureString' };
 }
 
 const namesInCall = 10;

@@ -1,6 +1,7 @@
 // References inside the values of a configuration: `{{ssm:/x}}`, `{{ssm-secure:/y}}`, `{{tag:Role}}`, `{{imds:mac}}`. Finds
 // and replaces them; what they stand for comes from elsewhere. Pure. What was filled in is not looked at again.
 import type { ConfigIssue } from './config-schema.ts';
+import { secretPlace } from './secret-places.ts';
 
 export type Reference = {
   readonly scheme: 'ssm' | 'ssm-secure' | 'tag' | 'imds';
@@ -30,8 +31,6 @@ const forms: Readonly<Record<Reference['scheme'], RegExp>> = {
 const secretsManager = '/aws/reference/secretsmanager/';
 /** Keys, in the metadata service. */
 const keys = /^(iam|identity-credentials)(\/|$)/;
-/** Where a secret reaches nobody but the hook, and whoever may read the file: names are shown, arguments are seen by every user of the host. */
-const secretPlace = /^(hooks\.environment\.|files\[\d+\]\.content$)/;
 /** What stands in a file is a text, whatever it looks like. */
 const textPlace = /^files\[\d+\]\.content$/;
 

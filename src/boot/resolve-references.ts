@@ -1,13 +1,10 @@
 // Puts what they stand for in the place of the references of a configuration, before anybody judges it.
-import { hasCode } from '../errors.ts';
 import type { Identity } from '../model.ts';
 import { rememberSecret, shortestSecret } from '../secrets.ts';
-import { retry } from '../system/retry.ts';
 import type { ConfigIssue } from './config-schema.ts';
-import { storeBackoff, storePatienceMs, type FindDeps } from './find-config.ts';
 import type { Imds } from './imds.ts';
 import { leafOf } from './merge-config.ts';
-import { readFillings, type Fillings } from './reference-cache.ts';
+import type { Fillings } from './reference-cache.ts';
 import {
   fillReferences,
   findReferences,
@@ -17,36 +14,35 @@ import {
   type Filling,
   type Placed,
 } from './references.ts';
+import { askStore, type StoreDeps } from './stored-config.ts';
 
 export type ResolveInput = {
   /** JSON text, or a value that was parsed already. */
   readonly value: unknown;
   readonly identity: Identity;
   readonly imds: Imds;
-  readonly stateDir: string;
-  /** Where Parameter Store is out of reach; else that is thrown. */
-  readonly mayUseLastGood: boolean;
+  /** What those of Parameter Store stood for last time: it is not asked. undefined: it is. */
+  readonly kept: Fillings | undefined;
+  readonly patienceMs: number;
 };
 
 export type Resolved = {
   readonly value: unknown;
   /** Those of Parameter Store, for the next boot. */
   readonly fillings: Fillings;
-  /** Parameter Store is out of reach: what they stood for last time. */
-  readonly fromCache: boolean;
   readonly issues: readonly ConfigIssue[];
 };
 
 /**
  * What is wrong with a reference, or stands for nothing, is an issue; the value then is the one without any filled in.
- * Throws `config-denied`, `config-unavailable` (and there is no copy of all of them), and what IMDS and the credentials throw.
+ * Throws `config-denied`, `config-unavailable`, and what IMDS and the credentials throw.
  */
 export async function resolveReferences(
-  deps: FindDeps,
+  deps: StoreDeps,
   input: ResolveInput,
   signal: AbortSignal,
 ): Promise<Resolved> {
-  const none = { value: input.value, fillings: new Map(), fromCache: false };
+  const none = { value: input.value, fillings: new Map<string, Filling>() };
   const parsed = parsedWithReferences(input.value);
   if (parsed === undefined) return { ...none, issues: [] };
   const { references, issues } = findReferences(parsed);
@@ -60,7 +56,7 @@ export async function resolveReferences(
       signal,
     ),
   ]);
-  const known = new Map<string, Filling>([...ofStore.fillings, ...ofMetadata]);
+  const known = new Map<string, Filling>([...ofStore, ...ofMetadata]);
   const missing = references.filter((one) => !known.has(textOf(one)));
   const short = references.filter(
     (one) => isSecret(one) && String(known.get(textOf(one)) ?? '').length < shortestSecret,
@@ -82,7 +78,8 @@ export async function resolveReferences(
     };
   }
   const fillingOf = (one: Parameters<typeof textOf>[0]): Filling => known.get(textOf(one))!;
-  return { ...ofStore, value: fillReferences(parsed, fillingOf, leafOf), issues: [] };
+  const value = fillReferences(parsed, fillingOf, leafOf);
+  return { fillings: ofStore, value, issues: [] };
 }
 
 /** undefined: there are none; or it is no JSON, which the judge says better. */
@@ -114,17 +111,17 @@ function whyMissing(one: Placed, region: string): string {
 
 /** Secrets are known to the mask before anybody can speak of them. */
 async function fromStore(
-  deps: FindDeps,
-  { identity, stateDir, mayUseLastGood }: ResolveInput,
+  deps: StoreDeps,
+  { kept, patienceMs }: ResolveInput,
   references: readonly Placed[],
   signal: AbortSignal,
-): Promise<{ readonly fillings: Fillings; readonly fromCache: boolean }> {
-  const { log, store } = deps;
+): Promise<Fillings> {
   const fetchAll = async (within: AbortSignal): Promise<Fillings> => {
     const fillings = new Map<string, Filling>();
     for (const secret of [false, true]) {
       const wanted = references.filter((one) => isSecret(one) === secret);
-      const found = await store.several(new Set(wanted.map(({ name }) => name)), secret, within);
+      const names = new Set(wanted.map(({ name }) => name));
+      const found = await deps.store.several(names, secret, within);
       for (const one of wanted) {
         const parameter = found.get(one.name);
         if (parameter === undefined) continue;
@@ -134,27 +131,13 @@ async function fromStore(
     }
     return fillings;
   };
-  const remember = (fillings: Fillings): Fillings => {
-    for (const one of references.filter(isSecret)) {
-      const filling = fillings.get(textOf(one));
-      if (filling !== undefined) rememberSecret(String(filling));
-    }
-    return fillings;
-  };
-  if (references.length === 0) return { fillings: new Map(), fromCache: false };
-  const policy = { backoff: storeBackoff, totalMs: storePatienceMs };
-  try {
-    return { fillings: remember(await retry(deps, policy, fetchAll, signal)), fromCache: false };
-  } catch (error) {
-    if (!mayUseLastGood || !hasCode(error, 'config-unavailable')) throw error;
-    const kept = await readFillings(deps, { stateDir, instanceId: identity.instanceId });
-    if (!references.every((one) => kept.has(textOf(one)))) throw error;
-    log.warn(
-      { err: error },
-      'Parameter Store is out of reach: using what the references stood for',
-    );
-    return { fillings: remember(kept), fromCache: true };
+  if (references.length === 0) return new Map();
+  const fillings = kept ?? (await askStore(deps, patienceMs, fetchAll, signal));
+  for (const one of references.filter(isSecret)) {
+    const filling = fillings.get(textOf(one));
+    if (filling !== undefined) rememberSecret(String(filling));
   }
+  return fillings;
 }
 
 async function fromMetadata(

@@ -10,7 +10,14 @@ import { subnetOf } from '../claim/settle.ts';
 import { BerthError, exitCodes } from '../errors.ts';
 import { planFiles, type FilePlan } from '../files/plan-files.ts';
 import { createLog } from '../log.ts';
-import type { ClaimedEni, Eni, Identity, PoolConfig, RoutingConfig } from '../model.ts';
+import type {
+  ClaimedEni,
+  ConfigSource,
+  Eni,
+  Identity,
+  PoolConfig,
+  RoutingConfig,
+} from '../model.ts';
 import { ownGroup } from '../route/bridge-group.ts';
 import { drawRouting } from '../route/picture.ts';
 import { describePlan } from '../route/describe.ts';
@@ -37,7 +44,7 @@ export const run: Run = async (args, signal) => {
   using ports = createPorts(log);
   using deadline = systemClock.deadline(withinMs, signal);
   const stateDir = stateDirOf(parsed);
-  const { identity, access, config, source } = await bootWithin(
+  const { identity, access, config, source, rejected } = await bootWithin(
     { ...ports, files: readOnly(ports), progress: () => undefined },
     {
       configFlag: text(parsed, 'config'),
@@ -47,6 +54,7 @@ export const run: Run = async (args, signal) => {
     },
     deadline.signal,
   );
+  if (rejected !== undefined) throw new BerthError('config-invalid', rejected.reason);
   using ec2 = createAwsEc2(ports, access);
   const planned = config.pools.map((pool, i) =>
     planClaim(
@@ -163,7 +171,7 @@ function sentenceOf(step: Step): string {
 
 function render(document: {
   readonly instanceId: string;
-  readonly config: { readonly name: string; readonly version: number | undefined };
+  readonly config: ConfigSource;
   readonly pools: readonly ClaimPlan[];
   readonly files: readonly FilePlan[];
   readonly logs: {

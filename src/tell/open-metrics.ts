@@ -58,13 +58,13 @@ export const families: readonly Family[] = [
   family(
     'berth_config_version',
     'gauge',
-    'Version of the parameter with the configuration',
-    ({ config }) => one(config?.version),
+    'Version of the parameter with the configuration, where it is one parameter',
+    ({ config }) => one(typeof config?.version === 'number' ? config.version : undefined),
   ),
   family(
     'berth_config_last_known_good',
     'gauge',
-    'The last good configuration is used, since Parameter Store did not answer',
+    'The last good configuration is used, since there was none that could be',
     ({ config }) => one(config === undefined ? undefined : Number(config.lastKnownGood)),
   ),
   family('berth_pool_ready', 'gauge', 'The address of the pool is served', ({ pools }) =>

@@ -90,11 +90,13 @@ function readySince({ readyAt, readyAfterMs }: Status): string {
   return `${readyAt}, ${readyAfterMs} ms after the start of the process`;
 }
 
-function describeConfig({ name, version, lastKnownGood }: NonNullable<Status['config']>): string {
+function describeConfig(config: NonNullable<Status['config']>): string {
+  const { name, version, lastKnownGood, rejected } = config;
+  const why = rejected === undefined ? ': Parameter Store did not answer' : '';
   return [
     name,
     version === undefined ? undefined : `version ${version}`,
-    lastKnownGood ? '(last good copy: Parameter Store did not answer)' : undefined,
+    lastKnownGood ? `(last good copy${why})` : undefined,
   ]
     .filter(Boolean)
     .join(' ');

@@ -123,7 +123,7 @@ describe('a secret in a file', () => {
 
 const leaf = (path: string, value: string) => ({
   path,
-  parameter: { value, version: 1, isList: false },
+  parameter: { value, version: 1, isList: false, isSecret: false },
 });
 
 test('in a tree of parameters content and mode are texts, whatever they look like', () => {

@@ -3,9 +3,13 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { mergeValues, treeOf, type Leaf } from '../../src/boot/merge-config.ts';
 
+const secret = (path: string, value: string): Leaf => ({
+  path,
+  parameter: { value, version: 1, isList: false, isSecret: true },
+});
 const leaf = (path: string, value: string, isList = false): Leaf => ({
   path,
-  parameter: { value, version: 1, isList },
+  parameter: { value, version: 1, isList, isSecret: false },
 });
 const tree = (...leaves: readonly Leaf[]): unknown => treeOf('/t/', leaves);
 
@@ -41,6 +45,29 @@ describe('a tree', () => {
 
   test('a StringList is a list', () => {
     expect(tree(leaf('a', 'x,y', true))).toEqual({ a: ['x', 'y'] });
+  });
+
+  test('a variable of a hook is a text, whatever it looks like', () => {
+    expect(tree(leaf('hooks/environment/PIN', '12345678'))).toEqual({
+      hooks: { environment: { PIN: '12345678' } },
+    });
+  });
+
+  test('a SecureString stands where a secret may, or is a piece of JSON', () => {
+    expect(tree(secret('files/0/content', 'hunter22'))).toEqual({
+      files: [{ content: 'hunter22' }],
+    });
+    expect(tree(secret('hooks', '{"onReady":["true"]}'))).toEqual({
+      hooks: { onReady: ['true'] },
+    });
+    for (const path of ['pools/0/name', 'files/0/path', 'hooks/onReady', 'releaseOnStop']) {
+      const value = path === 'releaseOnStop' ? 'true' : 'hunter22';
+      expect(() => tree(secret(path, value))).toThrow(
+        new RegExp(`^cannot use the parameter /t/${path}: it is a SecureString, and a secret can`),
+      );
+    }
+    expect(() => tree(secret('hooks/environment/A', 'short'))).toThrow(/fewer than 6 characters/);
+    expect(() => tree(secret('pools/0/name', 'hunter22'))).not.toThrow('hunter22');
   });
 
   test('a value and a folder at once, whichever comes first', () => {

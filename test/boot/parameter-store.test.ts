@@ -5,6 +5,7 @@ import { BerthError } from '../../src/errors.ts';
 import { createSsmWorld, type SsmWorld } from '../fixtures/ssm-world.ts';
 
 const { signal } = new AbortController();
+const plain = { isList: false, isSecret: false };
 
 let world: SsmWorld;
 let store: ParameterStore;
@@ -31,8 +32,8 @@ describe('tree', () => {
     world.ssm.dials.emptyPages = 1;
     const found = await store.tree('/t/', signal);
     expect(found.size).toBe(25);
-    expect(found.get('/t/x/22')).toEqual({ value: 'v22', version: 1, isList: false });
-    expect(found.get('/t/secret')).toMatchObject({ value: 's' });
+    expect(found.get('/t/x/22')).toEqual({ value: 'v22', version: 1, ...plain });
+    expect(found.get('/t/secret')).toMatchObject({ value: 's', isSecret: true });
     expect(found.get('/t/list')).toMatchObject({ value: 'a,b', isList: true });
   });
 
@@ -61,14 +62,15 @@ describe('get', () => {
     world.ssm.put({ name: '/a', value: 'one' });
     world.ssm.put({ name: '/a', value: 'two' });
     world.ssm.label('/a', 'prod', 1);
-    expect(await store.get('/a', signal)).toEqual({ value: 'two', version: 2, isList: false });
-    expect(await store.get('/a:1', signal)).toEqual({ value: 'one', version: 1, isList: false });
-    expect(await store.get('/a:prod', signal)).toEqual({ value: 'one', version: 1, isList: false });
+    expect(await store.get('/a', signal)).toEqual({ value: 'two', version: 2, ...plain });
+    expect(await store.get('/a:1', signal)).toEqual({ value: 'one', version: 1, ...plain });
+    expect(await store.get('/a:prod', signal)).toEqual({ value: 'one', version: 1, ...plain });
   });
 
   test('decrypted', async () => {
     world.ssm.put({ name: '/a', value: 'one', type: 'SecureString' });
-    expect(await store.get('/a', signal)).toEqual({ value: 'one', version: 1, isList: false });
+    const secret = { value: 'one', version: 1, ...plain, isSecret: true };
+    expect(await store.get('/a', signal)).toEqual(secret);
   });
 
   test('no such parameter, version or label', async () => {
@@ -80,7 +82,12 @@ describe('get', () => {
 
   test('a list says that it is one', async () => {
     world.ssm.put({ name: '/a', value: 'one,two', type: 'StringList' });
-    expect(await store.get('/a', signal)).toEqual({ value: 'one,two', version: 1, isList: true });
+    expect(await store.get('/a', signal)).toEqual({
+      value: 'one,two',
+      version: 1,
+      ...plain,
+      isList: true,
+    });
   });
 
   test('without the permission', async () => {
@@ -138,7 +145,7 @@ describe('get', () => {
       code: 'config-unavailable',
       retryable: true,
     });
-    expect(await store.get('/a', signal)).toEqual({ value: 'one', version: 1, isList: false });
+    expect(await store.get('/a', signal)).toEqual({ value: 'one', version: 1, ...plain });
   });
 
   test('what is wrong with the credentials is said by them', async () => {

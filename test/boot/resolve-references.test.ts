@@ -85,6 +85,8 @@ describe('references', () => {
         },
       },
       source: { lastKnownGood: false },
+      // The file stays as it is; what its references stand for may change.
+      isStored: true,
     });
     // One name in two versions is in two calls; secrets are decrypted, and nothing else is.
     expect(calls()).toEqual([

@@ -16,6 +16,8 @@ export type LabSsm = LabService & {
   put(parameter: NewParameter): number;
   /** The same below `/aws/`: public parameters, and secrets of Secrets Manager below `/aws/reference/secretsmanager/`. */
   reserve(parameter: NewParameter): number;
+  /** As DeleteParameter. */
+  remove(name: string): void;
   /** Puts a label on a version (default: the latest), away from the version that had it. */
   label(name: string, label: string, version?: number): void;
   readonly dials: PageDials & {
@@ -161,6 +163,7 @@ export function createSsmService(options: LabSsmOptions): LabSsm {
     dials,
     put: (parameter) => parameters.put(parameter),
     reserve: (parameter) => parameters.reserve(parameter),
+    remove: (name) => void parameters.delete(name),
     label: (name, label, version) => void parameters.label(name, [label], version),
     handle: async ({ action, input }) => {
       const operation = Object.hasOwn(operations, action) ? operations[action] : undefined;
