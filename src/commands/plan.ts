@@ -25,6 +25,7 @@ import { planRoutes } from '../route/plan.ts';
 import { isIpv6On } from '../route/sysctls.ts';
 import { primaryMtu } from '../route/primary-mtu.ts';
 import { systemClock } from '../system/clock.ts';
+import { endThoughHanging } from '../system/mount-wait.ts';
 import { createPorts, type Ports } from '../system/ports.ts';
 import type { Run } from './command.ts';
 import { parseFlags, stateDirOf, text } from './flags.ts';
@@ -84,6 +85,7 @@ export const run: Run = async (args, signal) => {
       ? `${JSON.stringify(document, undefined, 2)}\n`
       : render(document),
   );
+  endThoughHanging();
   return exitCodes.stopped;
 };
 

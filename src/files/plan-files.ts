@@ -27,7 +27,10 @@ export async function planFiles(
 ): Promise<readonly FilePlan[]> {
   if (files.length === 0) return [];
   const accounts = await readAccounts(deps.files);
-  return Promise.all(files.map((file) => planFile(deps, file, accounts)));
+  const plans: FilePlan[] = [];
+  // One after the other: what hangs must not keep the others waiting.
+  for (const file of files) plans.push(await planFile(deps, file, accounts));
+  return plans;
 }
 
 async function planFile(

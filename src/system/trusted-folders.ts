@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { BerthError } from '../errors.ts';
 import { isErrno } from './files.ts';
 import { readOpen, type FileState } from './host-files.ts';
+import { readAt } from './mount-wait.ts';
 
 export type TrustedFolder = AsyncDisposable & {
-  /** undefined: there is nothing. Throws `not-permitted` for a link and for what is no regular file, and `disk`. */
+  /** undefined: there is nothing. Throws `not-permitted` for a link and what is no regular file, `disk`, `timeout`. */
   read(name: string): Promise<FileState | undefined>;
   list(): Promise<readonly string[]>;
   /** A new file on the disk, in the place of none. Throws `disk`. */
@@ -21,7 +22,7 @@ export type TrustedFolder = AsyncDisposable & {
 export type TrustedFolders = {
   /**
    * Throws `not-permitted` where somebody else could change it or one above it, or where a link leads there;
-   * `config-missing` where there is none; `disk`.
+   * `config-missing` where there is none; `disk`; `timeout` where its file system does not answer.
    */
   open(path: string): Promise<TrustedFolder>;
 };
@@ -35,25 +36,27 @@ function within(folder: FileHandle, name: string): string {
 }
 
 export const systemTrustedFolders: TrustedFolders = {
-  open: async (path) => {
-    let at = await openFolder('/', '/');
-    let walked = '';
-    try {
-      await judge(at, '/');
-      for (const name of path.split('/').filter(Boolean)) {
-        walked += `/${name}`;
-        const next = await openFolder(within(at, name), walked);
-        await at.close();
-        at = next;
-        await judge(at, walked);
-      }
-      return folderOf(at, path);
-    } catch (error) {
-      await at.close();
-      throw error;
-    }
-  },
+  open: (path) => readAt(path, () => walk(path)),
 };
+
+async function walk(path: string): Promise<TrustedFolder> {
+  let at = await openFolder('/', '/');
+  let walked = '';
+  try {
+    await judge(at, '/');
+    for (const name of path.split('/').filter(Boolean)) {
+      walked += `/${name}`;
+      const next = await openFolder(within(at, name), walked);
+      await at.close();
+      at = next;
+      await judge(at, walked);
+    }
+    return folderOf(at, path);
+  } catch (error) {
+    await at.close();
+    throw error;
+  }
+}
 
 async function openFolder(path: string, shown: string): Promise<FileHandle> {
   try {
@@ -85,25 +88,9 @@ async function judge(folder: FileHandle, shown: string): Promise<void> {
 function folderOf(folder: FileHandle, path: string): TrustedFolder {
   const shown = (name: string): string => join(path, name);
   return {
-    read: async (name) => {
-      let file: FileHandle;
-      try {
-        file = await open(within(folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-      } catch (error) {
-        if (isErrno(error, 'ENOENT')) return undefined;
-        if (isErrno(error, 'ELOOP')) throw noFile(`${shown(name)} is a link`);
-        throw failed('read', shown(name), error);
-      }
-      try {
-        const state = await readOpen(file);
-        if (state === undefined) throw noFile(`${shown(name)} is no regular file`);
-        return state;
-      } finally {
-        await file.close();
-      }
-    },
+    read: (name) => readAt(shown(name), () => readIn(folder, name, shown(name))),
 
-    list: () => readdir(within(folder, '.')),
+    list: () => readAt(path, () => readdir(within(folder, '.'))),
 
     create: async (name, { content, uid, gid, mode }) => {
       try {
@@ -141,6 +128,28 @@ function folderOf(folder: FileHandle, path: string): TrustedFolder {
 
     [Symbol.asyncDispose]: () => folder.close(),
   };
+}
+
+async function readIn(
+  folder: FileHandle,
+  name: string,
+  shown: string,
+): Promise<FileState | undefined> {
+  let file: FileHandle;
+  try {
+    file = await open(within(folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    if (isErrno(error, 'ELOOP')) throw noFile(`${shown} is a link`);
+    throw failed('read', shown, error);
+  }
+  try {
+    const state = await readOpen(file);
+    if (state === undefined) throw noFile(`${shown} is no regular file, or a hard link`);
+    return state;
+  } finally {
+    await file.close();
+  }
 }
 
 function noFile(what: string): BerthError {
