@@ -42,10 +42,18 @@ const comesTrue = (what: string, fits: () => boolean): Promise<true> =>
 const sh = (script: string, ...words: readonly string[]) => ({
   command: ['sh', '-c', script, ...words],
 });
-const allow = (...programs: readonly { readonly command: readonly string[] }[]): void =>
+type Programs = Partial<Record<'check' | 'reload', { readonly command: readonly string[] }>>;
+const allow = ({ check, reload }: Programs = {}, more: object = {}): void =>
   host.allow({
-    paths: [host.at('app/*.conf')],
-    commands: programs.map(({ command }) => command),
+    files: [
+      {
+        path: host.at('app/*.conf'),
+        check: check?.command,
+        reload: reload?.command,
+        mode: '0644',
+        ...more,
+      },
+    ],
   });
 const command = (...args: readonly string[]): Promise<Ran> =>
   berth(args, {
@@ -67,7 +75,12 @@ describe.skipIf(noWriter !== '')(
   () => {
     test('are there when berth says ready, with what references stand for', async () => {
       const reload = sh(`echo reloaded >> ${host.at('reloads')}`);
-      allow(reload);
+      host.allow({
+        files: [
+          { path, group: 'daemon', reload: reload.command },
+          { path: host.at('app/b.conf'), mode: '0644', reload: reload.command },
+        ],
+      });
       await host.listen(socketOf());
       at.lab.ssm.put({ name: '/berth/app/port', value: '8080' });
       at.lab.ssm.put({ name: '/berth/app/json', value: '{"a": 1}' });
@@ -106,7 +119,7 @@ describe.skipIf(noWriter !== '')(
 
     test('are put right when they drift: content, mode, away', async () => {
       const reload = sh(`echo reloaded >> ${host.at('reloads')}`);
-      allow(reload);
+      allow({ reload });
       await host.listen(socketOf());
       put({ path, content: 'wanted\n', reload });
       at.start(stored, fastTime);
@@ -166,10 +179,10 @@ describe.skipIf(noWriter !== '')(
       expect(doctor.stdout).toMatch(
         /failure {2}files +nobody listens on .*; fix: systemctl enable --now berth-files\.socket/,
       );
-      expect(doctor.stdout).toMatch(/files +.*files\.json.*"paths": \[".*a\.conf"\]/);
+      expect(doctor.stdout).toMatch(/files +.*files\.json.*"files": \[\{"path":".*a\.conf"\}\]/);
 
       await host.listen(socketOf());
-      const refusal = `cannot write ${path}: there is no ${host.policyPath}, which has to allow it: {"paths": ["${path}"]}`;
+      const refusal = `cannot write ${path}: there is no ${host.policyPath}, which has to allow it: {"files": [{"path":"${path}"}]}`;
       await at.command('reload');
       await at.status('refused', ({ files }) => files[0]?.message === refusal);
       for (const count of [2, 3]) {
@@ -187,7 +200,7 @@ describe.skipIf(noWriter !== '')(
     test('a check that fails keeps the old file; a reload that fails is tried again, by the next process too', async () => {
       const check = sh('grep -q good "$0"', '{}');
       const reload = sh(`test -e ${host.at('fixed')} && cp ${path} ${host.at('reloaded')}`);
-      allow(check, reload);
+      allow({ check, reload });
       await host.listen(socketOf());
       writeFileSync(path, 'old\n');
       put({ path, content: 'bad\n', check, reload });
@@ -213,7 +226,7 @@ describe.skipIf(noWriter !== '')(
 
     test('a program that hangs holds ready back for as long as it may', async () => {
       const check = { ...sh('sleep 3000', '{}'), timeoutSeconds: 3 };
-      allow(check);
+      allow({ check });
       await host.listen(socketOf());
       put({ path, content: 'x\n', check });
       at.start(stored);

@@ -158,7 +158,13 @@ describe.skipIf(!inNamespaces)(`secrets${needsNamespaces}`, () => {
       await using host = createWriterHost();
       const tells = ['sh', '-c', 'cat "$0"; cat "$0" >&2; exit 3', '{}'];
       const after = ['sh', '-c', `cat ${host.at('app/a.conf')}; exit 4`];
-      host.allow({ paths: [host.at('app/*.conf')], commands: [tells, after] });
+      host.allow({
+        files: [
+          { path: host.at('app/a.conf'), reload: after },
+          { path: host.at('app/b.conf'), check: tells },
+          { path: host.at('app/c.conf'), owner: 'nobody-here' },
+        ],
+      });
       // The daemon of the host has its own /run/berth, and this one with all.
       await host.listen(join(scratch, 'berth-files.sock'));
       const content = 'user app\ntoken {{ssm-secure:/berth/token}}\n';

@@ -149,10 +149,10 @@ describe.skipIf(whyNoCheckout !== undefined)(`berth-files.socket under systemd${
     const script =
       'exec 2>&1; grep CapBnd /proc/self/status; for f in /etc/berth/files.json /usr/bin/myapp /var/lib/berth/x /boot/x; do touch $f || true; done; ls -A /root /home; test -e /etc/shadow';
     const probe = ['sh', '-c', `(${script}) > /run/myapp.probe`, '{}'];
-    const wide = JSON.parse(policy!) as { readonly commands: readonly unknown[] };
+    const { files } = JSON.parse(policy!) as { readonly files: readonly object[] };
     await instance.write(
       '/etc/berth/files.json',
-      JSON.stringify({ ...wide, commands: [...wide.commands, probe] }),
+      JSON.stringify({ files: [{ ...files[0], check: probe }] }),
     );
     await instance.write('/root/mine', '');
     const [file] = (JSON.parse(configuration!) as { readonly files: readonly object[] }).files;

@@ -1,6 +1,6 @@
 // The files of the configuration: is there somebody who writes them, and is he allowed to?
 import { writerSocket } from '../files/ask-writer.ts';
-import { policyFile, readPolicy, refusedCommand, refusedPath } from '../files/policy.ts';
+import { policyFile, readPolicy, refusalOf } from '../files/policy.ts';
 import { messageOf } from '../errors.ts';
 import type { FileConfig, Status } from '../model.ts';
 import type { Ports } from '../system/ports.ts';
@@ -20,13 +20,9 @@ export async function checkFiles(
   }
   try {
     const policy = await readPolicy(trustedFolders, policyFile);
-    for (const { path, check, reload } of files) {
-      const argvs = [check, reload].flatMap((one) => (one === undefined ? [] : [one.argv]));
-      const refused = [
-        refusedPath(policy, path, policyFile),
-        ...argvs.map((argv) => refusedCommand(policy, argv, policyFile)),
-      ].filter((one) => one !== undefined);
-      findings.push(...refused.map((why) => report('failure', `${path}: ${why}`, 'as it says')));
+    for (const file of files) {
+      const why = refusalOf(policy, file, policyFile);
+      if (why !== undefined) findings.push(report('failure', `${file.path}: ${why}`, 'as it says'));
     }
   } catch (error) {
     findings.push(report('failure', messageOf(error), 'as it says; docs/files.md'));

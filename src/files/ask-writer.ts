@@ -1,4 +1,4 @@
-// Asks the writer, which systemd starts for each connection.
+// Asks the writer, which systemd starts for each connection, one at a time.
 import * as v from 'valibot';
 import { BerthError, hasCode } from '../errors.ts';
 import type { FileConfig } from '../model.ts';
@@ -6,81 +6,98 @@ import { maskSecrets } from '../secrets.ts';
 import type { Clock } from '../system/clock.ts';
 import { isErrno } from '../system/files.ts';
 import type { LocalSockets } from '../system/local-socket.ts';
-import { answerSchema, type WriteAnswer, type WriteRequest } from './request.ts';
+import { answerSchema, programsMs, taken, type WriteAnswer, type WriteRequest } from './request.ts';
 
-export type AskWriterDeps = { readonly clock: Clock; readonly sockets: LocalSockets };
+export type AskWriterDeps = {
+  readonly clock: Clock;
+  readonly sockets: Pick<LocalSockets, 'talk'>;
+};
 
 export type AskWriterInput = {
   readonly socketPath: string;
   readonly files: readonly FileConfig[];
   /** Paths whose reload did not come to its end, as far as is known. */
   readonly due: ReadonlySet<string>;
+  /** From now on something may have changed. */
+  readonly onTaken: () => void;
 };
+
+/** What one connection brought. */
+type Heard = { readonly isTaken: boolean; readonly answer: WriteAnswer | undefined };
 
 /** Beside what the programs may take. */
 const answerMs = 30_000;
-/** systemd takes no second connection before the process of the first is gone. */
-const maxTries = 4;
+/** systemd takes no second connection before the process of the first is gone: that of a daemon before this one, say. */
+const busyMs = 60_000;
 const againMs = 1_000;
-
-const noAnswer =
-  "cannot write files: the writer ended without an answer, or is busy: journalctl -u 'berth-files@*'";
 
 /** Outside of the folder of the daemon, which goes when the daemon stops. */
 export function writerSocket(runtimeDir: string): string {
   return `${runtimeDir}-files.sock`;
 }
 
-/** Throws `daemon-absent` (nobody listens, or it died), `not-permitted`, `timeout`, and the signal's reason. */
+/** Throws `daemon-absent` (nobody listens, it is busy, or it died), `not-permitted`, `timeout`, and the signal's reason. */
 export async function askWriter(
-  { clock, sockets }: AskWriterDeps,
-  { socketPath, files, due }: AskWriterInput,
+  deps: AskWriterDeps,
+  { socketPath, files, due, onTaken }: AskWriterInput,
   signal: AbortSignal,
 ): Promise<WriteAnswer> {
-  const programsMs = files.reduce(
-    (sum, { check, reload }) => sum + (check?.timeoutMs ?? 0) + (reload?.timeoutMs ?? 0),
-    0,
-  );
-  using deadline = clock.deadline(answerMs + programsMs, signal);
-  try {
-    for (let tries = 1; ; tries++) {
-      // One that died may have written what it did not reload.
-      const request = requestOf(files, (path) => tries > 1 || due.has(path));
-      const line = await ask(sockets, { socketPath, request }, deadline.signal);
-      const answer = v.safeParse(answerSchema, parsed(line));
-      if (answer.success) return answer.output;
-      if (tries === maxTries) {
-        throw new BerthError('daemon-absent', noAnswer, { retryable: true });
-      }
-      await clock.sleep(againMs, deadline.signal);
+  const { clock } = deps;
+  const startedMs = clock.monotonicMs();
+  let isLost = false;
+  for (;;) {
+    // One that died may have written what it did not reload.
+    const request = requestOf(files, (path) => isLost || due.has(path));
+    const { isTaken, answer } = await ask(deps, { socketPath, request, onTaken }, signal);
+    if (answer !== undefined) return answer;
+    if (isTaken && isLost) throw failed('daemon-absent', 'the writer ended without an answer');
+    if (!isTaken && clock.monotonicMs() - startedMs >= busyMs) {
+      throw failed('daemon-absent', 'the writer is busy');
     }
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!deadline.expired) throw error;
-    throw new BerthError('timeout', 'cannot write files: no answer of the writer', {
-      cause: error,
-      retryable: true,
-    });
+    isLost ||= isTaken;
+    await clock.sleep(againMs, signal);
   }
 }
 
-/** undefined: the connection ended without an answer. */
+type Question = Pick<AskWriterInput, 'socketPath' | 'onTaken'> & { readonly request: WriteRequest };
+
 async function ask(
-  sockets: LocalSockets,
-  { socketPath, request }: { readonly socketPath: string; readonly request: WriteRequest },
+  { clock, sockets }: AskWriterDeps,
+  { socketPath, request, onTaken }: Question,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Heard> {
+  let isTaken = false;
+  let answer: WriteAnswer | undefined;
+  const hear = (line: string): boolean => {
+    if (line !== taken) {
+      answer = answerOf(line);
+      return true;
+    }
+    isTaken = true;
+    onTaken();
+    return false;
+  };
+  using deadline = clock.deadline(answerMs + programsMs(request), signal);
   try {
-    return await sockets.ask(socketPath, JSON.stringify(request), signal);
+    await sockets.talk(socketPath, JSON.stringify(request), hear, deadline.signal);
   } catch (error) {
+    signal.throwIfAborted();
+    if (deadline.expired) throw failed('timeout', 'no answer of the writer');
     if (!hasCode(error, 'daemon-absent')) throw error;
-    if (!isErrno(error.cause, 'ENOENT', 'ECONNREFUSED')) return undefined;
-    throw new BerthError(
-      'daemon-absent',
-      `cannot write files: nobody listens on ${socketPath}: systemctl enable --now berth-files.socket`,
-      { cause: error, retryable: true },
-    );
+    if (isErrno(error.cause, 'ENOENT', 'ECONNREFUSED')) {
+      throw new BerthError(
+        'daemon-absent',
+        `cannot write files: nobody listens on ${socketPath}: systemctl enable --now berth-files.socket`,
+        { cause: error, retryable: true },
+      );
+    }
   }
+  return { isTaken, answer };
+}
+
+function failed(code: 'timeout' | 'daemon-absent', why: string): BerthError {
+  const message = `cannot write files: ${why}: journalctl -u 'berth-files@*'`;
+  return new BerthError(code, message, { retryable: true });
 }
 
 function requestOf(files: readonly FileConfig[], isDue: (path: string) => boolean): WriteRequest {
@@ -95,9 +112,10 @@ function requestOf(files: readonly FileConfig[], isDue: (path: string) => boolea
   };
 }
 
-function parsed(line: string | undefined): unknown {
+/** undefined: it is none. */
+function answerOf(line: string): WriteAnswer | undefined {
   try {
-    return JSON.parse(line ?? '') as unknown;
+    return v.parse(answerSchema, JSON.parse(line));
   } catch {
     return undefined;
   }

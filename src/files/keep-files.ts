@@ -1,6 +1,6 @@
 // Keeps the files of the configuration as they are to be: looks at each, and asks the writer only where one differs.
 import { isDeepStrictEqual } from 'node:util';
-import { messageOf } from '../errors.ts';
+import { hasCode, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { FileConfig, StatusFile } from '../model.ts';
 import type { Files } from '../system/files.ts';
@@ -8,7 +8,6 @@ import { isSameFile, type HostFiles } from '../system/host-files.ts';
 import type { Random } from '../system/random.ts';
 import { askWriter, type AskWriterDeps } from './ask-writer.ts';
 import type { DueReloads } from './due-reloads.ts';
-import type { WriteResult } from './request.ts';
 import { readAccounts, wantedState } from './wanted-state.ts';
 
 export type KeepFilesDeps = AskWriterDeps & {
@@ -33,8 +32,8 @@ export type FileKeeper = {
 
 /** Local reads only. */
 const everyMs = 60_000;
-/** Where it goes wrong again and again; a program that fails is no help to anybody each minute. */
-const seldomMs = 600_000;
+/** Of those rounds one that goes wrong again and again has every tenth: a check that fails helps nobody each minute. */
+const seldomRounds = 10;
 /** Somebody waits for ready. */
 const triedWithinMs = 60_000;
 
@@ -46,8 +45,8 @@ export function createFileKeeper(
   const { clock, random, log, due } = deps;
   let wanted = input.files;
   let status: readonly StatusFile[] = wanted.map(({ path }) => pending(path));
-  /** Rounds in a row that left something to do. */
-  let failures = 0;
+  /** Of each that goes wrong: how often in a row, and for how many rounds it is left alone. */
+  const troubles = new Map<string, { readonly failures: number; readonly rest: number }>();
   /** Something changed, or somebody asked, since the round that is under way began. */
   let again = false;
   /** undefined: a round is under way, or about to be. */
@@ -58,12 +57,23 @@ export function createFileKeeper(
     const before = status.find((one) => one.path === path);
     if (problem !== undefined && problem !== before?.message) log.warn({ path }, problem);
     if (isNew) log.info({ path }, `${path} is written`);
+    if (problem === undefined) troubles.delete(path);
     const state = problem === undefined ? 'in-place' : 'failing';
     status = status.map((one) => (one.path === path ? { path, state, message: problem } : one));
   };
 
-  /** Of the round that is under way. */
-  let asked: readonly FileConfig[] = [];
+  const fail = (path: string, problem: string, isNew: boolean): void => {
+    const failures = (troubles.get(path)?.failures ?? 0) + 1;
+    troubles.set(path, { failures, rest: Math.min(2 ** failures, seldomRounds) - 1 });
+    tell(path, problem, isNew);
+  };
+
+  const isResting = (path: string): boolean => {
+    const trouble = troubles.get(path);
+    if (trouble === undefined || trouble.rest === 0) return false;
+    troubles.set(path, { ...trouble, rest: trouble.rest - 1 });
+    return true;
+  };
 
   /** Those that are not as they are to be, or whose reload is due. */
   const differing = async (files: readonly FileConfig[]): Promise<readonly FileConfig[]> => {
@@ -71,51 +81,73 @@ export function createFileKeeper(
     const accounts = await readAccounts(deps.files);
     const found: FileConfig[] = [];
     for (const file of files) {
+      const { path } = file;
       const state = wantedState(file, accounts);
-      const there = await deps.hostFiles.read(file.path).catch(() => undefined);
+      const there = await deps.hostFiles.read(path).catch((error: unknown) => {
+        // The writer would hang there too.
+        if (hasCode(error, 'timeout')) tell(path, error.message, false);
+        return hasCode(error, 'timeout') ? 'hangs' : undefined;
+      });
+      if (there === 'hangs') continue;
       const isThere = typeof state !== 'string' && there !== undefined && isSameFile(there, state);
-      if (!isThere || due.has(file.path)) found.push(file);
-      else tell(file.path, undefined, false);
+      if (isThere && !due.has(path)) tell(path, undefined, false);
+      else if (!isResting(path)) found.push(file);
     }
     return found;
   };
 
-  /** Throws what the writer, the disk of the state folder and the signal have to say. */
-  const put = async (files: readonly FileConfig[]): Promise<boolean> => {
-    asked = await differing(files);
+  const put = async (files: readonly FileConfig[], asked: readonly FileConfig[]): Promise<void> => {
+    const before = due.paths();
+    const others = before.filter((path) => !asked.some((file) => file.path === path));
     // Of one that is not wanted any more something may be left over.
-    const left = due.paths().filter((path) => !files.some((file) => file.path === path));
-    if (asked.length === 0 && left.length === 0) return true;
-    const before = new Set(due.paths());
-    // What dies from here on may have written it.
-    await due.keep([...asked.map(({ path }) => path), ...left]);
-    const question = { socketPath: input.socketPath, files: asked, due: before };
-    const { results, refused } = await askWriter(deps, question, signal);
-    if (refused !== undefined) throw new Error(`cannot write files: ${refused}`);
-    await due.keep(results.filter(({ reloadDue }) => reloadDue).map(({ path }) => path));
-    for (const result of results) hear(result);
-    return results.every(({ problem }) => problem === undefined);
+    const later = others.filter((path) => files.some((file) => file.path === path));
+    if (asked.length === 0 && later.length === others.length) return;
+    let isTaken = false;
+    const onTaken = (): void => void (isTaken = true);
+    try {
+      // Whoever dies from here on may have written it.
+      await due.keep([...asked.map(({ path }) => path), ...others]);
+      const { socketPath } = input;
+      const question = { socketPath, files: asked, due: new Set(before), onTaken };
+      const { results, refused } = await askWriter(deps, question, signal);
+      if (refused !== undefined) {
+        for (const { path } of asked) fail(path, `cannot write files: ${refused}`, false);
+        await due.keep(before);
+        return;
+      }
+      const stillDue = results.filter(({ reloadDue }) => reloadDue).map(({ path }) => path);
+      await due.keep([...stillDue, ...later]);
+      for (const { path, written, problem } of results) {
+        if (problem === undefined) tell(path, problem, written);
+        else fail(path, problem, written);
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      for (const { path } of asked) {
+        if (isTaken) fail(path, messageOf(error), false);
+        else tell(path, messageOf(error), false);
+      }
+      // Nothing was done: a reload that was not due is not.
+      if (!isTaken) await due.keep(before);
+    }
   };
 
-  /** Returns whether all is in place. */
-  const round = async (): Promise<boolean> => {
+  const round = async (): Promise<void> => {
     const files = wanted;
-    asked = files;
+    let asked = files;
     try {
-      return await put(files);
+      asked = await differing(files);
+      await put(files, asked);
     } catch (error) {
       signal.throwIfAborted();
       for (const { path } of asked) tell(path, messageOf(error), false);
-      return false;
     }
   };
-  const hear = ({ path, written, problem }: WriteResult): void => tell(path, problem, written);
 
   const pause = async (): Promise<void> => {
-    const againMs = Math.min(everyMs * 2 ** failures, seldomMs);
     sleep = new AbortController();
     const either = AbortSignal.any([signal, sleep.signal]);
-    await clock.sleep(againMs * (0.75 + random.next() / 2), either).catch(() => undefined);
+    await clock.sleep(everyMs * (0.75 + random.next() / 2), either).catch(() => undefined);
     sleep = undefined;
     signal.throwIfAborted();
   };
@@ -124,8 +156,9 @@ export function createFileKeeper(
     await due.load();
     for (;;) {
       const before = status;
+      if (again) troubles.clear();
       again = false;
-      failures = (await round()) ? 0 : failures + 1;
+      await round();
       if (!isDeepStrictEqual(status, before)) deps.onStatus(status);
       tried.resolve();
       if (!again) await pause();
@@ -134,7 +167,6 @@ export function createFileKeeper(
 
   const look = (): void => {
     again = true;
-    failures = 0;
     sleep?.abort();
     sleep = undefined;
   };

@@ -1,15 +1,10 @@
-// What the host allows: which paths may be written and which programs run for the configuration. It lies on the host,
-// root's own, since whoever may write a parameter must not become root by it.
+// What the host allows: which files may be written, how, and which programs run for them. It lies on the host, root's
+// own, since whoever may write a parameter must not become root by it.
 import { basename, dirname } from 'node:path';
 import * as v from 'valibot';
 import { BerthError } from '../errors.ts';
 import { isPlainPath } from '../system/plain-path.ts';
 import type { TrustedFolders } from '../system/trusted-folders.ts';
-
-export type Policy = {
-  readonly paths: readonly string[];
-  readonly commands: readonly (readonly string[])[];
-};
 
 export const policyFile = '/etc/berth/files.json';
 
@@ -19,13 +14,39 @@ const pattern = v.pipe(
   v.check((path) => isPlainPath(path) && !dirname(path).includes('*')),
 );
 
-const schema = v.strictObject({
-  $schema: v.optional(v.string()),
-  paths: v.array(pattern),
-  commands: v.optional(v.array(v.pipe(v.array(v.string()), v.minLength(1))), []),
+const argv = v.optional(v.pipe(v.array(v.string()), v.minLength(1)));
+
+/** An entry of the configuration without its content, and with its defaults. */
+const entry = v.strictObject({
+  path: pattern,
+  owner: v.optional(v.string(), 'root'),
+  group: v.optional(v.string(), 'root'),
+  mode: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^0?[0-7]{2}[0145]$/),
+      v.transform((mode) => Number.parseInt(mode, 8)),
+    ),
+    '0640',
+  ),
+  check: argv,
+  reload: argv,
 });
 
-const form = '{"paths": ["/etc/myapp/*.conf"], "commands": [["systemctl", "reload", "myapp"]]}';
+const schema = v.strictObject({ $schema: v.optional(v.string()), files: v.array(entry) });
+
+export type Policy = v.InferOutput<typeof schema>;
+type Entry = Policy['files'][number];
+
+type Program = { readonly argv: readonly string[] };
+/** Of the configuration, or of a request. */
+type Wanted = Pick<Entry, 'path' | 'owner' | 'group' | 'mode'> & {
+  readonly check?: Program | undefined;
+  readonly reload?: Program | undefined;
+};
+
+const form =
+  '{"files": [{"path": "/etc/myapp/*.conf", "group": "myapp", "mode": "0640", "reload": ["systemctl", "reload", "myapp"]}]}';
 
 /** undefined: there is none. Throws `not-permitted` (not root's alone), `config-invalid`, `disk`. */
 export async function readPolicy(
@@ -56,37 +77,55 @@ export async function readPolicy(
   }
 }
 
-/** Why a path may not be written, with the exact fix; undefined: it may. Pure. */
-export function refusedPath(
+/** Why a file may not be written as it is wanted, with the exact fix; undefined: it may. Pure. */
+export function refusalOf(
   policy: Policy | undefined,
-  path: string,
+  wanted: Wanted,
   file: string,
 ): string | undefined {
-  if (policy?.paths.some((one) => matches(one, path)) === true) return undefined;
-  return refusal(policy, file, 'paths', path);
-}
-
-/** The same of a program with its arguments: word for word. */
-export function refusedCommand(
-  policy: Policy | undefined,
-  argv: readonly string[],
-  file: string,
-): string | undefined {
-  const wanted = JSON.stringify(argv);
-  if (policy?.commands.some((one) => JSON.stringify(one) === wanted) === true) return undefined;
-  return refusal(policy, file, 'commands', argv);
-}
-
-function refusal(
-  policy: Policy | undefined,
-  file: string,
-  key: 'paths' | 'commands',
-  value: unknown,
-): string {
-  const line = JSON.stringify(value);
+  const entries = policy?.files.filter(({ path }) => matches(path, wanted.path)) ?? [];
+  const differences = entries.map((one) => differenceOf(one, wanted));
+  if (differences.includes(undefined)) return undefined;
+  if (differences.length > 0) return `${file} allows it with ${differences.join(', or with ')}`;
+  const line = JSON.stringify(entryOf(wanted));
   return policy === undefined
-    ? `there is no ${file}, which has to allow it: {"${key}": [${line}]}`
-    : `${file} does not allow it: add ${line} to its "${key}"`;
+    ? `there is no ${file}, which has to allow it: {"files": [${line}]}`
+    : `${file} does not allow it: add ${line} to its "files"`;
+}
+
+/** Word for word, but for the mode, which may have less; and a reload may be left out, a check not. */
+function differenceOf(entry: Entry, wanted: Wanted): string | undefined {
+  for (const key of ['owner', 'group'] as const) {
+    if (entry[key] !== wanted[key]) return `${key} ${entry[key]}, not ${wanted[key]}`;
+  }
+  if ((wanted.mode & ~entry.mode) !== 0) {
+    return `mode ${octal(entry.mode)} at most, not ${octal(wanted.mode)}`;
+  }
+  for (const key of ['check', 'reload'] as const) {
+    const [allowed, asked] = [textOf(entry[key]), textOf(wanted[key]?.argv)];
+    const isLeftOut = key === 'reload' && wanted.reload === undefined;
+    if (allowed !== asked && !isLeftOut) return `${key} ${allowed}, not ${asked}`;
+  }
+  return undefined;
+}
+
+function entryOf({ path, owner, group, mode, check, reload }: Wanted): object {
+  return {
+    path,
+    ...(owner === 'root' ? {} : { owner }),
+    ...(group === 'root' ? {} : { group }),
+    ...(mode === 0o640 ? {} : { mode: octal(mode) }),
+    ...(check && { check: check.argv }),
+    ...(reload && { reload: reload.argv }),
+  };
+}
+
+function textOf(argv: readonly string[] | undefined): string {
+  return argv === undefined ? 'none' : JSON.stringify(argv);
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
 }
 
 function matches(pattern: string, path: string): boolean {

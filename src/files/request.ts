@@ -1,4 +1,5 @@
-// What berth asks of the writer, and what that answers: a line of JSON each. The writer trusts none of it.
+// What berth asks of the writer, and what that answers: a line of JSON each, and before the second the line `taken`. The
+// writer trusts none of it.
 import * as v from 'valibot';
 import { isPlainPath } from '../system/plain-path.ts';
 
@@ -7,6 +8,8 @@ const maxFiles = 64;
 const maxContent = 1_048_576;
 export const maxRequestBytes = 33_554_432;
 const longestTimeoutMs = 120_000;
+/** Of a whole request; RuntimeMaxSec= of berth-files@.service is a little more. */
+export const maxProgramsMs = 840_000;
 
 const command = v.strictObject({
   argv: v.pipe(
@@ -45,11 +48,29 @@ const file = v.strictObject({
 
 /** `files`: none, to have what was left behind removed. */
 export const requestSchema = v.strictObject({
-  files: v.pipe(v.array(file), v.maxLength(maxFiles)),
+  files: v.pipe(
+    v.array(file),
+    v.maxLength(maxFiles),
+    v.check((files) => new Set(files.map(({ path }) => path)).size === files.length),
+  ),
 });
 
 export type WriteRequest = v.InferOutput<typeof requestSchema>;
 export type WantedFile = WriteRequest['files'][number];
+
+/** Said before anything is done: without it, a connection that ended has changed nothing. */
+export const taken = 'taken';
+
+/** How long its programs may take. */
+export function programsMs({ files }: WriteRequest): number {
+  const times = files.map(
+    ({ check, reload }) => (check?.timeoutMs ?? 0) + (reload?.timeoutMs ?? 0),
+  );
+  return Math.min(
+    times.reduce((sum, ms) => sum + ms, 0),
+    maxProgramsMs,
+  );
+}
 
 const result = v.object({
   path: v.string(),

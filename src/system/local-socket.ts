@@ -29,6 +29,13 @@ export type LocalSockets = {
    * Throws `daemon-absent` where nobody listens, `not-permitted` where we may not connect.
    */
   follow(path: string, onLine: (line: string) => boolean, signal: AbortSignal): Promise<void>;
+  /** Sends a line first; then the same. */
+  talk(
+    path: string,
+    line: string,
+    onLine: (line: string) => boolean,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Sends a line and returns the answer; undefined: the other side ended without one. Throws like `follow`. */
   ask(path: string, line: string, signal: AbortSignal): Promise<string | undefined>;
 };
@@ -81,6 +88,8 @@ export const systemLocalSockets: LocalSockets = {
   },
 
   follow: (path, onLine, signal) => talk(path, undefined, onLine, signal),
+
+  talk,
 
   ask: async (path, line, signal) => {
     let answer: string | undefined;

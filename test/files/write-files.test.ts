@@ -1,21 +1,35 @@
 // The writer as a real process and as root: what it puts in place, what it refuses, and what is left when it dies.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { WantedFile } from '../../src/files/request.ts';
-import { createWriterHost, noWriter, requestOf, type WriterHost } from '../fixtures/writer-host.ts';
+import { createPrograms } from '../../src/files/programs.ts';
+import { maxProgramsMs, type WantedFile } from '../../src/files/request.ts';
+import type { Commands } from '../../src/system/commands.ts';
+import { createVirtualTime } from '../fakes/virtual-time.ts';
+import { mainFile } from '../lab/daemon-process.ts';
+import { hungMount, noHungMount } from '../fixtures/hung-mount.ts';
+import {
+  answerIn,
+  createWriterHost,
+  noWriter,
+  requestOf,
+  type WriterHost,
+} from '../fixtures/writer-host.ts';
 
 const killAt = `--import=${join(import.meta.dirname, '..', 'lab', 'kill-at.ts')}`;
 const timeoutMs = 60_000;
@@ -37,16 +51,24 @@ afterEach(async () => {
 
 const content = (file = path): string | undefined =>
   existsSync(file) ? readFileSync(file, 'utf8') : undefined;
-/** Allows the file and these programs. */
-const allowAll = (...commands: readonly { readonly argv: readonly string[] }[]): void =>
+type Programs = Partial<Record<'check' | 'reload', { readonly argv: readonly string[] }>>;
+
+/** Allows the files, with these programs. */
+const allowAll = ({ check, reload }: Programs = {}, more: object = {}): void =>
   host.allow({
-    paths: [host.at('app/*.conf'), host.at('other/*.conf')],
-    commands: commands.map(({ argv }) => argv),
+    files: ['app/*.conf', 'other/*.conf'].map((name) => ({
+      path: host.at(name),
+      check: check?.argv,
+      reload: reload?.argv,
+      ...more,
+    })),
   });
 const problemOf = async (...files: readonly Partial<WantedFile>[]): Promise<string | undefined> => {
   const { results, refused } = await host.ask(...files);
   return refused ?? results[0]?.problem;
 };
+
+const shown = ({ argv }: { readonly argv: readonly string[] }): string => JSON.stringify(argv);
 
 const elsewhere = (): string => host.at('elsewhere');
 const theirs = (): string | undefined => content(join(elsewhere(), 'a.conf'));
@@ -56,7 +78,7 @@ const runs = (): string => content(host.at('runs')) ?? '';
 describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_000 }, () => {
   describe('puts in place', () => {
     test('content, owner, group and mode; and leaves alone what is so already', async () => {
-      allowAll();
+      allowAll({}, { owner: 'daemon', group: '7', mode: '0644' });
       const file = { path, content: 'key = 1\n', owner: 'daemon', group: '7', mode: 0o604 };
       expect(await host.ask(file)).toEqual({
         results: [{ path, written: true, reloadDue: false }],
@@ -90,11 +112,13 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
     });
 
     test('nothing of an owner that there is not, nor in a folder that there is not', async () => {
-      allowAll();
+      allowAll({}, { owner: 'nobody-here' });
       expect(await problemOf({ path, owner: 'nobody-here' })).toBe(
         `cannot write ${path}: there is no user nobody-here`,
       );
+      allowAll({}, { group: 'nobody-here' });
       expect(await problemOf({ path, group: 'nobody-here' })).toContain('no group nobody-here');
+      allowAll();
       expect(await problemOf({ path: host.at('other/x.conf') })).toBe(
         `cannot write ${host.at('other/x.conf')}: there is no folder ${host.at('other')}`,
       );
@@ -105,22 +129,73 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
   describe('refuses what the host does not allow', () => {
     test('without a policy everything, with one what is not in it; and says what to add', async () => {
       const reload = { argv: ['systemctl', 'reload', 'app'], timeoutMs };
-      expect(await problemOf({ path })).toBe(
-        `cannot write ${path}: there is no ${host.policyPath}, which has to allow it: {"paths": ["${path}"]}`,
+      expect(await problemOf({ path, group: 'daemon', mode: 0o600, reload })).toBe(
+        `cannot write ${path}: there is no ${host.policyPath}, which has to allow it: {"files": [{"path":"${path}","group":"daemon","mode":"0600","reload":["systemctl","reload","app"]}]}`,
       );
-      host.allow({ paths: [host.at('app/*.conf')], commands: [['systemctl', 'reload']] });
+      host.allow({ files: [{ path: host.at('app/*.conf') }] });
       const wrong = host.at('app/a.txt');
       expect(await problemOf({ path: wrong })).toBe(
-        `cannot write ${wrong}: ${host.policyPath} does not allow it: add "${wrong}" to its "paths"`,
+        `cannot write ${wrong}: ${host.policyPath} does not allow it: add {"path":"${wrong}"} to its "files"`,
       );
-      expect(await problemOf({ path, reload })).toBe(
-        `cannot write ${path}: ${host.policyPath} does not allow it: add ["systemctl","reload","app"] to its "commands"`,
-      );
-      expect(await problemOf({ path, check: reload })).toContain('to its "commands"');
       mkdirSync(host.at('app/sub'));
-      expect(await problemOf({ path: host.at('app/sub/a.conf') })).toContain('to its "paths"');
+      expect(await problemOf({ path: host.at('app/sub/a.conf') })).toContain('to its "files"');
       expect(content()).toBeUndefined();
       expect(await problemOf({ path })).toBeUndefined();
+    });
+
+    test('another owner, more rights, another program than the policy has for this very file', async () => {
+      const [check, reload, other] = [sh('true'), sh('true', 'x'), sh('true', 'y')];
+      const entry = { group: 'daemon', mode: '0644', check: check.argv, reload: reload.argv };
+      const open = host.at('app/open.conf');
+      host.allow({
+        files: [
+          { path, ...entry },
+          { path: open, owner: 'daemon', reload: other.argv },
+        ],
+      });
+      const good = { path, group: 'daemon', mode: 0o644, check, reload };
+      const refusals: readonly [Partial<WantedFile>, string][] = [
+        [{ owner: 'daemon' }, 'owner root, not daemon'],
+        [{ group: 'root' }, 'group daemon, not root'],
+        [{ group: '1' }, 'group daemon, not 1'],
+        [{ mode: 0o664 }, 'mode 0644 at most, not 0664'],
+        [{ mode: 0o700 }, 'mode 0644 at most, not 0700'],
+        [{ check: undefined }, `check ${shown(check)}, not none`],
+        [{ check: other }, `check ${shown(check)}, not ${shown(other)}`],
+        // Which is allowed for the other file.
+        [{ reload: other }, `reload ${shown(reload)}, not ${shown(other)}`],
+      ];
+      for (const [change, why] of refusals) {
+        expect(await problemOf({ ...good, ...change, reloadDue: true })).toBe(
+          `cannot write ${path}: ${host.policyPath} allows it with ${why}`,
+        );
+      }
+      expect(content()).toBeUndefined();
+      expect(await problemOf({ ...good, mode: 0o600 })).toBeUndefined();
+      expect(await problemOf({ ...good, reload: undefined })).toBeUndefined();
+      expect(statSync(path).mode & 0o7777).toBe(0o644);
+      host.allow({
+        files: [
+          { path, ...entry },
+          { path, owner: 'daemon' },
+        ],
+      });
+      expect(await problemOf({ path, owner: 'daemon' })).toBeUndefined();
+      expect(await problemOf({ path })).toMatch(
+        /group daemon, not root, or with owner daemon, not/,
+      );
+    });
+
+    test('and runs no program of a file that it refuses, due or not', async () => {
+      const reload = sh(`echo run >> ${host.at('runs')}`, 'x');
+      allowAll({ reload });
+      const files = [{ path: host.at('app/a.txt'), reload, reloadDue: true }, { path }];
+      const { results } = await host.ask(...files);
+      expect(results.map(({ reloadDue, written }) => [reloadDue, written])).toEqual([
+        [true, false],
+        [false, true],
+      ]);
+      expect(runs()).toBe('');
     });
 
     test.each<[string, () => void, RegExp]>([
@@ -133,19 +208,31 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
       ],
       [
         'no JSON',
-        () => writeFileSync(host.policyPath, '{"paths": ["/etc/sh'),
+        () => writeFileSync(host.policyPath, '{"files": ["/etc/sh'),
         /is not of the form/,
       ],
-      ['an unknown key', () => host.allow({ paths: [path], path }), /files\.json: path is not/],
+      ['an unknown key', () => host.allow({ files: [{ path }], path }), /files\.json: path is not/],
+      [
+        'an unknown word of a file',
+        () => host.allow({ files: [{ path, user: 'root' }] }),
+        /user is not/,
+      ],
+      ['set-user-ID', () => host.allow({ files: [{ path, mode: '4755' }] }), /0\.mode is not/],
+      [
+        'files for everybody',
+        () => host.allow({ files: [{ path, mode: '0666' }] }),
+        /0\.mode is not/,
+      ],
+      ['no program', () => host.allow({ files: [{ path, check: [] }] }), /0\.check is not/],
       [
         'folders by a pattern',
-        () => host.allow({ paths: [host.at('*/a.conf')] }),
-        /paths\.0 is not/,
+        () => host.allow({ files: [{ path: host.at('*/a.conf') }] }),
+        /files\.0\.path is not/,
       ],
       [
         'a way up',
-        () => host.allow({ paths: [`${host.path}/app/../app/a.conf`] }),
-        /paths\.0 is not/,
+        () => host.allow({ files: [{ path: `${host.path}/app/../app/a.conf` }] }),
+        /files\.0\.path is not/,
       ],
     ])('and trusts no policy that is wrong: %s', async (_name, spoil, why) => {
       allowAll();
@@ -166,6 +253,8 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
       ['a way up', { path: '/etc/../etc/a.conf' }],
       ['a relative path', { path: 'etc/a.conf' }],
       ['set-user-ID', { mode: 0o4755 }],
+      ['set-group-ID', { mode: 0o2755 }],
+      ['sticky', { mode: 0o1755 }],
       ['a file that everybody may write', { mode: 0o646 }],
       ['an unknown key', { uid: 0 }],
       ['no program', { check: { argv: [], timeoutMs: 1 } }],
@@ -173,11 +262,85 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
       allowAll();
       const request = typeof wrong === 'string' ? `${wrong}\n` : requestOf({ path, ...wrong });
       const { stdout } = await host.run(request);
-      expect(JSON.parse(stdout)).toMatchObject({
+      expect(answerIn(stdout)).toMatchObject({
         results: [],
         refused: expect.stringMatching(/^cannot read the request: /),
       });
       expect(content()).toBeUndefined();
+    });
+  });
+
+  test('and takes none that names a file twice', async () => {
+    allowAll();
+    const { stdout } = await host.run(requestOf({ path }, { path, content: 'other' }));
+    expect(stdout).toBe(
+      '{"results":[],"refused":"cannot read the request: files is not as it has to be"}\n',
+    );
+    expect(content()).toBeUndefined();
+  });
+
+  test('does nothing where nobody hears that it took the request', async () => {
+    allowAll();
+    const argv = [mainFile, 'write-files', '--policy', host.policyPath];
+    const writer = spawn(process.execPath, argv, { stdio: ['pipe', 'pipe', 'ignore'] });
+    await once(writer.stdout.destroy(), 'close');
+    writer.stdin.end(requestOf({ path }));
+    await once(writer, 'close');
+    expect(content()).toBeUndefined();
+  });
+
+  test('its programs have a time together, which the unit allows', async () => {
+    const unit = readFileSync(
+      join(import.meta.dirname, '../../systemd/berth-files@.service'),
+      'utf8',
+    );
+    const maxMs = Number(/^RuntimeMaxSec=(\d+)$/m.exec(unit)![1]) * 1_000;
+    // What it does beside them.
+    expect(maxMs).toBeGreaterThanOrEqual(maxProgramsMs + 30_000);
+    const clock = createVirtualTime();
+    const ran: number[] = [];
+    const commands: Commands = {
+      run: async ({ timeoutMs: ms }, signal) => {
+        ran.push(ms);
+        await clock.sleep(ms, signal);
+        return { code: undefined, timedOut: true, lastLine: '' };
+      },
+    };
+    const life = new AbortController().signal;
+    const programs = createPrograms({ clock, commands }, life);
+    const all = async (): Promise<readonly (string | undefined)[]> => {
+      const failures = [];
+      for (let i = 0; i < 128; i++) {
+        failures.push(await programs.failureOf({ argv: ['a'], timeoutMs: 110_000 }, false));
+      }
+      return failures;
+    };
+    const failures = await clock.run(all());
+    expect(ran).toHaveLength(7);
+    expect(clock.monotonicMs()).toBeLessThanOrEqual(maxProgramsMs);
+    expect(failures[7]).toBe('"a" was not run: all programs together had 14 minutes');
+    expect(failures.slice(7)).toEqual(Array.from({ length: 121 }, () => failures[7]));
+  });
+
+  describe.skipIf(noHungMount !== '')(`where a file system hangs${noHungMount}`, () => {
+    test('it names the file, writes the others, and ends', async () => {
+      await using _hung = await hungMount(host.at('dead'));
+      const reload = sh(`echo run >> ${host.at('runs')}`, 'x');
+      // The sweep comes there as well.
+      const dead = host.at('dead/sub/b.conf');
+      host.allow({ files: [{ path: dead }, { path, reload: reload.argv }] });
+      const { results } = await host.ask({ path: dead }, { path, reload });
+      expect(results).toEqual([
+        {
+          path: dead,
+          written: false,
+          reloadDue: false,
+          problem: `cannot write ${dead}: cannot read ${host.at('dead/sub')}: its file system does not answer`,
+        },
+        { path, written: true, reloadDue: false },
+      ]);
+      expect(content()).toBe('new\n');
+      expect(runs()).toBe('run\n');
     });
   });
 
@@ -201,12 +364,22 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
       expect(theirs()).toBe('theirs');
     });
 
+    test('nor a file that has another path too', async () => {
+      linkSync(join(elsewhere(), 'a.conf'), path);
+      for (const content of ['theirs', 'new']) {
+        expect(await problemOf({ path, content })).toBe(
+          `cannot write ${path}: ${path} is no regular file, or a hard link: remove it, or name another path`,
+        );
+      }
+      expect(theirs()).toBe('theirs');
+    });
+
     test('in the place of its folder, or of one above', async () => {
       symlinkSync(elsewhere(), host.at('other'));
       expect(await problemOf({ path: host.at('other/a.conf') })).toContain(
         `${host.at('other')} is a link or no folder`,
       );
-      host.allow({ paths: [host.at('other/elsewhere/a.conf')] });
+      host.allow({ files: [{ path: host.at('other/elsewhere/a.conf') }] });
       renameSync(host.at('other'), host.at('gone'));
       symlinkSync(host.path, host.at('other'));
       expect(await problemOf({ path: host.at('other/elsewhere/a.conf') })).toContain('is a link');
@@ -230,7 +403,7 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
       const swap = sh(
         `mv ${host.at('app')} ${host.at('moved')}; ln -s ${elsewhere()} ${host.at('app')}`,
       );
-      allowAll(swap);
+      allowAll({ check: swap });
       writeFileSync(path, 'old');
       await host.ask({ path, check: swap });
       expect(lstatSync(host.at('app')).isSymbolicLink()).toBe(true);
@@ -238,7 +411,7 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
       expect(content(host.at('moved/a.conf'))).toBe('new\n');
       expect(theirs()).toBe('theirs');
       expect(host.leftOver()).toEqual([]);
-      expect(await problemOf({ path })).toContain('is a link');
+      expect(await problemOf({ path, check: swap })).toContain('is a link');
     });
 
     test('that lies where the temporary file goes', async () => {
@@ -252,7 +425,7 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
   describe('checks first', () => {
     test('the new content, in a file beside; a failure keeps the old one', async () => {
       const check = sh('echo looking at line 3; grep -q good "$0"');
-      allowAll(check);
+      allowAll({ check });
       expect(await problemOf({ path, content: 'good', check })).toBeUndefined();
       expect(await host.ask({ path, content: 'bad', check })).toEqual({
         results: [
@@ -274,7 +447,7 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
     test('a check that hangs is ended with all that it started', async () => {
       const pid = host.at('pid');
       const check = { ...sh(`sleep 300 & echo $! > ${pid}; wait`), timeoutMs: 1_000 };
-      allowAll(check);
+      allowAll({ check });
       expect(await problemOf({ path, check })).toContain('"sh" had not ended after 1 s');
       // Nobody waits for it any more than for an orphan: gone, or a zombie.
       const state = (): string => {
@@ -289,8 +462,9 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
     test('a check that is not installed, or is killed, is a failure', async () => {
       const missing = { argv: ['berth-no-such-program', '{}'], timeoutMs };
       const killed = sh('kill -9 $$');
-      allowAll(missing, killed);
+      allowAll({ check: missing });
       expect(await problemOf({ path, check: missing })).toContain('it is not installed');
+      allowAll({ check: killed });
       expect(await problemOf({ path, check: killed })).toContain('"sh" was killed');
       expect(content()).toBeUndefined();
     });
@@ -299,7 +473,7 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
   describe('reloads after', () => {
     test('once for several files, and not where nothing changed', async () => {
       const reload = sh(`echo run >> ${host.at('runs')}`, 'x');
-      allowAll(reload);
+      allowAll({ reload });
       const files = ['a', 'b'].map((name) => ({ path: host.at(`app/${name}.conf`), reload }));
       expect((await host.ask(...files)).results.map(({ written }) => written)).toEqual([
         true,
@@ -314,7 +488,7 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
 
     test('a failure is said, and due until it succeeds', async () => {
       const reload = sh(`test -e ${host.at('fixed')} || { echo cannot bind >&2; exit 3; }`, 'x');
-      allowAll(reload);
+      allowAll({ reload });
       expect(await host.ask({ path, reload })).toEqual({
         results: [
           {
@@ -332,20 +506,73 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
       });
     });
 
-    test('a file whose check fails is not reloaded, its neighbour is', async () => {
+    test('a file whose check fails is not reloaded, its neighbour of another service is', async () => {
       const [check, reload] = [sh('false'), sh(`echo run >> ${host.at('runs')}`, 'x')];
-      allowAll(check, reload);
-      const { results } = await host.ask({ path, check, reload }, { path: host.at('app/b.conf') });
-      expect(results.map(({ written }) => written)).toEqual([false, true]);
-      expect(runs()).toBe('');
+      const other = sh(`echo other >> ${host.at('runs')}`, 'x');
+      const [b, c] = [host.at('app/b.conf'), host.at('app/c.conf')];
+      host.allow({
+        files: [
+          { path, check: check.argv, reload: reload.argv },
+          { path: b, reload: other.argv },
+          { path: c },
+        ],
+      });
+      const files = [{ path, check, reload }, { path: b, reload: other }, { path: c }];
+      const { results } = await host.ask(...files);
+      expect(results.map(({ written }) => written)).toEqual([false, true, true]);
+      expect(runs()).toBe('other\n');
     });
+
+    test.each<[string, (last: string) => object | undefined]>([
+      ['its check', () => ({ content: 'bad' })],
+      ['the policy', () => ({ mode: 0o660 })],
+      [
+        'a link in its place',
+        (last) => {
+          symlinkSync('/etc/hostname', last);
+          return undefined;
+        },
+      ],
+    ])(
+      'files with the same reload come together or not at all: refused by %s',
+      async (_, spoil) => {
+        const check = sh('! grep -q bad "$0"');
+        const reload = sh(`cat ${host.at('app')}/*.conf >> ${host.at('runs')}`, 'x');
+        allowAll({ check, reload });
+        const [b, last] = [host.at('app/b.conf'), host.at('app/c.conf')];
+        const good = [path, b, last].map((one) => ({
+          path: one,
+          content: `${one}\n`,
+          check,
+          reload,
+        }));
+        writeFileSync(path, 'old\n');
+        const { results } = await host.ask(...good.slice(0, 2), { ...good[2]!, ...spoil(last) });
+        expect(results.map(({ written, reloadDue }) => [written, reloadDue])).toEqual(
+          good.map(() => [false, false]),
+        );
+        const why = `${last} has the same reload, and is refused`;
+        expect(results[0]!.problem).toBe(`cannot write ${path}: ${why}`);
+        expect(results[2]!.problem).not.toContain(why);
+        expect({ a: content(), b: content(b), runs: runs() }).toEqual({
+          a: 'old\n',
+          b: undefined,
+          runs: '',
+        });
+        expect(host.leftOver()).toEqual([]);
+        rmSync(last, { force: true });
+        const again = await host.ask(...good);
+        expect(again.results.map(({ written }) => written)).toEqual([true, true, true]);
+        expect(runs()).toBe([path, b, last].map((one) => `${one}\n`).join(''));
+      },
+    );
 
     test('its programs have no environment but PATH and LC_ALL, and no input', async () => {
       const reload = sh(
         `cat; env | cut -d= -f1 | grep -v '^_$\\|^PWD$\\|^SHLVL$\\|^OLDPWD$' | sort > ${host.at('runs')}`,
         'x',
       );
-      allowAll(reload);
+      allowAll({ reload });
       await host.run(requestOf({ path, reload }), { SECRET: 'x' });
       expect(runs()).toBe('LC_ALL\nPATH\n');
     });
@@ -357,7 +584,7 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
     async () => {
       const check = sh('grep -q content "$0"');
       const reload = sh(`cp ${path} ${host.at('reloaded')}`, 'x');
-      allowAll(check, reload);
+      allowAll({ check, reload });
       const [old, fresh] = [`old content\n`, `new content ${'x'.repeat(200_000)}\n`];
       const request = requestOf({ path, content: fresh, check, reload });
       const env = { NODE_OPTIONS: killAt, KILL_FROM: 'start', KILL_COUNT_FILE: host.at('count') };
@@ -395,9 +622,9 @@ describe.skipIf(noWriter !== '')(`berth write-files${noWriter}`, { timeout: 120_
 
   test('killed by its own programs: the same', async () => {
     const check = sh('kill -9 $PPID');
-    allowAll(check);
+    allowAll({ check });
     writeFileSync(path, 'old');
-    expect((await host.run(requestOf({ path, check }))).stdout).toBe('');
+    expect((await host.run(requestOf({ path, check }))).stdout).toBe('taken\n');
     expect(content()).toBe('old');
     expect(host.leftOver()).toEqual(['app/.a.conf.berth-new']);
     await host.run(requestOf());
