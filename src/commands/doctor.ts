@@ -1,12 +1,24 @@
 // `berth doctor`: what is wrong on this instance, and the exact fix. Reads, and changes nothing.
+//
+// A process of its own examines, since what hangs in the kernel (a resolver, a file server, a FIFO) keeps a process from
+// ending: Node joins its threads at exit. This one only prints the report, and leaves in time.
 import { styleText } from 'node:util';
 import packageJson from '../../package.json' with { type: 'json' };
-import { examine } from '../doctor/examine.ts';
 import type { Finding, Result } from '../doctor/finding.ts';
 import { createLog } from '../log.ts';
+import { systemClock } from '../system/clock.ts';
+import { firstLine } from '../system/first-line.ts';
+import { systemHostFiles } from '../system/host-files.ts';
 import { createPorts } from '../system/ports.ts';
 import type { Run } from './command.ts';
 import { parseFlags, runtimeDirOf, stateDirOf, text } from './flags.ts';
+import { readUnitEnvironment, unitFile, type UnitEnvironment } from './unit-environment.ts';
+
+/** From the start of each process. 15 s are promised. */
+const examineMs = 13_000;
+const reportMs = 14_300;
+/** A thread for each thing that hangs, and some for the others. */
+const threads = '32';
 
 export const run: Run = async (args, signal) => {
   const parsed = parseFlags(args, {
@@ -14,7 +26,81 @@ export const run: Run = async (args, signal) => {
     'state-dir': { type: 'string' },
     'runtime-dir': { type: 'string' },
     json: { type: 'boolean' },
+    // Examines in this process: for ourselves.
+    here: { type: 'boolean' },
   });
+  if (parsed.values['here'] === true) return examineHere(parsed, signal);
+  const unit = await readUnitEnvironment(systemHostFiles, unitFile);
+  const answer = await askExaminer(
+    {
+      config: text(parsed, 'config') ?? unit.config,
+      stateDir: text(parsed, 'state-dir') ?? unit.stateDir,
+      runtimeDir: text(parsed, 'runtime-dir') ?? unit.runtimeDir,
+    },
+    unit,
+    signal,
+  );
+  // It has said why.
+  if (typeof answer === 'number') return answer;
+  const findings = [...unitFindings(unit), ...answer];
+  const inColour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
+  const failures = findings.filter(({ result }) => result === 'failure').length;
+  process.stdout.write(
+    parsed.values['json'] === true
+      ? `${JSON.stringify({ ok: failures === 0, findings }, undefined, 2)}\n`
+      : `${findings.map((finding) => lineOf(finding, inColour)).join('\n')}\n`,
+  );
+  return failures === 0 ? 0 : 1;
+};
+
+type Places = Pick<UnitEnvironment, 'config' | 'stateDir' | 'runtimeDir'>;
+
+/** A number: its exit code, since it could not begin. */
+async function askExaminer(
+  { config, stateDir, runtimeDir }: Places,
+  { environment }: UnitEnvironment,
+  signal: AbortSignal,
+): Promise<readonly Finding[] | number> {
+  const flags = [
+    ['--config', config],
+    ['--state-dir', stateDir],
+    ['--runtime-dir', runtimeDir],
+  ] as const;
+  using deadline = systemClock.deadline(reportMs - systemClock.monotonicMs(), signal);
+  try {
+    const answer = await firstLine(
+      {
+        argv: [
+          process.execPath,
+          ...process.execArgv,
+          process.argv[1]!,
+          'doctor',
+          '--here',
+          ...flags.flatMap(([flag, value]) => (value === undefined ? [] : [`${flag}=${value}`])),
+        ],
+        environment: { UV_THREADPOOL_SIZE: threads, ...environment, ...process.env },
+      },
+      deadline.signal,
+    );
+    return 'code' in answer ? answer.code : (JSON.parse(answer.line) as readonly Finding[]);
+  } catch (error) {
+    if (!deadline.expired) throw error;
+    return [
+      {
+        check: 'doctor',
+        result: 'failure',
+        message: 'the examination itself hangs, maybe in a file system',
+        fix: 'ps -eo pid,stat,wchan:30,args shows who waits for one (D); mount it anew',
+      },
+    ];
+  }
+}
+
+async function examineHere(
+  parsed: ReturnType<typeof parseFlags>,
+  signal: AbortSignal,
+): Promise<number> {
+  const { examine } = await import('../doctor/examine.ts');
   // Each finding says what there is to say.
   using ports = createPorts(createLog('silent', () => undefined));
   const findings = await examine(
@@ -25,18 +111,19 @@ export const run: Run = async (args, signal) => {
       stateDir: stateDirOf(parsed),
       runtimeDir: runtimeDirOf(parsed),
       environment: process.env,
+      limitMs: examineMs - systemClock.monotonicMs(),
     },
     signal,
   );
-  const inColour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
-  const failures = findings.filter(({ result }) => result === 'failure').length;
-  process.stdout.write(
-    parsed.values['json'] === true
-      ? `${JSON.stringify({ ok: failures === 0, findings }, undefined, 2)}\n`
-      : `${findings.map((finding) => lineOf(finding, inColour)).join('\n')}\n`,
-  );
-  return failures === 0 ? 0 : 1;
-};
+  process.stdout.write(`${JSON.stringify(findings)}\n`);
+  return 0;
+}
+
+function unitFindings({ problem }: UnitEnvironment): readonly Finding[] {
+  if (problem === undefined) return [];
+  const fix = `correct ${unitFile} ("berth run --help" has the flags), then systemctl restart berth`;
+  return [{ check: 'config', result: 'failure', message: problem, fix }];
+}
 
 const colours: Readonly<Record<Result, 'green' | 'yellow' | 'red' | 'gray'>> = {
   ok: 'green',

@@ -4,11 +4,12 @@ import { readIdentity } from '../boot/identity.ts';
 import { imdsEndpoints } from '../boot/imds-endpoint.ts';
 import { createImds, imdsDefaults } from '../boot/imds.ts';
 import { loadConfig } from '../boot/load-config.ts';
-import { BerthError, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { Config, LoadedConfig, Status } from '../model.ts';
 import type { Ports } from '../system/ports.ts';
 import { checkFiles } from './file-checks.ts';
 import { reporter, type Finding } from './finding.ts';
+import { fixesOf, saysWhatToDo, wayTo, type Check } from './fixes.ts';
 import {
   checkDisk,
   checkLogFiles,
@@ -26,6 +27,8 @@ export type ExamineInput = {
   readonly stateDir: string;
   readonly runtimeDir: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** All of it ends by then. */
+  readonly limitMs: number;
 };
 
 /** One after the other at most: who we are, then the configuration, then EC2; together less than 15 s. */
@@ -40,21 +43,29 @@ export async function examine(
   input: ExamineInput,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
+  const fixes = fixesOf(input);
+  const endMs = ports.clock.monotonicMs() + input.limitMs;
   /** What a check throws is its finding. */
   const within = async (
-    check: string,
-    ms: number,
+    check: Check,
+    wantedMs: number,
     work: (signal: AbortSignal) => Promise<readonly Finding[]>,
   ): Promise<readonly Finding[]> => {
+    const ms = Math.max(0, Math.min(wantedMs, endMs - ports.clock.monotonicMs()));
     using deadline = ports.clock.deadline(ms, signal);
     try {
       return await unlessAborted(work(deadline.signal), deadline.signal);
     } catch (error) {
       signal.throwIfAborted();
-      const late = `no answer within ${ms / 1000} s`;
-      const message = deadline.expired ? late : messageOf(error);
+      const why = `no answer within ${Math.ceil(ms / 1000)} s`;
       return [
-        reporter(check)('failure', message, deadline.expired ? fixes[check] : fixOf(error, check)),
+        deadline.expired
+          ? reporter(check)('failure', why, fixes[check])
+          : reporter(check)(
+              'failure',
+              messageOf(error),
+              saysWhatToDo(error) ? undefined : fixes[check],
+            ),
       ];
     }
   };
@@ -143,7 +154,7 @@ function configFindings({ config, source }: LoadedConfig): readonly Finding[] {
   const version = source.version === undefined ? '' : ` version ${source.version}`;
   if (source.lastKnownGood) {
     const why = `the last good copy of ${source.name}${version}: Parameter Store does not answer`;
-    return [report('warning', why, 'check routes and VPC endpoints to ssm')];
+    return [report('warning', why, wayTo('ssm'))];
   }
   const none = reporter('pool')('ok', 'none is configured: this instance claims nothing');
   return [
@@ -180,20 +191,6 @@ function otherConfig(
   if (loaded === undefined || used === undefined || used === loaded.source.name) return [];
   const why = `the daemon uses ${used}`;
   return [reporter('config')('warning', why, 'give doctor the same --config, or restart berth')];
-}
-
-const fixes: Readonly<Record<string, string>> = {
-  imds: 'is this an EC2 instance, with the metadata service enabled?',
-  role: 'attach an instance profile with packaging/iam/base.json',
-  config: 'check routes and VPC endpoints to ssm',
-  ec2: 'check DNS, routes and VPC endpoints to ec2',
-  pool: 'check DNS, routes and VPC endpoints to ec2',
-  daemon: 'it is stuck: systemctl restart berth',
-};
-
-/** Most messages say what to do. */
-function fixOf(error: unknown, check: string): string | undefined {
-  return error instanceof BerthError && error.code !== 'aws-unavailable' ? undefined : fixes[check];
 }
 
 function readOnly({ files }: Ports): Ports['files'] {

@@ -274,7 +274,10 @@ export async function checkOthers(
     units = stdout.split('\n').map((line) => line.trim().split(/\s/)[0]!);
   } catch (error) {
     signal.throwIfAborted();
-    return [...absent, report('unknown', `which services run: ${messageOf(error)}`)];
+    return [
+      ...absent,
+      report('unknown', `which services run: ${messageOf(error)}`, 'systemctl daemon-reexec'),
+    ];
   }
   const found = units.flatMap((unit) =>
     inTheWay

@@ -90,6 +90,7 @@ async function createWorld(launch: Parameters<Lab['ec2']['launch']>[0]): Promise
           stateDir: folder.path,
           runtimeDir: folder.path,
           environment: world.environment,
+          limitMs: 13_000,
         },
         signal,
       );

@@ -1,0 +1,67 @@
+// What the unit gives the daemon beside its command line: the environment of /etc/default/berth, and the flags in it. Whoever
+// examines the daemon goes by the same.
+import { messageOf } from '../errors.ts';
+import type { HostFiles } from '../system/host-files.ts';
+import { parseFlags, text } from './flags.ts';
+
+/** systemd/berth.service: EnvironmentFile=, and $BERTH_FLAGS behind "berth run". */
+export const unitFile = '/etc/default/berth';
+const flagsKey = 'BERTH_FLAGS';
+
+export type UnitEnvironment = {
+  readonly environment: Readonly<Record<string, string>>;
+  readonly config: string | undefined;
+  readonly stateDir: string | undefined;
+  readonly runtimeDir: string | undefined;
+  /** The daemon does not start with these flags. */
+  readonly problem: string | undefined;
+};
+
+/** Throws `not-permitted`, `disk`. */
+export async function readUnitEnvironment(
+  files: HostFiles,
+  path: string,
+): Promise<UnitEnvironment> {
+  const found = await files.read(path);
+  const environment = parseEnvironment(found?.content.toString() ?? '');
+  const none = { config: undefined, stateDir: undefined, runtimeDir: undefined };
+  try {
+    const parsed = parseFlags(wordsOf(environment[flagsKey] ?? ''), {
+      config: { type: 'string' },
+      'state-dir': { type: 'string' },
+      'runtime-dir': { type: 'string' },
+      'log-level': { type: 'string' },
+    });
+    return {
+      environment,
+      config: text(parsed, 'config'),
+      stateDir: text(parsed, 'state-dir'),
+      runtimeDir: text(parsed, 'runtime-dir'),
+      problem: undefined,
+    };
+  } catch (error) {
+    return { environment, ...none, problem: `${flagsKey} of ${path}: ${messageOf(error)}` };
+  }
+}
+
+/** As systemd.exec(5) has it: comments by `#` and `;`, a value in quotes or bare, a line goes on behind a backslash. Pure. */
+export function parseEnvironment(file: string): Readonly<Record<string, string>> {
+  const lines = file.replaceAll('\\\n', '').split('\n');
+  return Object.fromEntries(
+    lines.flatMap((line) => {
+      const [, key, value] = /^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)$/.exec(line) ?? [];
+      return key === undefined ? [] : [[key, unquoted(value!.trim())]];
+    }),
+  );
+}
+
+function unquoted(value: string): string {
+  const [, single, double] = /^(?:'([^']*)'|"((?:[^"\\]|\\.)*)")$/.exec(value) ?? [];
+  return single ?? double?.replaceAll(/\\(.)/g, '$1') ?? value;
+}
+
+/** systemd.service(5): a variable alone is split at white space, but for what stands in quotes. Pure. */
+export function wordsOf(flags: string): readonly string[] {
+  const words = flags.match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? [];
+  return words.map((word) => word.replaceAll(/'([^']*)'|"([^"]*)"/g, '$1$2'));
+}
