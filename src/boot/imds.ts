@@ -14,7 +14,9 @@ export type Imds = {
    * Throws `imds-absent`, `imds-unavailable` (both after `patienceMs`), `imds-refused`, `imds-garbage` (no token).
    */
   readText(path: string, signal: AbortSignal): Promise<string | undefined>;
-  /** The same, as it is. */
+  /** The same by a single try: for what is looked at again soon. Throws at once, and says nothing in the log. */
+  tryText(path: string, signal: AbortSignal): Promise<string | undefined>;
+  /** As it is. */
   readBytes(path: string, signal: AbortSignal): Promise<Buffer | undefined>;
 };
 
@@ -163,8 +165,13 @@ export function createImds(deps: ImdsDeps, input: ImdsInput): Imds {
 
   return {
     readBytes,
-    readText: async (path, signal) => (await readBytes(path, signal))?.toString().trim(),
+    readText: async (path, signal) => textOf(await readBytes(path, signal)),
+    tryText: async (path, signal) => textOf(await readOnce(path, signal)),
   };
+}
+
+function textOf(body: Buffer | undefined): string | undefined {
+  return body?.toString().trim();
 }
 
 /** An implausible token is tried again too: an error page may stand in for a service that starts. */

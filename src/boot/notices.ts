@@ -25,12 +25,13 @@ const paths = {
 /** What has a path of its own. */
 type Source = keyof typeof paths;
 
+/** From the beginning of one look to that of the next. */
 const everyMs = 4_000;
 const jitterMs = 1_000;
 
 /**
- * `onChange` hears all that are in force whenever they change. A path that cannot be read says nothing new, and is said once
- * in the log. Ends by the signal's reason.
+ * `onChange` hears all that are in force whenever they change. A path that cannot be read says nothing new, is said once in
+ * the log, and holds up no other: each is asked once a look, and its answer counts at once. Ends by the signal's reason.
  */
 export async function watchNotices(
   deps: NoticeDeps,
@@ -44,9 +45,18 @@ export async function watchNotices(
   const failing = new Set<Source>();
   let told = '[]';
 
+  const publish = (): void => {
+    const notices = kinds.flatMap((kind) => known.get(kind) ?? []);
+    const text = JSON.stringify(notices);
+    if (text === told) return;
+    told = text;
+    onChange(notices);
+  };
+
   const look = async (kind: Source): Promise<void> => {
+    using deadline = clock.deadline(everyMs, signal);
     try {
-      const text = await imds.readText(paths[kind], signal);
+      const text = await imds.tryText(paths[kind], deadline.signal);
       known.set(kind, text === undefined ? [] : parseNotices(kind, text));
       failing.delete(kind);
     } catch (error) {
@@ -55,18 +65,15 @@ export async function watchNotices(
         log.warn({ notice: kind }, `cannot read notices: ${messageOf(error)}`);
       failing.add(kind);
     }
+    publish();
   };
 
   for (;;) {
+    const nextMs = clock.monotonicMs() + everyMs + random.next() * jitterMs;
     if (isWanted()) await Promise.all(kinds.map(look));
     else known.clear();
-    const notices = kinds.flatMap((kind) => known.get(kind) ?? []);
-    const text = JSON.stringify(notices);
-    if (text !== told) {
-      told = text;
-      onChange(notices);
-    }
-    await clock.sleep(everyMs + random.next() * jitterMs, signal);
+    publish();
+    await clock.sleep(Math.max(0, nextMs - clock.monotonicMs()), signal);
   }
 }
 

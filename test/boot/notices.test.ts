@@ -1,12 +1,15 @@
 // Notices of AWS as IMDS has them: what they say, and when they are heard.
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { parseNotices, watchNotices } from '../../src/boot/notices.ts';
-import type { Imds } from '../../src/boot/imds.ts';
+import { createImds, imdsDefaults, type Imds } from '../../src/boot/imds.ts';
 import { BerthError } from '../../src/errors.ts';
 import type { Notice, NoticeKind } from '../../src/model.ts';
+import { createHttp } from '../../src/system/http.ts';
 import { createFakeClock } from '../fakes/clock.ts';
 import { createMemoryLog } from '../fakes/log.ts';
 import { createSeededRandom } from '../fakes/random.ts';
+import { imdsView } from '../fixtures/imds-view.ts';
+import { createImdsServer, type ImdsServer } from '../lab/imds.ts';
 
 const event = (State: string): object => ({
   NotBefore: '21 Jan 2027 09:00:43 GMT',
@@ -85,6 +88,7 @@ const spot = 'meta-data/spot/instance-action';
 async function watch(
   script: readonly Readonly<Record<string, string | Error>>[],
   wantedUntil = Infinity,
+  readMs = 0,
 ) {
   const clock = createFakeClock();
   const log = createMemoryLog();
@@ -92,11 +96,16 @@ async function watch(
   const heard: { readonly atMs: number; readonly kinds: readonly string[] }[] = [];
   let look = 0;
   const read = async (path: string): Promise<string | undefined> => {
+    clock.advance(readMs);
     const said = script[look]?.[path];
     if (said instanceof Error) throw said;
     return said;
   };
-  const imds: Imds = { readText: read, readBytes: () => Promise.resolve(undefined) };
+  const imds: Imds = {
+    tryText: read,
+    readText: () => Promise.reject(new Error('too patient')),
+    readBytes: () => Promise.resolve(undefined),
+  };
   const sleep: typeof clock.sleep = async (ms, signal) => {
     look += 1;
     if (look === script.length) end.abort(new Error('over'));
@@ -132,8 +141,20 @@ describe('watching', () => {
       { ...going, [lifecycle]: 'Terminated' },
       {},
     ]);
-    expect(heard.map(({ kinds }) => kinds)).toEqual([['spot'], ['spot', 'termination'], []]);
+    expect(heard.map(({ kinds }) => kinds)).toEqual([
+      ['spot'],
+      ['spot', 'termination'],
+      ['termination'],
+      [],
+    ]);
     expect(heard[0]!.atMs).toBeLessThanOrEqual(10_000);
+  });
+
+  test('a slow answer makes no look later', async () => {
+    const going = { [spot]: '{"action":"stop"}' };
+    // Four paths.
+    const { heard } = await watch([{}, {}, going], undefined, 700);
+    expect(heard[0]!.atMs).toBeLessThanOrEqual(2 * 5_000 + 4 * 700);
   });
 
   test('what cannot be read is no end of a notice, and one line in the log', async () => {
@@ -146,5 +167,74 @@ describe('watching', () => {
     ]);
     expect(heard.map(({ kinds }) => kinds)).toEqual([['spot']]);
     expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+  });
+});
+
+describe('the metadata service fails at one path', () => {
+  const bad = 'meta-data/events/recommendations/rebalance';
+  const good = { status: 200, body: '{"action":"stop"}' };
+  const stack: AsyncDisposable[] = [];
+  afterEach(async () => {
+    for (const each of stack.splice(0).toReversed()) await each[Symbol.asyncDispose]();
+  });
+
+  /** `onLook`: before each, from 0 on. Ends with the first notice, or after `looks`. */
+  const watchLab = async (
+    requestTimeoutMs: number,
+    looks: number,
+    onLook: (server: ImdsServer, look: number) => void,
+  ) => {
+    const clock = createFakeClock();
+    const server = await createImdsServer({
+      host: '127.0.0.1',
+      port: 0,
+      clock,
+      viewOf: () => imdsView(),
+    });
+    const http = createHttp(4);
+    stack.push(server, { [Symbol.asyncDispose]: () => Promise.resolve(http[Symbol.dispose]()) });
+    const deps = { clock, random: createSeededRandom(1), log: createMemoryLog() };
+    const limits = { ...imdsDefaults, requestTimeoutMs, endpoints: [server.endpoint] as const };
+    const imds = createImds({ ...deps, http }, limits);
+    const end = new AbortController();
+    const heard: { readonly atMs: number; readonly kinds: readonly string[] }[] = [];
+    let look = 0;
+    const isWanted = (): boolean => {
+      if (look === looks) end.abort(new Error('over'));
+      onLook(server, look++);
+      return true;
+    };
+    const onChange = (notices: readonly Notice[]): void => {
+      heard.push({ atMs: clock.monotonicMs(), kinds: notices.map(({ kind }) => kind) });
+      end.abort(new Error('heard'));
+    };
+    await watchNotices(deps, imds, { isWanted, onChange }, end.signal).catch(() => undefined);
+    const askedOf = (path: string): number =>
+      server.requests.filter((one) => one.path === `/latest/${path}`).length;
+    return { heard, asked: { bad: askedOf(bad), spot: askedOf(spot) }, looks: look };
+  };
+
+  test('it answers 503: the notice of another is heard within five seconds', async () => {
+    const { heard } = await watchLab(1_500, 3, ({ dials: { overrides } }, look) => {
+      overrides.set(bad, { status: 503, body: '' });
+      if (look === 1) overrides.set(spot, good);
+    });
+    expect(heard.map(({ kinds }) => kinds)).toEqual([['spot']]);
+    expect(heard[0]!.atMs).toBeLessThanOrEqual(5_000);
+  });
+
+  test('it never answers: the notice of another does not wait for it', async () => {
+    const { heard } = await watchLab(600_000, 3, ({ dials: { overrides } }) => {
+      overrides.set(bad, 'silent');
+      overrides.set(spot, good);
+    });
+    expect(heard.map(({ kinds }) => kinds)).toEqual([['spot']]);
+  });
+
+  test('it is asked as often as the others, though it fails', async () => {
+    const { asked } = await watchLab(1_500, 5, ({ dials: { overrides } }) => {
+      overrides.set(bad, { status: 503, body: '' });
+    });
+    expect(asked).toEqual({ bad: 5, spot: 5 });
   });
 });

@@ -76,8 +76,8 @@ export type ImdsDials = {
   tokensNeverArrive: boolean;
   /** Real time before each answer. */
   delayMs: number;
-  /** By path below `/latest/`: `meta-data/mac`. An override may be garbage, or a status. */
-  readonly overrides: Map<string, ImdsOverride>;
+  /** By path below `/latest/`: `meta-data/mac`. An override may be garbage, a status, or no answer. */
+  readonly overrides: Map<string, ImdsOverride | 'silent'>;
   readonly rates: ImdsRates;
   /** MACs that are not listed. */
   readonly omitMacs: Set<string>;
@@ -147,12 +147,13 @@ export async function createImdsServer(input: ImdsServerInput): Promise<ImdsServ
     return known?.instanceId === view.instanceId && known.expiresAtMs > input.clock.nowMs();
   };
 
-  const read = (path: string, view: ImdsView): Answer => {
+  const read = (path: string, view: ImdsView): Answer | 'silent' => {
     const parts = path.split('/').filter((part) => part !== '');
     const [version, ...rest] = parts;
     if (version === undefined) return value([...versions, 'latest'].join('\n'));
     if (version !== 'latest' && !versions.includes(version)) return failure(404);
     const override = dials.overrides.get(rest.join('/'));
+    if (override === 'silent') return override;
     if (override !== undefined) return { ...override, headers: text };
     let node: ImdsNode | undefined = imdsTree(view, dials.omitMacs);
     for (const part of rest) node = node instanceof Map ? node.get(part) : undefined;
@@ -160,7 +161,11 @@ export async function createImdsServer(input: ImdsServerInput): Promise<ImdsServ
     return node === undefined || isEmpty ? failure(404) : value(node);
   };
 
-  const answer = (req: IncomingMessage, path: string, view: ImdsView | undefined): Answer => {
+  const answer = (
+    req: IncomingMessage,
+    path: string,
+    view: ImdsView | undefined,
+  ): Answer | 'silent' => {
     if (dials.mode === 'disabled') return failure(403);
     if (view === undefined) return failure(404);
     if (/^\/[^/]+\/api\/token\/?$/.test(path)) {
@@ -192,8 +197,9 @@ export async function createImdsServer(input: ImdsServerInput): Promise<ImdsServ
     } else if (fault === 'silent' || (forToken && dials.tokensNeverArrive)) {
       note(undefined);
     } else {
-      const { status, body, headers } =
-        fault === undefined ? answer(req, path, view) : failure(fault);
+      const answered = fault === undefined ? answer(req, path, view) : failure(fault);
+      if (answered === 'silent') return note(undefined);
+      const { status, body, headers } = answered;
       note(status);
       const length = { 'content-length': String(Buffer.byteLength(body)), server: 'EC2ws' };
       res.writeHead(status, { ...headers, ...length }).end(req.method === 'HEAD' ? '' : body);
