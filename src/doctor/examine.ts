@@ -5,11 +5,13 @@ import { imdsEndpoints } from '../boot/imds-endpoint.ts';
 import { createImds, imdsDefaults } from '../boot/imds.ts';
 import { loadConfig } from '../boot/load-config.ts';
 import { messageOf } from '../errors.ts';
-import type { Config, LoadedConfig, Status } from '../model.ts';
+import { createLog } from '../log.ts';
+import type { LoadedConfig, Status } from '../model.ts';
 import type { Ports } from '../system/ports.ts';
+import { configFindings, runningConfig } from './config-checks.ts';
 import { checkFiles } from './file-checks.ts';
 import { reporter, type Finding } from './finding.ts';
-import { fixesOf, saysWhatToDo, wayTo, type Check } from './fixes.ts';
+import { fixesOf, fixOf, type Check } from './fixes.ts';
 import {
   checkDisk,
   checkLogFiles,
@@ -61,11 +63,7 @@ export async function examine(
       return [
         deadline.expired
           ? reporter(check)('failure', why, fixes[check])
-          : reporter(check)(
-              'failure',
-              messageOf(error),
-              saysWhatToDo(error) ? undefined : fixes[check],
-            ),
+          : reporter(check)('failure', messageOf(error), fixOf(error, fixes[check])),
       ];
     }
   };
@@ -102,9 +100,12 @@ export async function examine(
     within('config', configMs, async (signal) => {
       const { configFlag, stateDir } = input;
       const { identity, access } = known;
-      const deps = { ...ports, files: readOnly(ports) };
+      const warnings: string[] = [];
+      const hear = (line: string): void =>
+        void warnings.push((JSON.parse(line) as { readonly msg: string }).msg);
+      const deps = { ...ports, files: readOnly(ports), log: createLog('warn', hear) };
       loaded = await loadConfig(deps, { identity, imds, configFlag, stateDir, access }, signal);
-      return configFindings(loaded);
+      return configFindings(loaded, warnings);
     }),
   ]);
   const told = await daemon;
@@ -115,7 +116,16 @@ export async function examine(
   const [ofEc2, ofPools, routes, logFiles, kept] = await Promise.all([
     hasRole
       ? within('ec2', checkMs, (signal) =>
-          checkInstance(ports, known, (finding) => clocks.push(finding), signal),
+          checkInstance(
+            ports,
+            {
+              ...known,
+              wanted: pools.length,
+              served: status?.pools.filter(({ eni }) => eni !== undefined).length,
+            },
+            (finding) => clocks.push(finding),
+            signal,
+          ),
         )
       : [],
     Promise.all(
@@ -138,7 +148,7 @@ export async function examine(
     ...role,
     ...clocks,
     ...config,
-    ...otherConfig(loaded, status),
+    ...runningConfig(loaded, status),
     ...ofEc2,
     ...ofPools.flat(),
     ...told,
@@ -147,50 +157,6 @@ export async function examine(
     ...kept,
     ...(await host).flat(),
   ];
-}
-
-function configFindings({ config, source }: LoadedConfig): readonly Finding[] {
-  const report = reporter('config');
-  const version = source.version === undefined ? '' : ` version ${source.version}`;
-  if (source.lastKnownGood) {
-    const why = `the last good copy of ${source.name}${version}: Parameter Store does not answer`;
-    return [report('warning', why, wayTo('ssm'))];
-  }
-  const none = reporter('pool')('ok', 'none is configured: this instance claims nothing');
-  return [
-    report('ok', `${source.name}${version}`),
-    ...(config.pools.length > 0 ? [] : [none]),
-    ...signalFindings(config.signals),
-  ];
-}
-
-function signalFindings(signals: Config['signals']): readonly Finding[] {
-  if (signals === undefined) return [];
-  const report = reporter('signals');
-  const { stack, hooks, problems } = signals;
-  const { group, launch, terminate } = hooks ?? {};
-  const told = [
-    ...(stack === undefined ? [] : [`stack ${stack.stack}/${stack.resource}`]),
-    ...[launch, terminate].flatMap((hook) =>
-      hook === undefined ? [] : `hook ${hook} of ${group}`,
-    ),
-  ];
-  const fix = 'allow tags in instance metadata, or name them in the configuration';
-  return [
-    ...(told.length === 0 ? [] : [report('ok', `told: ${told.join(', ')}`)]),
-    ...problems.map(({ message }) => report('failure', message, fix)),
-  ];
-}
-
-/** The unit may have a --config that whoever examines did not give. */
-function otherConfig(
-  loaded: LoadedConfig | undefined,
-  status: Status | undefined,
-): readonly Finding[] {
-  const used = status?.config?.name;
-  if (loaded === undefined || used === undefined || used === loaded.source.name) return [];
-  const why = `the daemon uses ${used}`;
-  return [reporter('config')('warning', why, 'give doctor the same --config, or restart berth')];
 }
 
 function readOnly({ files }: Ports): Ports['files'] {

@@ -12,6 +12,7 @@ export async function checkFiles(
 ): Promise<readonly Finding[]> {
   if (files.length === 0) return [];
   const report = reporter('files');
+  const fix = `do so as root, in ${policyFile}; berth tries again by itself`;
   const findings: Finding[] = [];
   const socket = writerSocket(runtimeDir);
   if (!(await hostFiles.isSocket(socket))) {
@@ -22,10 +23,10 @@ export async function checkFiles(
     const policy = await readPolicy(trustedFolders, policyFile);
     for (const file of files) {
       const why = refusalOf(policy, file, policyFile);
-      if (why !== undefined) findings.push(report('failure', `${file.path}: ${why}`, 'as it says'));
+      if (why !== undefined) findings.push(report('failure', `${file.path}: ${why}`, fix));
     }
   } catch (error) {
-    findings.push(report('failure', messageOf(error), 'as it says; docs/files.md'));
+    findings.push(report('failure', messageOf(error), fix));
   }
   const allowed = report('ok', `${files.length} may be written`);
   return findings.length === 0 ? [allowed] : findings;

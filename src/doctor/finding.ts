@@ -13,8 +13,12 @@ export type Finding = {
   readonly fix: string | undefined;
 };
 
-export type Report = (result: Result, message: string, fix?: string) => Finding;
+/** What is wrong has a fix. */
+export type Report = {
+  (result: 'failure' | 'warning', message: string, fix: string): Finding;
+  (result: 'ok' | 'unknown', message: string, fix?: string): Finding;
+};
 
 export function reporter(check: string): Report {
-  return (result, message, fix) => ({ check, result, message, fix });
+  return (result: Result, message: string, fix?: string) => ({ check, result, message, fix });
 }

@@ -1,5 +1,5 @@
-// What to do about a check that does not end, or whose error does not say it.
-import { BerthError, hasCode } from '../errors.ts';
+// What to do about a check that does not end, or that throws.
+import { BerthError, type ErrorCode } from '../errors.ts';
 
 export type Check =
   | 'imds'
@@ -15,7 +15,7 @@ export type Check =
   | 'others'
   | 'versions';
 
-/** What to do where a check does not answer in time, and where it fails with a message that does not say it. */
+/** What to do where a check does not answer in time, or fails. */
 export function fixesOf({
   configFlag,
   stateDir,
@@ -51,16 +51,20 @@ function mounted(path: string): string {
   return `findmnt --target ${path} names its file system: mount it anew`;
 }
 
-/** Most messages do. */
-export function saysWhatToDo(error: unknown): boolean {
-  return error instanceof BerthError && !hasCode(error, ...silent);
+/** Of an error that a check threw: by its code, else by the check. */
+export function fixOf(error: unknown, byCheck: string): string {
+  return (error instanceof BerthError ? byCode[error.code] : undefined) ?? byCheck;
 }
 
-const silent = [
-  'aws-unavailable',
-  'aws-unknown-outcome',
-  'aws-throttled',
-  'disk',
-  'command-failed',
-  'timeout',
-] as const;
+const again = 'put that right, then berth reload, or systemctl restart berth where it does not run';
+
+const byCode: Readonly<Partial<Record<ErrorCode, string>>> = {
+  'config-invalid': again,
+  'config-missing': again,
+  'config-denied': 'attach packaging/iam/config.json to the role of the instance',
+  'aws-denied': 'attach packaging/iam/base.json to the role of the instance',
+  'aws-throttled': 'run it again in a minute: others use up the request rate of the account',
+  'imds-garbage': 'let no proxy and no emulator stand in front of 169.254.169.254',
+  'not-permitted': 'sudo berth doctor',
+  'command-missing': 'install iproute2',
+};

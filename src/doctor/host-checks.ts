@@ -50,7 +50,7 @@ export function daemonFindings(status: Status | undefined, version: string): rea
   return [
     status.ready
       ? report('ok', status.message)
-      : report('failure', `${status.phase}: ${status.message}`, 'journalctl --unit=berth'),
+      : report('failure', `${status.phase}: ${status.message}`, phaseFix(status.phase)),
     ...(status.version === version
       ? []
       : [
@@ -78,10 +78,41 @@ export function daemonFindings(status: Status | undefined, version: string): rea
           ),
         ]
       : []),
+    ...((logs?.bytesDropped ?? 0) > 0
+      ? [
+          reporter('logs')(
+            'warning',
+            `${logs!.bytesDropped} bytes of deleted files were let go`,
+            'take backpressure_mode out of the configuration, to hold them until they are sent',
+          ),
+        ]
+      : []),
+    ...((metrics?.dropped ?? 0) > 0
+      ? [
+          reporter('metrics')(
+            'warning',
+            `${metrics!.dropped} documents were lost: the spool was full, or could not be written`,
+            'df -h and df -i, of the state folder: free some space',
+          ),
+        ]
+      : []),
     ...(metrics?.lastError === undefined
       ? []
       : [reporter('metrics')('warning', metrics.lastError, 'berth status')]),
   ];
+}
+
+function phaseFix(phase: Status['phase']): string {
+  switch (phase) {
+    case 'gave-up':
+      return 'systemctl restart berth, once "berth pool" shows a free ENI';
+    case 'released':
+      return 'systemctl restart berth';
+    case 'waiting-for-eni':
+      return '"berth pool" shows who holds them: add an ENI, or wait';
+    default:
+      return 'journalctl --unit=berth --lines=50 says what it waits for';
+  }
 }
 
 /** Of each ENI that the daemon serves: what the kernel lacks, and what may go wrong yet. */
@@ -134,7 +165,9 @@ async function checkRoute(
   const fix = 'berth status --routes; berth puts right what it can within seconds';
   const says = [
     ...problems.map((problem) => report('failure', `${eniId}: ${problem}`, fix)),
-    ...concerns.map((concern) => report('warning', `${eniId}: ${concern}`)),
+    ...concerns.map((concern) =>
+      report('warning', `${eniId}: ${concern}`, 'do so; "berth status" tells when it is over'),
+    ),
   ];
   return says.length > 0
     ? says
@@ -160,7 +193,14 @@ export async function checkLogFiles(
       );
     }
     const paths = await logFiles.expand(filePath);
-    if (paths.length === 0) findings.push(report('warning', `no file matches ${filePath} yet`));
+    if (paths.length === 0)
+      findings.push(
+        report(
+          'warning',
+          `no file matches ${filePath} yet`,
+          `ls -ld ${filePath}: has it another name, or is it a folder? A file that comes is found by itself`,
+        ),
+      );
     for (const path of paths) {
       try {
         await using file = await logFiles.open(path);

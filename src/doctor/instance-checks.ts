@@ -22,10 +22,17 @@ export async function checkRole({ access }: InstanceInput): Promise<readonly Fin
   return [report('ok', `has credentials until ${new Date(expiresAtMs).toISOString()}`)];
 }
 
+export type CheckInstanceInput = InstanceInput & {
+  /** Pools of the configuration. */
+  readonly wanted: number;
+  /** So many of them have their ENI; undefined: there is no daemon to say it. */
+  readonly served: number | undefined;
+};
+
 /** Throws what a call to EC2 throws; then nothing is known of the clock either, unless EC2 said the time. */
 export async function checkInstance(
   ports: Ports,
-  { identity, access }: InstanceInput,
+  { identity, access, wanted, served }: CheckInstanceInput,
   onClock: (finding: Finding) => void,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
@@ -44,7 +51,11 @@ export async function checkInstance(
       ...('needs' in type
         ? [lacking(type.needs)]
         : 'facts' in instance
-          ? limitFindings(identity, instance.facts, type.facts?.enis)
+          ? limitFindings(identity, instance.facts, {
+              most: type.facts?.enis,
+              wanted,
+              served,
+            })
           : []),
     ];
   } finally {
@@ -101,17 +112,25 @@ function metadataFindings(
 function limitFindings(
   { instanceType }: Identity,
   instance: InstanceFacts | undefined,
-  most: number | undefined,
+  {
+    most,
+    wanted,
+    served,
+  }: Pick<CheckInstanceInput, 'wanted' | 'served'> & { readonly most: number | undefined },
 ): readonly Finding[] {
   if (instance === undefined || most === undefined) return [];
   const report = reporter('limits');
   const has = instance.interfaces.length;
   const message = `${has} of ${most} ENIs that ${instanceType} may have`;
-  const holdsOne = instance.interfaces.some(({ deviceIndex }) => deviceIndex > 0);
+  const missing = wanted - (served ?? has - 1);
   return [
-    has < most || holdsOne
+    most - has >= missing
       ? report('ok', message)
-      : report('failure', message, 'use a larger instance type, or detach an ENI'),
+      : report(
+          'failure',
+          `${message}: no room for the pool's`,
+          'use a larger instance type, or detach what is of no use: aws ec2 detach-network-interface',
+        ),
   ];
 }
 

@@ -1,17 +1,19 @@
 // berth doctor against a real IMDS, EC2 and Parameter Store of the lab: what is wrong is named, with what to do.
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { examine } from '../../src/doctor/examine.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
+import { BerthError } from '../../src/errors.ts';
 import type { Status } from '../../src/model.ts';
 import { createPorts, type Ports } from '../../src/system/ports.ts';
 import { serveStatus } from '../../src/tell/status-socket.ts';
 import { createMemoryLog } from '../fakes/log.ts';
-import { rolePolicies } from '../fixtures/role.ts';
+import { rolePolicies, rolePoliciesWithout } from '../fixtures/role.ts';
 import { statusWith } from '../fixtures/status.ts';
 import { temporaryFolder } from '../fixtures/temporary-folder.ts';
+import type { ImdsServer } from '../lab/imds.ts';
 import { createLab, type Lab } from '../lab/lab.ts';
 
 const instanceId = 'i-00000000000000009';
@@ -27,6 +29,8 @@ type World = AsyncDisposable & {
   /** What the ports are replaced by. */
   readonly changes: Partial<Ports>;
   config: unknown;
+  /** Default: a file with `config`. */
+  configFlag: string | undefined;
   environment: Record<string, string>;
   status: Partial<Status> | undefined;
   examine(signal?: AbortSignal): Promise<readonly Finding[]>;
@@ -71,6 +75,7 @@ async function createWorld(launch: Parameters<Lab['ec2']['launch']>[0]): Promise
     ports,
     changes,
     config: { pool: 'db' },
+    configFlag: 'file',
     environment: { AWS_EC2_METADATA_SERVICE_ENDPOINT: await lab.imdsFor(instanceId) },
     status: { phase: 'ready', ready: true, message: '10.0.1.50 is served', version: '1.2.3' },
     examine: async (signal = new AbortController().signal) => {
@@ -86,7 +91,10 @@ async function createWorld(launch: Parameters<Lab['ec2']['launch']>[0]): Promise
         { ...ports, ...changes },
         {
           version: '1.2.3',
-          configFlag: folder.file('berth.json', JSON.stringify(world.config)),
+          configFlag:
+            world.configFlag === 'file'
+              ? folder.file('berth.json', JSON.stringify(world.config))
+              : world.configFlag,
           stateDir: folder.path,
           runtimeDir: folder.path,
           environment: world.environment,
@@ -113,6 +121,43 @@ const logsOf = (path: string): unknown => ({
   pool: 'db',
   logs: { logs_collected: { files: { collect_list: [{ file_path: path }] } } },
 });
+
+const servedEni = {
+  eniId,
+  mac: '02:00:00:00:00:01',
+  ipv4: ['10.0.1.50'],
+  ipv6: [],
+  device: 'eth1',
+  table: 20_001,
+  routing: { picture: [], commands: [] },
+  epoch: 1,
+};
+
+const shipping = {
+  files: 1,
+  eventsSent: 1,
+  eventsRefused: 0,
+  batchesSent: 1,
+  bytesBehind: 0,
+  bytesDropped: 0,
+  lastError: undefined,
+};
+
+const file = {
+  path: '/etc/myapp/app.conf',
+  content: 'x',
+  owner: 'root',
+  group: 'root',
+  mode: '0644',
+};
+
+const running = {
+  name: 'parameter /berth/web',
+  version: 7,
+  lastKnownGood: false,
+  rejected: undefined,
+  restartNeeded: [],
+};
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
@@ -342,7 +387,7 @@ describe('berth doctor', () => {
       'a daemon that is not ready',
       'failure',
       /^daemon: waiting-for-eni: pool db is empty$/,
-      /journalctl/,
+      /berth pool/,
       () => {
         world.status = { phase: 'waiting-for-eni', message: 'pool db is empty', version: '1.2.3' };
       },
@@ -591,17 +636,7 @@ describe('berth doctor', () => {
       /^routes: the kernel has no device with the MAC of/,
       /dmesg/,
       () => {
-        const routing = { picture: [], commands: [] };
-        const eni = {
-          eniId,
-          mac: '02:00:00:00:00:01',
-          ipv4: ['10.0.1.50'],
-          ipv6: [],
-          device: 'eth1',
-          table: 20_001,
-          routing,
-          epoch: 1,
-        };
+        const eni = servedEni;
         const pool = { pool: 'db', phase: 'ready', ready: true, message: 'served', eni } as const;
         world.status = { ...world.status, pools: [pool] };
         const { devices } = world.ports;
@@ -610,9 +645,368 @@ describe('berth doctor', () => {
         });
       },
     ],
+    [
+      'IMDS of version 1',
+      'failure',
+      /^imds: .*it answers 404, so it knows version 1 only/,
+      /http-endpoint enabled/,
+      () => imdsIs(({ dials }) => void (dials.mode = 'v1-only')),
+    ],
+    [
+      'IMDS that is off',
+      'failure',
+      /^imds: .*refuses \(403\).*turn it on \(aws ec2 modify-instance-metadata-options/,
+      undefined,
+      () => imdsIs(({ dials }) => void (dials.mode = 'disabled')),
+    ],
+    [
+      'IMDS that is late',
+      'failure',
+      /^imds: .*503, try again later|^imds: no answer within/,
+      undefined,
+      () => imdsIs(({ dials }) => void (dials.rates.tokenUnavailable = 1)),
+    ],
+    [
+      'an identity that is garbage',
+      'failure',
+      /^imds: cannot understand dynamic\/instance-identity\/document/,
+      undefined,
+      () =>
+        imdsIs(
+          ({ dials }) =>
+            void dials.overrides.set('dynamic/instance-identity/document', {
+              status: 200,
+              body: '<html>',
+            }),
+        ),
+    ],
+    [
+      'user data that cannot be read',
+      'failure',
+      /^config: cannot use the configuration from user data/,
+      undefined,
+      () => {
+        world.configFlag = undefined;
+        world.lab.imds.change(instanceId, {
+          userData: Buffer.from('#cloud-config\nberth: "{"\n'),
+        });
+      },
+    ],
+    [
+      'user data that is cut',
+      'warning',
+      /^config: user data is gzip that cannot be unpacked: nothing in it is used/,
+      /correct/,
+      () => {
+        world.configFlag = undefined;
+        world.lab.imds.change(instanceId, {
+          userData: Buffer.from('1f8b0800000000000003', 'hex'),
+          tags: { 'berth:pool': 'db' },
+        });
+      },
+    ],
+    [
+      'no configuration at all',
+      'failure',
+      /^config: cannot find a configuration: looked at --config, .*put one of them there/,
+      undefined,
+      () => {
+        world.configFlag = undefined;
+      },
+    ],
+    [
+      'no configuration file',
+      'failure',
+      /^config: cannot find the configuration file \/nowhere\/berth\.json: create it/,
+      undefined,
+      () => {
+        world.configFlag = '/nowhere/berth.json';
+      },
+    ],
+    [
+      'no parameter',
+      'failure',
+      /^config: cannot find the parameter \/berth\/web, .*create it, or correct the name/,
+      undefined,
+      () => {
+        world.configFlag = 'ssm:/berth/web';
+      },
+    ],
+    [
+      'a parameter of the wrong type',
+      'failure',
+      /^config: cannot use the parameter \/berth\/web: it is a StringList; make it a String/,
+      undefined,
+      () => parameter('pool,db', 'StringList'),
+    ],
+    [
+      'a parameter that is no JSON',
+      'failure',
+      /^config: cannot use the configuration from parameter \/berth\/web \(version 1\).*line 1/,
+      undefined,
+      () => parameter('{"pool": db}'),
+    ],
+    [
+      'a parameter whose key the role may not use',
+      'failure',
+      /^config: .*lacks kms:Decrypt on the key that encrypts it; add it/,
+      undefined,
+      () => {
+        parameter('{"pool": "db"}', 'SecureString');
+        world.lab.ssm.dials.mayDecrypt = false;
+      },
+    ],
+    [
+      'a parameter that the role may not read',
+      'failure',
+      /^config: .*the instance role lacks ssm:GetParameter; add it/,
+      undefined,
+      () => {
+        parameter('{"pool": "db"}');
+        world.lab.setPolicies(instanceId, rolePoliciesWithout('ssm:GetParameter'));
+      },
+    ],
+    [
+      'a reference that stands for nothing',
+      'failure',
+      /^config: .*there is no parameter \/berth\/name/,
+      undefined,
+      () => {
+        world.config = { pool: '{{ssm:/berth/name}}' };
+      },
+    ],
+    [
+      'a key of the agent that berth does not do',
+      'warning',
+      /^config: logs\.logs_collected\.windows_events: accepted, not done/,
+      /^correct it in file /,
+      () => {
+        world.config = { pool: 'db', logs: { logs_collected: { windows_events: {} } } };
+      },
+    ],
+    [
+      'a configuration that was refused',
+      'failure',
+      /^config: the daemon does not use version 8 of parameter \/berth\/web: pool is missing$/,
+      /berth check-config .*berth reload$/,
+      () => {
+        const rejected = { version: 8, reason: 'pool is missing' };
+        world.status = { ...world.status, config: { ...running, rejected } };
+      },
+    ],
+    [
+      'a configuration that needs a restart',
+      'warning',
+      /^config: new values that count from the next start on: pools, routing$/,
+      /^systemctl restart berth$/,
+      () => {
+        const restartNeeded = ['pools', 'routing'];
+        world.status = { ...world.status, config: { ...running, restartNeeded } };
+      },
+    ],
+    [
+      'a newer version of the parameter',
+      'warning',
+      /^config: the daemon uses version 7 of parameter \/berth\/web, version 1 lies there$/,
+      /^berth reload$/,
+      () => {
+        parameter('{"pool": "db"}');
+        world.status = { ...world.status, config: running };
+      },
+    ],
+    [
+      'a daemon that started without Parameter Store',
+      'warning',
+      /^config: the daemon uses the last good copy of parameter \/berth\/web$/,
+      /^berth reload$/,
+      () => {
+        parameter('{"pool": "db"}');
+        world.status = { ...world.status, config: { ...running, lastKnownGood: true } };
+      },
+    ],
+    [
+      'EC2 that resets the connection',
+      'failure',
+      /^ec2: cannot call ec2:Describe/,
+      /let DNS, the routes/,
+      () => world.lab.front.fail({ match: 'ec2:*', times: 99, fault: { kind: 'reset-before' } }),
+    ],
+    [
+      'EC2 that answers HTML',
+      'failure',
+      /^ec2: .*a page of HTML; is there a proxy in between\?/,
+      /let DNS, the routes/,
+      () =>
+        world.lab.front.fail({ match: 'ec2:*', times: 99, fault: { kind: 'html', status: 200 } }),
+    ],
+    [
+      'EC2 that throttles',
+      'failure',
+      /^ec2: .*RequestLimitExceeded/,
+      /again in a minute/,
+      () =>
+        world.lab.front.fail({
+          match: 'ec2:*',
+          times: 99,
+          fault: { kind: 'error', status: 503, code: 'RequestLimitExceeded' },
+        }),
+    ],
+    [
+      'a clock in 1970',
+      'failure',
+      /^clock: \d+ s behind EC2: AWS refuses/,
+      /chrony/,
+      () => {
+        const { clock } = world.ports;
+        Object.assign(world.changes, {
+          clock: { ...clock, nowMs: () => clock.monotonicMs() },
+        });
+      },
+    ],
+    [
+      'no iproute2',
+      'failure',
+      /^versions: cannot run "ip": it is not installed$/,
+      /install iproute2/,
+      () => {
+        const exec = units();
+        const absent = new BerthError('command-missing', 'cannot run "ip": it is not installed');
+        Object.assign(world.changes, {
+          exec: { ...exec, run: () => Promise.reject(absent) },
+        });
+      },
+    ],
+    [
+      'a pool that was given up',
+      'failure',
+      /^daemon: gave-up: /,
+      /systemctl restart berth/,
+      () => {
+        world.status = { phase: 'gave-up', message: 'pool db stayed empty', version: '1.2.3' };
+      },
+    ],
+    [
+      'a log file that is a folder',
+      'warning',
+      /^logs: no file matches .*app\.log yet$/,
+      /ls -l/,
+      () => {
+        const path = join(world.folder.path, 'app.log');
+        mkdirSync(path);
+        world.config = logsOf(path);
+      },
+    ],
+    [
+      'lines that were let go',
+      'warning',
+      /^logs: 7 bytes of deleted files were let go$/,
+      /backpressure_mode/,
+      () => {
+        world.status = { ...world.status, logs: { ...shipping, bytesDropped: 7 } };
+      },
+    ],
+    [
+      'metrics that were lost',
+      'warning',
+      /^metrics: 5 documents were lost/,
+      /df /,
+      () => {
+        const metrics = { documents: 9, refused: 0, dropped: 5, lastError: undefined };
+        world.status = { ...world.status, metrics };
+      },
+    ],
+    [
+      'nobody writes files',
+      'failure',
+      /^files: nobody listens on .*-files\.sock: no file of the configuration is written$/,
+      /^systemctl enable --now berth-files\.socket$/,
+      () => {
+        world.config = { pool: 'db', files: [file] };
+      },
+    ],
+    [
+      'files without a policy',
+      'failure',
+      /^files: \/etc\/myapp\/app\.conf: there is no \/etc\/berth\/files\.json, which has to allow it: \{"paths": \["\/etc\/myapp\/app\.conf"\]\}$/,
+      /files\.json/,
+      () => {
+        world.config = { pool: 'db', files: [file] };
+        policyIs(undefined);
+      },
+    ],
+    [
+      'a file that the policy does not allow',
+      'failure',
+      /^files: \/etc\/myapp\/app\.conf: \/etc\/berth\/files\.json does not allow it: add "\/etc\/myapp\/app\.conf" to its "paths"$/,
+      /files\.json/,
+      () => {
+        world.config = { pool: 'db', files: [file] };
+        policyIs('{"paths": ["/etc/other/*"]}');
+      },
+    ],
+    [
+      'a program that the policy does not allow',
+      'failure',
+      /^files: .*does not allow it: add \["systemctl","reload","myapp"\] to its "commands"$/,
+      /files\.json/,
+      () => {
+        const reload = { command: ['systemctl', 'reload', 'myapp'] };
+        world.config = { pool: 'db', files: [{ ...file, reload }] };
+        policyIs('{"paths": ["/etc/myapp/*.conf"]}');
+      },
+    ],
+    [
+      'a policy that others may write',
+      'failure',
+      /^files: others than root may write \/etc\/berth\/files\.json: chown root .*; chmod go-w /,
+      undefined,
+      () => {
+        world.config = { pool: 'db', files: [file] };
+        policyIs('{"paths": []}', 0o666);
+      },
+    ],
+    [
+      'a policy that is garbage',
+      'failure',
+      /^files: \/etc\/berth\/files\.json: paths is not of the form \{"paths": /,
+      undefined,
+      () => {
+        world.config = { pool: 'db', files: [file] };
+        policyIs('{"paths": "/etc"}');
+      },
+    ],
+    [
+      'a file that cannot be written',
+      'failure',
+      /^files: cannot write \/etc\/myapp\/app\.conf: its check ends with 1$/,
+      /journalctl .*berth-files/,
+      () => {
+        const message = 'cannot write /etc/myapp/app.conf: its check ends with 1';
+        world.status = {
+          ...world.status,
+          files: [{ path: file.path, state: 'failing', message }],
+        };
+      },
+    ],
   ];
   const changeProc = (change: Partial<Ports['proc']>): void =>
     void Object.assign(world.changes, { proc: { ...world.ports.proc, ...change } });
+
+  const imdsIs = async (fault: (server: ImdsServer) => void): Promise<void> =>
+    fault(await world.lab.imds.serverFor(instanceId));
+  const parameter = (value: string, type: 'String' | 'StringList' | 'SecureString' = 'String') => {
+    world.lab.ssm.put({ name: '/berth/web', value, type });
+    world.configFlag = 'ssm:/berth/web';
+  };
+  /** undefined: there is none. */
+  const policyIs = (content: string | undefined, mode = 0o644): void => {
+    const state = { content: Buffer.from(content ?? ''), uid: 0, gid: 0, mode };
+    const folder = {
+      read: () => Promise.resolve(content === undefined ? undefined : state),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+    Object.assign(world.changes, { trustedFolders: { open: () => Promise.resolve(folder) } });
+  };
 
   test.each(cases)('%s: %s', async (_trouble, result, expected, fix, arrange) => {
     await create();
@@ -625,6 +1019,8 @@ describe('berth doctor', () => {
     );
     expect(found ?? findings.filter((one) => one.result !== 'ok')).toMatchObject({ result });
     expect(found!.fix ?? '').toMatch(fix ?? /^/);
+    const unfixed = findings.filter((one) => /failure|warning/.test(one.result) && !one.fix);
+    expect(unfixed).toEqual([]);
   });
 
   test('IMDSv1, a long hop limit, and no tags', async () => {
@@ -646,6 +1042,12 @@ describe('berth doctor', () => {
     const other = world.lab.ec2.addEni({ subnetId });
     world.lab.ec2.attach({ eniId: other.eniId, instanceId, deviceIndex: 1, networkCardIndex: 0 });
     await world.lab.ec2.settled();
+    expect(said(await world.examine(), 'failure')).toContainEqual(
+      "limits: 2 of 2 ENIs that t3.micro may have: no room for the pool's",
+    );
+    // The one that the daemon serves has its room.
+    const pool = { pool: 'db', phase: 'ready', ready: true, message: 'served' } as const;
+    world.status = { ...world.status, pools: [{ ...pool, eni: servedEni }] };
     expect(said(await world.examine(), 'ok')).toContainEqual(
       'limits: 2 of 2 ENIs that t3.micro may have',
     );
