@@ -107,10 +107,16 @@ export async function runDaemon(
     if (running.config.files.length > 0)
       board.waitFor('its files are not in place yet', keeper.tried);
     const apply = async (config: Config): Promise<void> => {
-      // The only one that may fail comes first.
-      await sending?.change(config);
+      const { files } = running.config;
+      const problem = await keeper?.change(config.files);
+      try {
+        if (problem !== undefined) throw new BerthError('config-invalid', problem);
+        await sending?.change(config);
+      } catch (error) {
+        await keeper?.change(files);
+        throw error;
+      }
       running.config = config;
-      keeper?.change(config.files);
       await monitoring.serve(config.monitoring);
     };
     const reader = createConfigReader(ports, booted, input);

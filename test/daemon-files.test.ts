@@ -209,19 +209,77 @@ describe.skipIf(noWriter !== '')(
       expect(first.files[0]!.message).toContain('its check "sh" ended with code 1');
       expect(content()).toBe('old\n');
       put({ path, content: 'good\n', check, reload });
-      await at.command('reload');
+      daemon.kill('SIGKILL');
+      await daemon.ended;
+      const next = at.start(stored, fastTime);
       const second = await at.status('written', ({ files }) =>
         Boolean(files[0]?.message?.startsWith('cannot reload after')),
       );
       expect(second.files[0]!.state).toBe('failing');
       expect(content()).toBe('good\n');
       // The file is as it is to be, and still the reload is due.
-      daemon.kill('SIGKILL');
-      await daemon.ended;
+      next.kill('SIGKILL');
+      await next.ended;
       writeFileSync(host.at('fixed'), '');
       at.start(stored, fastTime);
       await stateOf(path, 'in-place');
       expect(content(host.at('reloaded'))).toBe('good\n');
+    });
+
+    test.each<[string, (file: string) => object, RegExp]>([
+      ['a check that fails', () => ({ content: 'bad\n' }), /its check "sh" ended with code 1/],
+      ['a reload that fails', () => ({ content: 'good poison\n' }), /^cannot reload after/],
+      ['a file that is not allowed', (file) => ({ path: `${file}.d/x` }), /does not allow/],
+    ])(
+      'a version under which they do not get into place is rolled back: %s',
+      async (_, spoil, why) => {
+        const check = sh('grep -q good "$0"', '{}');
+        const reload = sh(`! grep -q poison ${path} && cp ${path} ${host.at('reloaded')}`);
+        const other = host.at('app/other.conf');
+        allow({ check, reload });
+        await host.listen(socketOf());
+        const good = { path, content: 'good\n', check, reload };
+        put(good);
+        const daemon = at.start(stored);
+        await stateOf(path, 'in-place');
+        await daemon.line('ready', isReady);
+
+        const value = { files: [{ ...good, ...spoil(path) }], monitoring: {} };
+        at.lab.ssm.put({ name: parameter, value: JSON.stringify(value) });
+        const refused = await at.command('reload');
+        expect(refused.code).toBe(78);
+        expect(refused.stderr).toMatch(/cannot/);
+        const status = await at.status(
+          'as before',
+          ({ config, files }) =>
+            config?.rejected !== undefined && files.every(({ state }) => state === 'in-place'),
+        );
+        expect(status).toMatchObject({
+          ready: true,
+          config: { version: 1, rejected: { version: 2, reason: expect.stringMatching(why) } },
+          files: [{ path }],
+        });
+        expect(content()).toBe('good\n');
+        expect(content(host.at('reloaded'))).toBe('good\n');
+        // Nor is the rest of that version in force.
+        expect(existsSync(join(at.runtimeDir, 'http.sock'))).toBe(false);
+
+        put(good, { ...good, path: other });
+        expect(await at.command('reload')).toMatchObject({ code: 0 });
+        expect(content(other)).toBe('good\n');
+      },
+    );
+
+    test('one that fails since before is no reason to refuse another version', async () => {
+      allow();
+      await host.listen(socketOf());
+      const bad = { path: host.at('nowhere/a.conf'), content: 'x\n' };
+      put(bad);
+      at.start(stored);
+      await stateOf(bad.path, 'failing');
+      put(bad, { path, content: 'y\n' });
+      expect(await at.command('reload')).toMatchObject({ code: 0 });
+      expect(content()).toBe('y\n');
     });
 
     test('a program that hangs holds ready back for as long as it may', async () => {

@@ -24,8 +24,11 @@ export type FileKeeper = {
   readonly tried: Promise<void>;
   /** Looks at them at once, then now and then. Ends by the signal's reason. */
   run(): Promise<never>;
-  /** From now on these; they are looked at as soon as what is under way has ended. */
-  change(files: readonly FileConfig[]): void;
+  /**
+   * From now on these; they are looked at as soon as what is under way has ended. Returns what is wrong with one that is
+   * new or another than before, once they were tried, or that took too long. Never rejects.
+   */
+  change(files: readonly FileConfig[]): Promise<string | undefined>;
   /** Somebody asked: looks at once, however often it went wrong. */
   look(): void;
 };
@@ -34,7 +37,7 @@ export type FileKeeper = {
 const everyMs = 60_000;
 /** Of those rounds one that goes wrong again and again has every tenth: a check that fails helps nobody each minute. */
 const seldomRounds = 10;
-/** Somebody waits for ready. */
+/** Somebody waits for ready, or for a reload. */
 const triedWithinMs = 60_000;
 
 export function createFileKeeper(
@@ -51,7 +54,8 @@ export function createFileKeeper(
   let again = false;
   /** undefined: a round is under way, or about to be. */
   let sleep: AbortController | undefined;
-  const tried = Promise.withResolvers<void>();
+  /** Those who wait for a round that has not begun yet. */
+  const waiting: (() => void)[] = [];
 
   const tell = (path: string, problem: string | undefined, isNew: boolean): void => {
     const before = status.find((one) => one.path === path);
@@ -158,9 +162,10 @@ export function createFileKeeper(
       const before = status;
       if (again) troubles.clear();
       again = false;
+      const heard = waiting.splice(0);
       await round();
       if (!isDeepStrictEqual(status, before)) deps.onStatus(status);
-      tried.resolve();
+      for (const hear of heard) hear();
       if (!again) await pause();
     }
   };
@@ -171,24 +176,40 @@ export function createFileKeeper(
     sleep = undefined;
   };
 
-  const late = async (): Promise<void> => {
-    await clock.sleep(triedWithinMs, signal).catch(() => undefined);
-    tried.resolve();
+  /** Of the next round to begin, or that took too long. */
+  const nextRound = async (): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    waiting.push(resolve);
+    using deadline = clock.deadline(triedWithinMs, signal);
+    deadline.signal.addEventListener('abort', () => resolve(), { once: true });
+    await promise;
   };
 
+  const problemOf = async (changed: readonly string[]): Promise<string | undefined> => {
+    if (changed.length === 0) return undefined;
+    await nextRound();
+    const bad = status.find((one) => changed.includes(one.path) && one.state !== 'in-place');
+    return bad && (bad.message ?? `${bad.path} is not in place after ${triedWithinMs / 1_000} s`);
+  };
+
+  const tried = nextRound();
   return {
-    tried: tried.promise,
+    tried,
     run: () => {
       deps.onStatus(status);
-      void late();
       return loop();
     },
     change: (files) => {
-      if (isDeepStrictEqual(files, wanted)) return;
+      if (isDeepStrictEqual(files, wanted)) return Promise.resolve(undefined);
+      const changed = files.filter((file) => !wanted.some((one) => isDeepStrictEqual(one, file)));
+      const isSame = (path: string): boolean => !changed.some((file) => file.path === path);
       wanted = files;
-      status = files.map(({ path }) => status.find((one) => one.path === path) ?? pending(path));
+      status = files.map(({ path }) =>
+        isSame(path) ? (status.find((one) => one.path === path) ?? pending(path)) : pending(path),
+      );
       deps.onStatus(status);
       look();
+      return problemOf(changed.map(({ path }) => path));
     },
     look,
   };

@@ -129,7 +129,7 @@ test('a writer that does not answer is waited for by ready for a minute, and giv
 
 test('with programs that may take longer, ready waits no longer than a minute', async () => {
   const { clock, keeper, stop } = rig(never);
-  keeper.change([{ ...file, check: { argv: ['a', '{}'], timeoutMs: 120_000 } }]);
+  void keeper.change([{ ...file, check: { argv: ['a', '{}'], timeoutMs: 120_000 } }]);
   const running = keeper.run();
   running.catch(() => undefined);
   await clock.run(keeper.tried);
@@ -291,7 +291,7 @@ test('what changes while it fails is tried at once', async () => {
   const running = keeper.run();
   running.catch(() => undefined);
   const changed = clock.sleep(1_000, stop.signal).then(() => {
-    keeper.change([{ ...file, content: 'y' }]);
+    void keeper.change([{ ...file, content: 'y' }]);
     first.resolve();
   });
   await expect(clock.run(Promise.all([running, changed, until(30_000)]))).rejects.toThrow('over');
