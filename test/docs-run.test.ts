@@ -14,6 +14,7 @@ import {
 } from './fixtures/daemon-cloud.ts';
 import { logsRoleOf } from './fixtures/role.ts';
 import { createWriterHost, noWriter } from './fixtures/writer-host.ts';
+import { createAwsClis, hasAwsCli, needsAwsCli, printed } from './lab/awscli.ts';
 import { inNamespaces, needsNamespaces, scratch } from './lab/environment.ts';
 import { until } from './lab/progress.ts';
 import { poolEni, subnets } from './lab/small-cloud.ts';
@@ -167,6 +168,26 @@ describe.skipIf(!inNamespaces)(`the examples${needsNamespaces}`, () => {
     expect(code).toBe(0);
     expect(stdout).not.toBe('');
   });
+
+  test.skipIf(!hasAwsCli)(
+    `docs/quick-start.md: an ENI that is tagged as it says is claimed${needsAwsCli}`,
+    async () => {
+      const [line = ''] = blocks('docs/quick-start.md', 'sh').flatMap((block) =>
+        block.split('\n').filter((one) => one.startsWith('aws ec2 create-tags ')),
+      );
+      const eniId = line.split(' ').find((word) => word.startsWith('eni-'))!;
+      const { lab } = cloud;
+      lab.ec2.addEni({ eniId, subnetId: subnets.a.subnetId, privateIpv4: '10.0.1.90' });
+      const poolTag = { key: 'berth:pool', value: undefined };
+      lab.ec2.deleteTags([poolEni.eniId], [poolTag]);
+      await using clis = await createAwsClis(lab);
+      await printed(clis.operator`${line.split(' ').slice(1)}`);
+      lab.imds.change(instanceId, { tags: { 'berth:pool': 'db' } });
+      await cloud.startReady({ config: undefined });
+      expect(cloud.held().map((eni) => eni.eniId)).toEqual([eniId]);
+      lab.ec2.createTags([poolEni.eniId], { 'berth:pool': 'db' });
+    },
+  );
 
   test.skipIf(noWriter !== '')(
     `${filesPage}: the policy allows the configuration${noWriter}`,
