@@ -6,8 +6,8 @@ import { askReload } from '../tell/control-socket.ts';
 import type { Run } from './command.ts';
 import { parseFlags, runtimeDirOf } from './flags.ts';
 
-/** Parameter Store has ten seconds, and what is shipped as long to end, to begin, and to go back to the old. */
-const withinMs = 90_000;
+/** Parameter Store has ten seconds, files a minute, what is shipped ten seconds to end and to begin; and all to go back to the old. */
+const withinMs = 200_000;
 
 export const run: Run = async (args, signal) => {
   const parsed = parseFlags(args, {
