@@ -59,14 +59,18 @@ describe.skipIf(!inNamespaces)(`routing${needsNamespaces}`, () => {
     expect(well.stdout).toMatch(
       /^ok +routes +eni-\w+ on eth1: rules, routes, sysctls and gateway$/m,
     );
-    expect(well.stdout).toMatch(/^ok +permissions +ec2:CreateTags, ec2:AttachNetworkInterface/m);
+    expect(well.stdout).toMatch(
+      /^ok +permissions +ec2:DescribeSubnets, ec2:CreateTags, ec2:AttachNetworkInterface/m,
+    );
     expect(well.stdout).not.toMatch(/^failure/m);
     expect(well.code).toBe(0);
     daemon.kill('SIGSTOP');
     const ill = await doctor();
     daemon.kill('SIGCONT');
     expect(ill.code).toBe(1);
-    expect(ill.stdout).toMatch(/^failure +daemon +no answer within 3 s; fix: it is stuck/m);
+    expect(ill.stdout).toMatch(
+      /^failure +daemon +no answer within 3 s; fix: systemctl restart berth/m,
+    );
     daemon.kill('SIGTERM');
     expect(await daemon.ended).toBe(0);
   });

@@ -21,6 +21,7 @@ import {
   daemonFindings,
   readDaemon,
 } from './host-checks.ts';
+import { checkServices } from './permission-checks.ts';
 import { checkInstance, checkPool, checkRole, type InstanceInput } from './instance-checks.ts';
 
 export type ExamineInput = {
@@ -111,9 +112,9 @@ export async function examine(
   const told = await daemon;
   const clocks: Finding[] = [];
   const hasRole = role.every(({ result }) => result === 'ok');
-  const { pools = [], logs, files = [] } = loaded?.config ?? {};
+  const { pools = [], logs, files = [], takeOverStale = false, standby } = loaded?.config ?? {};
   const { runtimeDir } = input;
-  const [ofEc2, ofPools, routes, logFiles, kept] = await Promise.all([
+  const [ofEc2, ofPools, services, routes, logFiles, kept] = await Promise.all([
     hasRole
       ? within('ec2', checkMs, (signal) =>
           checkInstance(
@@ -131,10 +132,17 @@ export async function examine(
     Promise.all(
       hasRole
         ? pools.map((pool) =>
-            within('pool', checkMs, (signal) => checkPool(ports, { ...known, pool }, signal)),
+            within('pool', checkMs, (signal) =>
+              checkPool(ports, { ...known, pool, takeOverStale, standby }, signal),
+            ),
           )
         : [],
     ),
+    loaded === undefined || !hasRole
+      ? []
+      : within('services', checkMs, (signal) =>
+          checkServices(ports, { ...known, config: loaded!.config, status }, signal),
+        ),
     loaded === undefined || status === undefined || !hasRole
       ? []
       : within('routes', checkMs, (signal) =>
@@ -151,6 +159,7 @@ export async function examine(
     ...runningConfig(loaded, status),
     ...ofEc2,
     ...ofPools.flat(),
+    ...services,
     ...told,
     ...routes,
     ...logFiles,

@@ -7,6 +7,7 @@ export type Check =
   | 'config'
   | 'ec2'
   | 'pool'
+  | 'services'
   | 'daemon'
   | 'routes'
   | 'logs'
@@ -33,6 +34,7 @@ export function fixesOf({
       : wayTo('ssm'),
     ec2: wayTo('ec2'),
     pool: wayTo('ec2'),
+    services: wayTo('sts and logs'),
     daemon: 'systemctl restart berth (the address stays served)',
     routes: `${wayTo('ec2')}; and see that "ip rule" answers`,
     logs: anywhere,

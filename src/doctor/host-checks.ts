@@ -10,6 +10,7 @@ import { readStatus } from '../tell/status-socket.ts';
 import { fileFindings } from './file-checks.ts';
 import { reporter, type Finding } from './finding.ts';
 import type { InstanceInput } from './instance-checks.ts';
+import { fixOfLack } from './permission-checks.ts';
 
 const commandTimeoutMs = 3_000;
 /** Spools and checkpoints need it (src/ship/spool.ts keeps up to 128 MiB through an outage). */
@@ -68,7 +69,13 @@ export function daemonFindings(status: Status | undefined, version: string): rea
     ...fileFindings(status),
     ...(logs?.lastError === undefined
       ? []
-      : [reporter('logs')('warning', logs.lastError, 'berth status; the files keep the lines')]),
+      : [
+          reporter('logs')(
+            'warning',
+            logs.lastError,
+            `${fixOfLack(logs.lastError) ?? 'do so'}; the files keep the lines until then`,
+          ),
+        ]),
     ...((logs?.eventsRefused ?? 0) > 0
       ? [
           reporter('logs')(

@@ -1,13 +1,14 @@
 // The instance as AWS sees it: metadata options, role, permissions, clock, what its type may hold.
-import { surveyPool } from '../claim/survey.ts';
+import { surveyPool, type Berth } from '../claim/survey.ts';
 import { createAwsEc2 } from '../claim/aws-ec2.ts';
 import { createEc2Facts, type InstanceFacts } from '../claim/instance-facts.ts';
 import { rehearsePermissions } from '../claim/permissions.ts';
-import { instanceArn, ownerOf } from '../claim/tags.ts';
-import type { Eni, Identity, PoolConfig } from '../model.ts';
+import { instanceArn, ownerOf, tagKeys } from '../claim/tags.ts';
+import type { Config, Eni, Identity, PoolConfig } from '../model.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import type { Ports } from '../system/ports.ts';
 import { reporter, type Finding } from './finding.ts';
+import { eniPermissionFindings, lacking } from './permission-checks.ts';
 
 export type InstanceInput = { readonly identity: Identity; readonly access: AwsAccess };
 
@@ -44,12 +45,12 @@ export async function checkInstance(
     ]);
     return [
       ...('needs' in instance
-        ? [lacking(instance.needs)]
+        ? [lacking(instance.needs, 'base.json')]
         : instance.facts === undefined
           ? []
           : metadataFindings(identity, instance.facts)),
       ...('needs' in type
-        ? [lacking(type.needs)]
+        ? [lacking(type.needs, 'base.json')]
         : 'facts' in instance
           ? limitFindings(identity, instance.facts, {
               most: type.facts?.enis,
@@ -62,14 +63,6 @@ export async function checkInstance(
     const offsetMs = ec2.clockOffsetMs();
     if (offsetMs !== undefined) onClock(clockFinding(offsetMs));
   }
-}
-
-function lacking(permission: string): Finding {
-  return reporter('permissions')(
-    'failure',
-    `the role lacks ${permission}`,
-    'attach packaging/iam/base.json to the role of the instance',
-  );
 }
 
 function metadataFindings(
@@ -146,13 +139,16 @@ function clockFinding(offsetMs: number): Finding {
   return report('ok', seconds <= 1 ? 'as EC2' : message);
 }
 
+export type CheckPoolInput = InstanceInput &
+  Pick<Config, 'takeOverStale' | 'standby'> & { readonly pool: PoolConfig };
+
 /** Each pool, and what the role may do with it. Throws what a call to EC2 throws. */
 export async function checkPool(
   ports: Ports,
-  input: InstanceInput & { readonly pool: PoolConfig },
+  input: CheckPoolInput,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
-  const { identity, access, pool } = input;
+  const { identity, access, pool, takeOverStale, standby } = input;
   using ec2 = createAwsEc2(ports, access);
   const report = reporter('pool');
   const { name } = pool;
@@ -170,6 +166,17 @@ export async function checkPool(
   const here = enis.filter((eni) => eni.availabilityZone === identity.availabilityZone);
   const free = here.filter((eni) => eni.status === 'available' && ownerOf(eni) === undefined);
   const eni = own ?? free[0];
+  const berths = await surveyPool({ ...ports, ec2 }, name, signal);
+  const staleIds = berths.filter(({ state }) => state === 'stale').map(({ eniId }) => eniId);
+  const stale = takeOverStale ? enis.find(({ eniId }) => staleIds.includes(eniId)) : undefined;
+  const haGroup = identity.tags?.[tagKeys.haGroup];
+  const isPeers = ({ attachment, tags }: Eni): boolean =>
+    attachment?.instanceId !== undefined &&
+    attachment.instanceId !== identity.instanceId &&
+    tags[tagKeys.haGroup] !== undefined &&
+    tags[tagKeys.haGroup] === (haGroup ?? tags[tagKeys.haGroup]);
+  const held = standby === undefined ? undefined : here.find(isPeers);
+  const fence = standby?.fence ?? 'detach';
   const zones = [...new Set(enis.map(({ availabilityZone }) => availabilityZone))].toSorted();
   return [
     ...(here.length === 0
@@ -177,7 +184,7 @@ export async function checkPool(
           report(
             'failure',
             `pool ${name} has ENIs in ${zones.join(', ')} only, this instance is in ${identity.availabilityZone}`,
-            'put an ENI of the pool into a subnet of that zone, or the instance into one of theirs',
+            `aws ec2 create-network-interface --subnet-id SUBNET-OF-${identity.availabilityZone} --tag-specifications 'ResourceType=network-interface,Tags=[{Key=berth:pool,Value=${name}}]'`,
           ),
         ]
       : eni === undefined
@@ -189,13 +196,11 @@ export async function checkPool(
             ),
           ]
         : [report('ok', `pool ${name}: ${sayHeld(own)}${free.length} of ${here.length} free`)]),
-    ...(await staleFindings(ports, ec2, { name }, signal)),
-    ...(eni === undefined
-      ? []
-      : permissionFindings(
-          own !== undefined,
-          await rehearsePermissions(ports, { access, identity, eni }, signal),
-        )),
+    ...berths.flatMap(berthFindings),
+    ...eniPermissionFindings(
+      await rehearsePermissions(ports, { access, identity, eni, stale, held, fence }, signal),
+      { isOurs: own !== undefined, eni, stale, held, takeOverStale, standby },
+    ),
   ];
 }
 
@@ -203,48 +208,23 @@ function sayHeld(own: Eni | undefined): string {
   return own === undefined ? '' : `${own.eniId} is ours, `;
 }
 
-async function staleFindings(
-  ports: Ports,
-  ec2: ReturnType<typeof createAwsEc2>,
-  { name }: { readonly name: string },
-  signal: AbortSignal,
-): Promise<readonly Finding[]> {
+function berthFindings({ eniId, state, owner, holder }: Berth): readonly Finding[] {
   const report = reporter('pool');
-  const berths = await surveyPool({ ...ports, ec2 }, name, signal);
-  return berths.flatMap(({ eniId, state, owner, holder }) => {
-    if (state === 'stale') {
-      return [
-        report(
-          'warning',
-          `${eniId} bears the name of ${owner}, which is gone`,
-          `aws ec2 delete-tags --resources ${eniId} --tags Key=berth:owner (or set takeOverStale, with takeover.json)`,
-        ),
-      ];
-    }
-    if (state !== 'foreign') return [];
+  if (state === 'stale') {
     return [
       report(
         'warning',
-        `${eniId} is attached to ${holder ?? 'a service'}, whose name it does not bear`,
-        'detach it, or take the tag berth:pool away from it',
+        `${eniId} bears the name of ${owner}, which is gone`,
+        `aws ec2 delete-tags --resources ${eniId} --tags Key=berth:owner (or set takeOverStale, with takeover.json)`,
       ),
     ];
-  });
-}
-
-function permissionFindings(
-  isOurs: boolean,
-  permissions: Awaited<ReturnType<typeof rehearsePermissions>>,
-): readonly Finding[] {
-  const report = reporter('permissions');
-  const lacks = permissions.filter(({ allowed }) => allowed === false);
-  const granted = permissions.filter(({ allowed }) => allowed === true);
-  const unclear = permissions.filter(({ allowed }) => allowed === undefined);
-  const names = (list: typeof permissions): string => list.map(({ action }) => action).join(', ');
+  }
+  if (state !== 'foreign') return [];
   return [
-    ...lacks.map(({ action }) => lacking(action)),
-    ...(granted.length === 0 ? [] : [report('ok', `${names(granted)} (DryRun)`)]),
-    ...(unclear.length === 0 ? [] : [report('unknown', `${names(unclear)}: EC2 does not say`)]),
-    ...(isOurs ? [] : [report('unknown', 'attach and detach: to be seen once an ENI is claimed')]),
+    report(
+      'warning',
+      `${eniId} is attached to ${holder ?? 'a service'}, whose name it does not bear`,
+      `detach it, or aws ec2 delete-tags --resources ${eniId} --tags Key=berth:pool`,
+    ),
   ];
 }

@@ -1,5 +1,5 @@
 // berth doctor against a real IMDS, EC2 and Parameter Store of the lab: what is wrong is named, with what to do.
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -10,9 +10,11 @@ import type { Status } from '../../src/model.ts';
 import { createPorts, type Ports } from '../../src/system/ports.ts';
 import { serveStatus } from '../../src/tell/status-socket.ts';
 import { createMemoryLog } from '../fakes/log.ts';
-import { rolePolicies, rolePoliciesWithout } from '../fixtures/role.ts';
+import { logsRoleOf, rolePolicies, rolePoliciesWithout } from '../fixtures/role.ts';
 import { statusWith } from '../fixtures/status.ts';
 import { temporaryFolder } from '../fixtures/temporary-folder.ts';
+import { logsRole } from '../lab/iam-cases.ts';
+import { readPolicy } from '../lab/iam.ts';
 import type { ImdsServer } from '../lab/imds.ts';
 import { createLab, type Lab } from '../lab/lab.ts';
 
@@ -107,6 +109,21 @@ async function createWorld(launch: Parameters<Lab['ec2']['launch']>[0]): Promise
   };
   return world;
 }
+
+const iam = join(import.meta.dirname, '..', '..', 'packaging', 'iam');
+/** Of this account, for all that the tests name. */
+const policyNamed = (name: string) =>
+  readPolicy(name, {
+    PARTITION: 'aws',
+    REGION: 'eu-west-1',
+    ACCOUNT: name === 'retention' || name === 'logs' ? '999988887777' : '111122223333',
+    POOL: 'db',
+    HA_GROUP: 'db-a',
+    LOG_GROUPS: '*',
+    LOGS_ROLE: logsRole,
+    STACK: 'web',
+    GROUP: 'web-group',
+  });
 
 const mine = { instanceId, subnetId, instanceType: 't3.medium' };
 
@@ -211,7 +228,7 @@ describe('berth doctor', () => {
       'daemon',
     ])
       expect(told).toContainEqual(expect.stringMatching(`^${check}: `));
-    expect(told).toContainEqual('permissions: ec2:CreateTags (DryRun)');
+    expect(told).toContainEqual('permissions: ec2:DescribeSubnets, ec2:CreateTags (DryRun)');
     expect(world.lab.ec2.enis()).toEqual(before);
   });
 
@@ -223,7 +240,7 @@ describe('berth doctor', () => {
     const findings = await world.examine();
     expect(said(findings, 'failure')).toEqual([]);
     expect(said(findings, 'ok')).toContainEqual(
-      'permissions: ec2:CreateTags, ec2:AttachNetworkInterface, ec2:DetachNetworkInterface, ec2:DeleteTags (DryRun)',
+      'permissions: ec2:DescribeSubnets, ec2:CreateTags, ec2:AttachNetworkInterface, ec2:DetachNetworkInterface, ec2:DeleteTags (DryRun)',
     );
     expect(world.lab.ec2.eni(eniId)!.attachment).toBeDefined();
   });
@@ -1021,6 +1038,148 @@ describe('berth doctor', () => {
     expect(found!.fix ?? '').toMatch(fix ?? /^/);
     const unfixed = findings.filter((one) => /failure|warning/.test(one.result) && !one.fix);
     expect(unfixed).toEqual([]);
+  });
+
+  const peerId = 'i-00000000000000008';
+  const holdOwn = async (): Promise<void> => {
+    addEni({ tags: { 'berth:pool': 'db', 'berth:owner': arn(instanceId) } });
+    world.lab.ec2.attach({ eniId, instanceId, deviceIndex: 1, networkCardIndex: 0 });
+    await world.lab.ec2.settled();
+    const { attachmentId } = world.lab.ec2.eni(eniId)!.attachment!;
+    world.lab.ec2.modifyEni(eniId, { attachmentId, deleteOnTermination: true });
+  };
+  const holdByPeer = async (): Promise<void> => {
+    const haGroup = { 'berth:ha-group': 'db-a' };
+    world.lab.ec2.launch({ instanceId: peerId, subnetId, tags: haGroup });
+    addEni({ tags: { 'berth:pool': 'db', 'berth:owner': arn(peerId), ...haGroup } });
+    world.lab.ec2.attach({ eniId, instanceId: peerId, deviceIndex: 1, networkCardIndex: 0 });
+    await world.lab.ec2.settled();
+    const probe = { port: 443 };
+    world.config = { pool: 'db', role: 'standby', standby: { fence: 'stop', probe } };
+  };
+  const leaveStale = (): void => {
+    addEni({ tags: { 'berth:pool': 'db', 'berth:owner': arn(peerId) } });
+    world.config = { pool: 'db', takeOverStale: true };
+  };
+  const sendAll = (): void => {
+    addEni();
+    const entry = { file_path: '/var/log/app.log', log_group_name: 'app', retention_in_days: 7 };
+    const logs = {
+      credentials: { role_arn: logsRole },
+      logs_collected: { files: { collect_list: [entry] } },
+    };
+    const signals = {
+      cloudFormation: { stack: 'web', resource: 'Fleet' },
+      autoScaling: { group: 'web-group', launchHook: 'up' },
+    };
+    world.config = { pool: 'db', logs, signals };
+  };
+  const allow = (...names: readonly string[]): void =>
+    world.lab.setPolicies(instanceId, [...rolePolicies(), ...names.map(policyNamed)]);
+  const ofPermissions = async (): Promise<readonly Finding[]> =>
+    (await world.examine()).filter(({ check }) => check === 'permissions');
+
+  test('each permission of packaging/iam is rehearsed, seen, or said to be untried; nothing is changed', async () => {
+    const told: string[] = [];
+    const worlds: readonly (() => Promise<void> | void)[] = [
+      holdOwn,
+      holdByPeer,
+      leaveStale,
+      sendAll,
+    ];
+    for (const arrange of worlds) {
+      await create();
+      await arrange();
+      const policies = [policyNamed('logs'), policyNamed('retention')];
+      world.lab.sts.putRole({ ...logsRoleOf({ trusted: true }), policies });
+      allow('keep', 'standby', 'takeover', 'assume-role');
+      const before = world.lab.ec2.enis();
+      const findings = await world.examine();
+      expect(findings.filter(({ result }) => result === 'failure')).toEqual([]);
+      expect(world.lab.ec2.enis()).toEqual(before);
+      told.push(...findings.map(({ message }) => message));
+    }
+    const actions = readdirSync(iam)
+      // That of another than an instance.
+      .filter((name) => name.endsWith('.json') && name !== 'reaper.json')
+      .flatMap((name) => policyNamed(name.replace('.json', '')).Statement)
+      .filter(({ Effect }) => Effect === 'Allow')
+      .flatMap(({ Action }) => Action)
+      // Called for identity and limits, and by the reading of the configuration.
+      .filter((action) => !/^ec2:Describe(Inst\w+s|NetworkInterfaces)$|^ssm:/.test(action));
+    expect(actions.length).toBeGreaterThan(15);
+    expect(actions.filter((action) => !told.some((one) => one.includes(action)))).toEqual([]);
+  });
+
+  type Lack = readonly [
+    action: string,
+    file: string,
+    arrange: () => Promise<void> | void,
+    more: readonly string[],
+  ];
+  const lacks: readonly Lack[] = [
+    ['ec2:DescribeSubnets', 'base.json', holdOwn, ['keep']],
+    ['ec2:AttachNetworkInterface', 'base.json', holdOwn, ['keep']],
+    ['ec2:DetachNetworkInterface', 'base.json', holdOwn, ['keep']],
+    ['ec2:DeleteTags', 'base.json', holdOwn, ['keep']],
+    ['ec2:ModifyNetworkInterfaceAttribute', 'keep.json', holdOwn, []],
+    ['ec2:CreateTags', 'takeover.json', leaveStale, []],
+    ['ec2:DescribeInstanceStatus', 'standby.json', holdByPeer, []],
+    ['ec2:DetachNetworkInterface', 'standby.json', holdByPeer, []],
+    ['ec2:StopInstances', 'standby.json', holdByPeer, []],
+    ['ec2:CreateTags', 'standby.json', holdByPeer, []],
+  ];
+  test.each(lacks)('%s of %s is missing', async (action, file, arrange, more) => {
+    await create();
+    await arrange();
+    const policies = file === 'base.json' ? rolePoliciesWithout(action) : rolePolicies();
+    world.lab.setPolicies(instanceId, [...policies, ...more.map(policyNamed)]);
+    expect(await ofPermissions()).toContainEqual({
+      check: 'permissions',
+      result: 'failure',
+      message: `the role lacks ${action}`,
+      fix: `attach packaging/iam/${file} to the role of the instance`,
+    });
+  });
+
+  test('the role of the logs is not to be had', async () => {
+    await create();
+    sendAll();
+    world.lab.sts.putRole(logsRoleOf({ trusted: true }));
+    expect(await ofPermissions()).toContainEqual({
+      check: 'permissions',
+      result: 'failure',
+      message: expect.stringContaining(logsRole),
+      fix: expect.stringContaining('packaging/iam/assume-role.json'),
+    });
+  });
+
+  test('the role of the logs may not look at log groups', async () => {
+    await create();
+    sendAll();
+    world.lab.sts.putRole(logsRoleOf({ trusted: true }));
+    allow('assume-role');
+    expect(await ofPermissions()).toContainEqual({
+      check: 'permissions',
+      result: 'failure',
+      message: `${logsRole} lacks logs:DescribeLogGroups`,
+      fix: `attach packaging/iam/retention.json to ${logsRole}`,
+    });
+  });
+
+  test('what the daemon has done is no question', async () => {
+    await create();
+    sendAll();
+    world.lab.sts.putRole(logsRoleOf({ trusted: true }));
+    allow('assume-role');
+    const signals = (['cloudformation', 'launch-hook'] as const).map(
+      (to) => ({ to, state: 'told', message: to }) as const,
+    );
+    world.status = { ...world.status, signals, logs: { ...shipping, eventsSent: 12 } };
+    const told = said(await ofPermissions(), 'ok');
+    expect(told).toContain('permissions: logs:PutLogEvents (12 events sent)');
+    expect(told).toContain('permissions: cloudformation:SignalResource (told)');
+    expect(told).toContain('permissions: autoscaling:CompleteLifecycleAction (told)');
   });
 
   test('IMDSv1, a long hop limit, and no tags', async () => {
