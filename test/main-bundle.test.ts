@@ -38,6 +38,14 @@ describe('the bundle', () => {
     expect(bad.stderr).toContain('did you mean pool?');
   });
 
+  test('examines, in a process of its own', () => {
+    const { status, stdout, stderr } = run(['doctor', '--json', `--runtime-dir=${folder}`]);
+    expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
+    const { findings } = JSON.parse(stdout) as { findings: readonly { readonly check: string }[] };
+    const checks = findings.map(({ check }) => check);
+    expect(checks).toEqual(expect.arrayContaining(['imds', 'daemon', 'disk', 'versions']));
+  });
+
   // The EC2 client alone is 1 MB more where it is taken as a whole.
   test('holds no more of the SDK than berth calls', () => {
     const files = globSync('*.cjs', { cwd: folder });
