@@ -944,7 +944,7 @@ describe('berth doctor', () => {
     [
       'files without a policy',
       'failure',
-      /^files: \/etc\/myapp\/app\.conf: there is no \/etc\/berth\/files\.json, which has to allow it: \{"paths": \["\/etc\/myapp\/app\.conf"\]\}$/,
+      /^files: \/etc\/myapp\/app\.conf: there is no \/etc\/berth\/files\.json, which has to allow it: \{"files": \[\{"path":"\/etc\/myapp\/app\.conf","mode":"0644"\}\]\}$/,
       /files\.json/,
       () => {
         world.config = { pool: 'db', files: [file] };
@@ -954,22 +954,32 @@ describe('berth doctor', () => {
     [
       'a file that the policy does not allow',
       'failure',
-      /^files: \/etc\/myapp\/app\.conf: \/etc\/berth\/files\.json does not allow it: add "\/etc\/myapp\/app\.conf" to its "paths"$/,
+      /^files: \/etc\/myapp\/app\.conf: \/etc\/berth\/files\.json does not allow it: add \{"path":"\/etc\/myapp\/app\.conf","mode":"0644"\} to its "files"$/,
       /files\.json/,
       () => {
         world.config = { pool: 'db', files: [file] };
-        policyIs('{"paths": ["/etc/other/*"]}');
+        policyIs('{"files": [{"path": "/etc/other/*"}]}');
+      },
+    ],
+    [
+      'a mode that the policy does not allow',
+      'failure',
+      /^files: .*files\.json allows it with mode 0640 at most, not 0644$/,
+      /files\.json/,
+      () => {
+        world.config = { pool: 'db', files: [file] };
+        policyIs('{"files": [{"path": "/etc/myapp/*.conf"}]}');
       },
     ],
     [
       'a program that the policy does not allow',
       'failure',
-      /^files: .*does not allow it: add \["systemctl","reload","myapp"\] to its "commands"$/,
+      /^files: .*files\.json allows it with reload none, not \["systemctl","reload","myapp"\]$/,
       /files\.json/,
       () => {
         const reload = { command: ['systemctl', 'reload', 'myapp'] };
         world.config = { pool: 'db', files: [{ ...file, reload }] };
-        policyIs('{"paths": ["/etc/myapp/*.conf"]}');
+        policyIs('{"files": [{"path": "/etc/myapp/*.conf", "mode": "0644"}]}');
       },
     ],
     [
@@ -979,17 +989,17 @@ describe('berth doctor', () => {
       undefined,
       () => {
         world.config = { pool: 'db', files: [file] };
-        policyIs('{"paths": []}', 0o666);
+        policyIs('{"files": []}', 0o666);
       },
     ],
     [
       'a policy that is garbage',
       'failure',
-      /^files: \/etc\/berth\/files\.json: paths is not of the form \{"paths": /,
+      /^files: \/etc\/berth\/files\.json: files is not of the form \{"files": /,
       undefined,
       () => {
         world.config = { pool: 'db', files: [file] };
-        policyIs('{"paths": "/etc"}');
+        policyIs('{"files": "/etc"}');
       },
     ],
     [
