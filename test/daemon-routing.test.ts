@@ -81,6 +81,10 @@ describe.skipIf(!inNamespaces)(`routing${needsNamespaces}`, () => {
       /eth1 is down\. routing\.mode is "verify"/.test(message),
     );
     expect(existsSync(join(cloud.stateDir, 'claim', poolEni.mac))).toBe(false);
+    const ill = await cloud.command('doctor', '--runtime-dir', cloud.runtimeDir);
+    expect(ill.stdout).toMatch(
+      /^failure +daemon +failed: .* eth1 is down\. .*; fix: do what it says/m,
+    );
     await ipBatch(
       [
         'link set dev eth1 mtu 9001 up',

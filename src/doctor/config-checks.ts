@@ -37,7 +37,8 @@ function signalFindings(signals: Config['signals']): readonly Finding[] {
       hook === undefined ? [] : `hook ${hook} of ${group}`,
     ),
   ];
-  const fix = 'allow tags in instance metadata, or name them in the configuration';
+  const fix =
+    'aws ec2 modify-instance-metadata-options --instance-id i-... --instance-metadata-tags enabled, or name them in the configuration';
   return [
     ...(told.length === 0 ? [] : [report('ok', `told: ${told.join(', ')}`)]),
     ...problems.map(({ message }) => report('failure', message, fix)),

@@ -1,4 +1,5 @@
 // This host: the daemon, its state folder, the log files, other programs in the way, versions.
+import { basename } from 'node:path';
 import { imdsEndpoints } from '../boot/imds-endpoint.ts';
 import { createAwsEc2 } from '../claim/aws-ec2.ts';
 import { hasCode, messageOf } from '../errors.ts';
@@ -37,9 +38,9 @@ export async function readDaemon(
 }
 
 const signalFixes: Readonly<Record<StatusSignal['to'], string>> = {
-  cloudformation: 'see docs/signals.md; the role needs packaging/iam/cloudformation.json',
-  'launch-hook': 'see docs/signals.md; the role needs packaging/iam/auto-scaling.json',
-  'terminate-hook': 'see docs/signals.md; the role needs packaging/iam/auto-scaling.json',
+  cloudformation: 'attach packaging/iam/cloudformation.json to the role; docs/signals.md',
+  'launch-hook': 'attach packaging/iam/auto-scaling.json to the role; docs/signals.md',
+  'terminate-hook': 'attach packaging/iam/auto-scaling.json to the role; docs/signals.md',
 };
 
 export function daemonFindings(status: Status | undefined, version: string): readonly Finding[] {
@@ -81,7 +82,7 @@ export function daemonFindings(status: Status | undefined, version: string): rea
           reporter('logs')(
             'warning',
             `CloudWatch refused ${logs!.eventsRefused} events for good`,
-            'dead-letters.jsonl in the state folder has them, with the reason',
+            'tail -n 3 /var/lib/berth/dead-letters.jsonl has the last, with the reason',
           ),
         ]
       : []),
@@ -105,7 +106,13 @@ export function daemonFindings(status: Status | undefined, version: string): rea
       : []),
     ...(metrics?.lastError === undefined
       ? []
-      : [reporter('metrics')('warning', metrics.lastError, 'berth status')]),
+      : [
+          reporter('metrics')(
+            'warning',
+            metrics.lastError,
+            'journalctl --unit=berth --lines=50 has the reason',
+          ),
+        ]),
   ];
 }
 
@@ -118,7 +125,7 @@ function phaseFix(phase: Status['phase']): string {
     case 'waiting-for-eni':
       return '"berth pool" shows who holds them: add an ENI, or wait';
     default:
-      return 'journalctl --unit=berth --lines=50 says what it waits for';
+      return 'do what it says; journalctl --unit=berth --lines=50 has more';
   }
 }
 
@@ -143,12 +150,23 @@ async function checkRoute(
   const device = await ports.devices.find(mac, signal);
   if (device === undefined) {
     return [
-      report('failure', `the kernel has no device with the MAC of ${eniId}`, 'dmesg, berth status'),
+      report(
+        'failure',
+        `the kernel has no device with the MAC of ${eniId}`,
+        'dmesg --level=err,warn tells of its driver; after three minutes berth gives it back',
+      ),
     ];
   }
   using ec2 = createAwsEc2(ports, access);
   const eni = await ec2.describeEni(eniId, signal);
-  if (eni === undefined) return [report('failure', `EC2 knows no ${eniId}`, 'berth status')];
+  if (eni === undefined)
+    return [
+      report(
+        'failure',
+        `EC2 knows no ${eniId}`,
+        'it was deleted: "berth pool" shows the others, of which berth claims one by itself',
+      ),
+    ];
   const { attachment, subnetId } = eni;
   const claimed = {
     eni,
@@ -169,7 +187,8 @@ async function checkRoute(
     routing.problems(plan, signal),
     routing.concerns(plan, signal),
   ]);
-  const fix = 'berth status --routes; berth puts right what it can within seconds';
+  const fix =
+    'once more in ten seconds: berth puts it right by itself; else "berth status --routes" has the commands';
   const says = [
     ...problems.map((problem) => report('failure', `${eniId}: ${problem}`, fix)),
     ...concerns.map((concern) =>
@@ -214,7 +233,11 @@ export async function checkLogFiles(
         if (file !== undefined) readable += 1;
       } catch (error) {
         findings.push(
-          report('failure', messageOf(error), `chmod or setfacl: user berth has to read ${path}`),
+          report(
+            'failure',
+            messageOf(error),
+            `setfacl -m u:berth:r ${path}, since user berth has to read it; sudo, if you are not root`,
+          ),
         );
       }
     }
@@ -229,7 +252,13 @@ export async function checkDisk({ proc }: Ports, stateDir: string): Promise<read
   const mount = mountOf(proc.read('/proc/self/mounts') ?? '', stateDir);
   if (mount?.isReadOnly === true) {
     const why = `${stateDir} is on the read-only file system ${mount.point}: no checkpoint can be saved`;
-    return [report('failure', why, `mount something writable on ${stateDir}`)];
+    return [
+      report(
+        'failure',
+        why,
+        `mount -o remount,rw ${mount.point}, or mount something writable on ${stateDir}`,
+      ),
+    ];
   }
   const { freeBytes, inodesFree, inodes } = await proc.sizeOf(mount?.point ?? '/');
   const free = `${Math.floor(freeBytes / 1024 / 1024)} MiB free for ${stateDir}`;
@@ -301,7 +330,7 @@ export async function checkOthers(
     report(
       'warning',
       `${path} is not there: networkd, NetworkManager and hot-plug hooks may touch the claimed ENI`,
-      'install the package of berth, or copy it from its systemd folder',
+      `install the package of berth, or: install -D -m 644 systemd/${basename(path)} ${path}`,
     ),
   );
   const argv = [

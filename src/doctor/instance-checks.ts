@@ -131,7 +131,8 @@ function clockFinding(offsetMs: number): Finding {
   const report = reporter('clock');
   const seconds = Math.round(Math.abs(offsetMs) / 1000);
   const message = `${seconds} s ${offsetMs < 0 ? 'behind' : 'ahead of'} EC2`;
-  const fix = 'let chrony or systemd-timesyncd use 169.254.169.123: systemctl restart chronyd';
+  const fix =
+    'give chrony the line "server 169.254.169.123 prefer iburst", then systemctl restart chronyd';
   if (Math.abs(offsetMs) >= skewLimitMs) {
     return report('failure', `${message}: AWS refuses requests that are 5 minutes off`, fix);
   }
@@ -192,7 +193,7 @@ export async function checkPool(
             report(
               'warning',
               `pool ${name}: none of ${here.length} ENIs of this zone is free`,
-              'add one, or wait: "berth pool" shows who holds them',
+              `wait, or add one: aws ec2 create-tags --resources eni-... --tags Key=berth:pool,Value=${name}; "berth pool" shows who holds them`,
             ),
           ]
         : [report('ok', `pool ${name}: ${sayHeld(own)}${free.length} of ${here.length} free`)]),

@@ -438,7 +438,7 @@ describe('berth doctor', () => {
       'a stack that nobody knows',
       'failure',
       /^signals: signals\.cloudFormation: nobody is told: set stack and resource, since /,
-      /allow tags in instance metadata/,
+      /--instance-metadata-tags enabled, or name them/,
       () => {
         world.config = { pool: 'db', signals: { cloudFormation: {} } };
       },
