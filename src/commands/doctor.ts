@@ -8,7 +8,7 @@ import type { Finding, Result } from '../doctor/finding.ts';
 import { createLog } from '../log.ts';
 import { systemClock } from '../system/clock.ts';
 import { firstLine } from '../system/first-line.ts';
-import { systemHostFiles } from '../system/host-files.ts';
+import { systemLogFiles } from '../system/log-files.ts';
 import { createPorts } from '../system/ports.ts';
 import type { Run } from './command.ts';
 import { parseFlags, runtimeDirOf, stateDirOf, text } from './flags.ts';
@@ -17,8 +17,6 @@ import { readUnitEnvironment, unitFile, type UnitEnvironment } from './unit-envi
 /** From the start of each process. 15 s are promised. */
 const examineMs = 13_000;
 const reportMs = 14_300;
-/** A thread for each thing that hangs, and some for the others. */
-const threads = '32';
 
 export const run: Run = async (args, signal) => {
   const parsed = parseFlags(args, {
@@ -30,7 +28,7 @@ export const run: Run = async (args, signal) => {
     here: { type: 'boolean' },
   });
   if (parsed.values['here'] === true) return examineHere(parsed, signal);
-  const unit = await readUnitEnvironment(systemHostFiles, unitFile);
+  const unit = await readUnitEnvironment(systemLogFiles, unitFile);
   const answer = await askExaminer(
     {
       config: text(parsed, 'config') ?? unit.config,
@@ -78,7 +76,7 @@ async function askExaminer(
           '--here',
           ...flags.flatMap(([flag, value]) => (value === undefined ? [] : [`${flag}=${value}`])),
         ],
-        environment: { UV_THREADPOOL_SIZE: threads, ...environment, ...process.env },
+        environment: { ...environment, ...process.env },
       },
       deadline.signal,
     );

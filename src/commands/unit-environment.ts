@@ -1,7 +1,7 @@
 // What the unit gives the daemon beside its command line: the environment of /etc/default/berth, and the flags in it. Whoever
 // examines the daemon goes by the same.
 import { messageOf } from '../errors.ts';
-import type { HostFiles } from '../system/host-files.ts';
+import type { LogFiles } from '../system/log-files.ts';
 import { parseFlags, text } from './flags.ts';
 
 /** systemd/berth.service: EnvironmentFile=, and $BERTH_FLAGS behind "berth run". */
@@ -18,12 +18,8 @@ export type UnitEnvironment = {
 };
 
 /** Throws `not-permitted`, `disk`. */
-export async function readUnitEnvironment(
-  files: HostFiles,
-  path: string,
-): Promise<UnitEnvironment> {
-  const found = await files.read(path);
-  const environment = parseEnvironment(found?.content.toString() ?? '');
+export async function readUnitEnvironment(files: LogFiles, path: string): Promise<UnitEnvironment> {
+  const environment = parseEnvironment(await readWhole(files, path));
   const none = { config: undefined, stateDir: undefined, runtimeDir: undefined };
   try {
     const parsed = parseFlags(wordsOf(environment[flagsKey] ?? ''), {
@@ -42,6 +38,14 @@ export async function readUnitEnvironment(
   } catch (error) {
     return { environment, ...none, problem: `${flagsKey} of ${path}: ${messageOf(error)}` };
   }
+}
+
+/** Not of a FIFO: that would never end. Empty where there is none. */
+async function readWhole(files: LogFiles, path: string): Promise<string> {
+  await using file = await files.open(path);
+  if (file === undefined) return '';
+  const { size } = await file.stat();
+  return (await file.read(0, size)).toString();
 }
 
 /** As systemd.exec(5) has it: comments by `#` and `;`, a value in quotes or bare, a line goes on behind a backslash. Pure. */

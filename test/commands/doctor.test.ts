@@ -3,7 +3,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -126,7 +133,7 @@ describe('berth doctor', () => {
       program('ip', '#!/bin/sh\nexec sleep 1000\n');
       program('systemctl', '#!/bin/sh\nexec sleep 1000\n');
       const fifo = join(folder.path, 'config.json');
-      spawnSync('mkfifo', [fifo]);
+      spawnSync('mkfifo', [fifo, join(etcDefault, 'berth')]);
       // A file server that is away.
       const hung = join(folder.path, 'state');
       mkdirSync(hung);
@@ -182,8 +189,10 @@ describe('berth doctor', () => {
 
   test.skipIf(!canMount)(`it goes by the flags that the unit has${namespaces}`, async () => {
     const config = folder.file('berth.json', '{"pool": "db"}');
+    // A link, as the management of a fleet may leave it.
+    symlinkSync(join(folder.path, 'defaults'), join(etcDefault, 'berth'));
     writeFileSync(
-      join(etcDefault, 'berth'),
+      join(folder.path, 'defaults'),
       `# flags\nBERTH_FLAGS="--config ${config} --state-dir=${folder.path} --runtime-dir '${folder.path}'"\n` +
         `AWS_ENDPOINT_URL=${lab.endpoint}\n`,
     );
