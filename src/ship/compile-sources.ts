@@ -1,22 +1,30 @@
 // The patterns of all sources, compiled once; their engine is loaded only where one of them needs it.
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import type { LogSource } from '../model.ts';
+import { createGlob, type Glob } from '../system/glob.ts';
 import { loadPatterns } from '../system/patterns.ts';
 import { createSplitter, needsPatterns, type Splitter } from './splitter.ts';
 
 export type CompiledSources = {
   readonly splitterOf: (source: LogSource) => Splitter;
-  /** Is the file not on the blacklist of the source? */
+  readonly globOf: (source: LogSource) => Glob;
+  /** Is the file neither on the blacklist of the source nor berth's own? */
   readonly isWanted: (source: LogSource, path: string) => boolean;
 };
 
-export async function compileSources(sources: readonly LogSource[]): Promise<CompiledSources> {
+/** `ownFolder`: what stands there is shipped only where a source lies there too, as those of the spools do. */
+export async function compileSources(
+  sources: readonly LogSource[],
+  ownFolder: string,
+): Promise<CompiledSources> {
   const needed = sources.some((one) => one.blacklist !== undefined || needsPatterns(one));
   const compile = needed ? await loadPatterns() : undefined;
   const compiled = new Map(
     sources.map((source) => [
       source,
       {
+        glob: createGlob(source.filePath),
+        isOwn: source.filePath.startsWith(join(ownFolder, '/')),
         splitter: createSplitter(source, compile),
         blacklist: source.blacklist === undefined ? undefined : compile!(source.blacklist),
       },
@@ -24,6 +32,11 @@ export async function compileSources(sources: readonly LogSource[]): Promise<Com
   );
   return {
     splitterOf: (source) => compiled.get(source)!.splitter,
-    isWanted: (source, path) => compiled.get(source)!.blacklist?.test(basename(path)) !== true,
+    globOf: (source) => compiled.get(source)!.glob,
+    isWanted: (source, path) => {
+      const { blacklist, isOwn } = compiled.get(source)!;
+      if (!isOwn && path.startsWith(join(ownFolder, '/'))) return false;
+      return blacklist?.test(basename(path)) !== true;
+    },
   };
 }

@@ -1,5 +1,5 @@
 // Which files there are: finds new ones, the generations that nobody saw, renames and deletions.
-import { dirname, join, matchesGlob } from 'node:path';
+import { dirname, join } from 'node:path';
 import { messageOf } from '../errors.ts';
 import type { LogSource } from '../model.ts';
 import { isArchive, type LogFileStat } from '../system/log-files.ts';
@@ -106,7 +106,7 @@ async function findAll(
       const paths =
         only === undefined
           ? await logFiles.expand(source.filePath)
-          : await matchesIn(deps, source.filePath, only);
+          : await matchesIn(deps, source, only);
       if (only === undefined || paths.length > 0)
         say(pattern, paths.length === 0 ? noMatch : undefined);
       const matches: Found[] = [];
@@ -124,15 +124,16 @@ async function findAll(
 }
 
 async function matchesIn(
-  { logFiles }: Deps,
-  pattern: string,
+  { logFiles, globOf }: Deps,
+  source: LogSource,
   folders: ReadonlySet<string>,
 ): Promise<readonly string[]> {
+  const glob = globOf(source);
   const paths: string[] = [];
   for (const folder of folders) {
     for (const name of await logFiles.list(folder)) {
       const path = join(folder, name);
-      if (!isArchive(path) && (path === pattern || matchesGlob(path, pattern))) paths.push(path);
+      if (!isArchive(path) && glob.matches(path)) paths.push(path);
     }
   }
   return paths;

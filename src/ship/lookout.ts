@@ -1,12 +1,12 @@
 // When and where log files are looked for: at once where inotify hears of something, and now and then everywhere.
-import { dirname, join, matchesGlob } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { LogSource } from '../model.ts';
 import { removeSent } from './auto-removal.ts';
 import { scan, tend } from './discovery.ts';
 import type { FollowDeps, Following } from './follow.ts';
 import type { Followed } from './followed.ts';
 import type { Wake } from './wake.ts';
-import { createWatches, folderPatterns, hasWildcard } from './watches.ts';
+import { createWatches } from './watches.ts';
 
 export type LookoutDeps = FollowDeps & {
   readonly following: Following;
@@ -60,19 +60,22 @@ export async function keepLookout(
     onList: (folder, name) => void hear(folder, name),
   });
 
-  const patterns = sources.flatMap(({ filePath }) => folderPatterns(filePath));
+  const globs = sources.map(deps.globOf);
   const foldersOf = async (those: Iterable<Followed>): Promise<ReadonlySet<string>> => {
     const folders = new Set([...those].map(({ path }) => dirname(path)));
-    for (const pattern of patterns) {
-      if (!hasWildcard(pattern)) folders.add(pattern);
-      else for (const folder of await logFiles.expandFolders(pattern)) folders.add(folder);
-    }
+    for (const { filePath } of sources)
+      for (const folder of await logFiles.expandFolders(filePath)) folders.add(folder);
     return folders;
   };
   /** It, and the folders in it, in which files may come: watched before they are looked into. */
   const welcome = async (folder: string, into: Set<string>): Promise<void> => {
     signal.throwIfAborted();
-    if (!patterns.some((pattern) => folder === pattern || matchesGlob(folder, pattern))) return;
+    if (!globs.some((glob) => glob.mayHold(folder))) return;
+    if (await logFiles.isLink(folder)) {
+      // Where it leads the next look at everything finds out, which knows a loop.
+      everywhere = true;
+      return;
+    }
     if (!(await watches.add(folder))) return;
     into.add(folder);
     for (const name of await logFiles.list(folder)) await welcome(join(folder, name), into);

@@ -146,7 +146,7 @@ function startShippingTo(
       over.signal,
     );
     shippers = targets;
-    const compiled = await compileSources(logs.sources);
+    const compiled = await compileSources(logs.sources, stateDir);
     const agentState = createAgentState(deps, agentFolder);
     const followDeps = {
       ...deps,

@@ -1,5 +1,5 @@
 // One inotify watch per folder in which log files are or may come.
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { LogFiles } from '../system/log-files.ts';
 
 export type Watches = Disposable & {
@@ -58,19 +58,4 @@ export function createWatches({ logFiles, onList, onData }: WatchesDeps): Watche
       for (const folder of watches.keys()) drop(folder);
     },
   };
-}
-
-/**
- * The folders in which files of a pattern are or may come, and those above them in which such folders may: as patterns, of
- * which the first is a folder.
- */
-export function folderPatterns(pattern: string): readonly string[] {
-  const folders = dirname(pattern).split('/');
-  const wild = folders.findIndex((part) => /[*?[{]|[!+@]\(/.test(part));
-  if (wild === -1) return [folders.join('/') || '/'];
-  return folders.slice(wild - 1).map((_, index) => folders.slice(0, wild + index).join('/') || '/');
-}
-
-export function hasWildcard(pattern: string): boolean {
-  return /[*?[{]|[!+@]\(/.test(pattern);
 }

@@ -3,7 +3,7 @@
 import { watch } from 'node:fs';
 import {
   constants,
-  glob,
+  lstat,
   mkdir,
   open,
   readdir,
@@ -12,9 +12,10 @@ import {
   unlink,
   type FileHandle,
 } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { BerthError, messageOf } from '../errors.ts';
 import { diskError, isErrno } from './files.ts';
+import { walk } from './walk.ts';
 
 export type LogFileStat = {
   readonly inode: string;
@@ -43,12 +44,13 @@ export type LogFiles = {
    * What cannot be looked into is left out, as if it were not there.
    */
   expand(pattern: string): Promise<readonly string[]>;
-  /** The folders that match. What cannot be looked into is left out. */
+  /** The folders in which files of the pattern are or may come; of these the first, that all are below, need not be there. */
   expandFolders(pattern: string): Promise<readonly string[]>;
   /** Names in a folder, of whatever kind; none if there is no such folder or it may not be read. */
   list(folder: string): Promise<readonly string[]>;
   /** By which a folder that was made anew is told from the one before; undefined: there is none. */
   folderInode(folder: string): Promise<string | undefined>;
+  isLink(path: string): Promise<boolean>;
   /** undefined: nothing there, or no regular file. Throws `not-permitted`, `disk`. */
   stat(path: string): Promise<LogFileStat | undefined>;
   /** undefined: nothing there, or no regular file. Throws `not-permitted`, `disk`. */
@@ -86,21 +88,11 @@ export function isArchive(path: string): boolean {
 
 export const systemLogFiles: LogFiles = {
   expand: async (pattern) => {
-    const found: string[] = [];
-    for await (const entry of glob(pattern, { withFileTypes: true })) {
-      const path = join(entry.parentPath, entry.name);
-      if (isArchive(path)) continue;
-      if (entry.isFile() || (entry.isSymbolicLink() && (await leadsToFile(path)))) found.push(path);
-    }
-    return found.toSorted();
+    const { files } = await walk(pattern, 'files');
+    return files.filter((path) => !isArchive(path)).toSorted();
   },
 
-  expandFolders: async (pattern) => {
-    const found: string[] = [];
-    for await (const entry of glob(pattern, { withFileTypes: true }))
-      if (entry.isDirectory()) found.push(join(entry.parentPath, entry.name));
-    return found;
-  },
+  expandFolders: async (pattern) => (await walk(pattern, 'folders')).folders,
 
   list: async (folder) => {
     try {
@@ -114,6 +106,12 @@ export const systemLogFiles: LogFiles = {
     const found = await bigStat(folder).catch(() => undefined);
     return found?.isDirectory() === true ? String(found.ino) : undefined;
   },
+
+  isLink: async (path) =>
+    await lstat(path).then(
+      (found) => found.isSymbolicLink(),
+      () => false,
+    ),
 
   stat: async (path) => {
     try {
@@ -258,13 +256,6 @@ async function sizeOf(path: string): Promise<number> {
   return await stat(path).then(
     ({ size }) => size,
     () => 0,
-  );
-}
-
-async function leadsToFile(path: string): Promise<boolean> {
-  return await stat(path).then(
-    (found) => found.isFile(),
-    () => false,
   );
 }
 

@@ -1,5 +1,12 @@
 // What the CloudWatch agent's keys mean, on real files against the local CloudWatch Logs (logs.md section 2).
-import { appendFileSync, existsSync, renameSync, utimesSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  symlinkSync,
+  utimesSync,
+} from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { GroupOptions, LogSource } from '../../src/model.ts';
 import { plainGroup } from '../fixtures/log-source.ts';
@@ -20,6 +27,7 @@ const write = (name: string, text: string, ageSeconds = 0): void => {
 const source = (pattern: string, more: Partial<LogSource> = {}): LogSource =>
   rig.source(pattern, 'app', 'i-1', more);
 const input = (action: string) => rig.calls(action).map((call) => call.input);
+const patience = { timeout: 20_000, interval: 20 };
 const agentDefault = { startPattern: String.raw`^[\S]` } as const;
 
 describe('multi-line', () => {
@@ -93,6 +101,35 @@ describe('which files', () => {
     await rig.stop(rig.start({ sources }));
     expect(rig.arrived('app', stream)).toEqual(['one', 'two', 'three']);
     expect(rig.logs.streams('app')).toEqual([stream]);
+  });
+
+  test('two stars within a name: every file of the tree, also of folders that come', async () => {
+    for (const folder of ['logs/a/b', 'other', 'stage/c/.d'])
+      mkdirSync(rig.path(folder), { recursive: true });
+    write('logs/top.log', 'top\n');
+    write('logs/a/b/deep.log', 'deep\n');
+    const shipping = rig.start({ sources: [source('logs/**.log')] });
+    await vi.waitFor(() => expect(rig.arrived().toSorted()).toEqual(['deep', 'top']), patience);
+    // A link may be a loop, or lead to all of the disk.
+    write('other/outside.log', 'outside\n');
+    symlinkSync(rig.path('other'), rig.path('stage/c/out'));
+    write('stage/c/.d/new.log', 'new\n');
+    renameSync(rig.path('stage/c'), rig.path('logs/a/c'));
+    await vi.waitFor(() => expect(rig.arrived()).toContain('new'), patience);
+    write('logs/a/c/last.log', 'last\n');
+    await vi.waitFor(() => expect(rig.arrived()).toContain('last'), patience);
+    expect(rig.arrived()).toHaveLength(4);
+    expect(shipping.status().files).toBe(4);
+  });
+
+  test("berth's own folder is left alone", async () => {
+    write('app.log', 'one\n');
+    const shipping = rig.start({ sources: [source('**')] });
+    await vi.waitFor(() => expect(rig.arrived()).toEqual(['one']), patience);
+    write('next.log', 'two\n');
+    await vi.waitFor(() => expect(rig.arrived()).toEqual(['one', 'two']), patience);
+    expect(existsSync(rig.stateDir)).toBe(true);
+    expect(shipping.status().files).toBe(2);
   });
 
   test('blacklist leaves out by the name of the file', async () => {

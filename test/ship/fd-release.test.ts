@@ -108,7 +108,7 @@ test('its target has it until nothing is under way, and no longer', async () => 
   const deps = { clock: systemClock, logFiles: systemLogFiles, log };
   const followDeps = {
     ...deps,
-    ...(await compileSources([files])),
+    ...(await compileSources([files], rig.stateDir)),
     checkpoints: await loadCheckpoints({ ...deps, files: systemFiles }, rig.path('checkpoints')),
     agentState: createAgentState({ ...deps, files: systemFiles }, rig.path('agent-state')),
     shippers,
