@@ -177,6 +177,8 @@ export type LogsConfig = {
   readonly maxBytesPerSecond: number | undefined;
   /** URL of CloudWatch Logs; undefined: that of the region. */
   readonly endpoint: string | undefined;
+  /** Whose CloudWatch Logs; undefined: that of the instance. */
+  readonly region: string | undefined;
   /** The role that all is sent with; undefined: the instance's. */
   readonly roleArn: string | undefined;
 };
@@ -191,7 +193,13 @@ export type GroupOptions = {
 };
 
 /** The service to which CloudWatch relates the logs. */
-export type LogEntity = { readonly service: string; readonly environment: string | undefined };
+export type LogEntity = {
+  readonly service: string;
+  readonly environment: string | undefined;
+  readonly accountId: string | undefined;
+  readonly instanceId: string | undefined;
+  readonly autoScalingGroup: string | undefined;
+};
 
 /** A regular expression of RE2. */
 export type LogFilter = { readonly type: 'include' | 'exclude'; readonly expression: string };

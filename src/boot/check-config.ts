@@ -53,9 +53,10 @@ export function checkConfig(
     ];
     return { ok: false, issues, warnings: keys.warnings };
   }
-  const { logs, ...checked } = checkLogs(parsed.output, facts, compile);
-  const metrics = metricsConfig(parsed.output, facts);
-  const emf = emfConfig(parsed.output.logs, facts);
+  const there = factsOf(parsed.output, facts);
+  const { logs, ...checked } = checkLogs(parsed.output, there, compile);
+  const metrics = metricsConfig(parsed.output, there);
+  const emf = emfConfig(parsed.output.logs, there);
   const signals = signalsConfig(parsed.output, facts.identity);
   const found = [checked, metrics, emf, { issues: [], warnings: signalWarnings(signals) }];
   const warnings = [...keys.warnings, ...found.flatMap((one) => one.warnings)];
@@ -73,6 +74,13 @@ export function checkConfig(
     files: filesConfig(parsed.output),
   };
   return { ok: true, config, warnings };
+}
+
+/** {aws_region} is where the logs go, as for the agent. */
+function factsOf({ agent }: RawConfig, facts: PlaceholderFacts): PlaceholderFacts {
+  const { identity } = facts;
+  if (identity === undefined || agent?.region === undefined) return facts;
+  return { ...facts, identity: { ...identity, region: agent.region } };
 }
 
 function monitoringOf({ monitoring }: RawConfig): MonitoringConfig | undefined {

@@ -11,6 +11,7 @@ import type {
 import type { CompilePattern } from '../system/patterns.ts';
 import type { ConfigIssue, RawConfig } from './config-schema.ts';
 import { resolveName } from './log-names.ts';
+import { defaultStartPattern } from './logs-schema.ts';
 import type { PlaceholderFacts } from './placeholders.ts';
 
 export type CheckedLogs = {
@@ -25,6 +26,9 @@ type RawJournal = NonNullable<
   NonNullable<RawLogs['logs_collected']>['journald']
 >['collect_list'][number];
 type Service = Pick<RawFile, 'service.name' | 'deployment.environment'>;
+
+/** What begins like one of the agent's (its internal/util/timestamp) and is none. */
+const noDirective = /%(?!-?[mdIMS]|[BbAaHYypZzf])-?[A-Za-z]/g;
 
 const at = (kind: 'files' | 'journald', i: number): string =>
   `logs.logs_collected.${kind}.collect_list[${i}]`;
@@ -53,6 +57,8 @@ export function checkLogs(
   const streamOf = (template: string | undefined, path: string): string =>
     template === undefined ? streamDefault : name('stream', template, `${path}.log_stream_name`);
 
+  const warn = (path: string, message: string): void =>
+    void warnings.push({ path, message: `${path}: ${message}` });
   const judgePattern = (pattern: string | undefined, path: string): void => {
     if (pattern === undefined) return;
     try {
@@ -72,17 +78,47 @@ export function checkLogs(
     const service = own[key] ?? logs[key] ?? agent?.[key];
     const where = 'deployment.environment';
     const environment = own[where] ?? logs[where] ?? agent?.[where];
-    return service === undefined ? undefined : { service, environment };
+    if (service === undefined) return undefined;
+    const { identity } = facts;
+    return {
+      service,
+      environment,
+      accountId: identity?.accountId,
+      instanceId: identity?.instanceId,
+      autoScalingGroup: identity?.tags?.['aws:autoscaling:groupName'],
+    };
+  };
+
+  const groupOptions = (entry: RawFile | RawJournal, path: string): GroupOptions => {
+    const { retention_in_days, log_group_class, kms_key_id, tags } = entry;
+    const isClass = log_group_class === 'STANDARD' || log_group_class === 'INFREQUENT_ACCESS';
+    // As the agent does.
+    if (log_group_class !== undefined && !isClass)
+      warn(
+        `${path}.log_group_class`,
+        'is neither STANDARD nor INFREQUENT_ACCESS: as if it were not set',
+      );
+    return {
+      class: isClass ? log_group_class : undefined,
+      retentionDays: retention_in_days === -1 ? undefined : retention_in_days,
+      kmsKeyId: kms_key_id,
+      tags,
+    };
   };
 
   const sourceOf = (file: RawFile, path: string): LogSource => {
     judgePattern(file.blacklist, `${path}.blacklist`);
     judgeFilters(file.filters, path);
     const format = file.timestamp_format;
-    const start = file.multi_line_start_pattern;
+    for (const [unknown] of (format ?? '').matchAll(noDirective))
+      warn(`${path}.timestamp_format`, `${unknown} is no directive, it stands for itself`);
+    let start = file.multi_line_start_pattern;
     if (start === '{timestamp_format}' && format === undefined) {
-      const message = `${path}.multi_line_start_pattern: {timestamp_format} needs timestamp_format`;
-      issues.push({ path: `${path}.multi_line_start_pattern`, message });
+      warn(
+        `${path}.multi_line_start_pattern`,
+        'there is no timestamp_format: as if it were not set',
+      );
+      start = defaultStartPattern;
     } else if (start !== '{timestamp_format}')
       judgePattern(start, `${path}.multi_line_start_pattern`);
     const group = file.log_group_name;
@@ -91,7 +127,7 @@ export function checkLogs(
       filePath: file.file_path,
       logGroupName: name('group', group ?? defaultGroup(file.file_path), `${path}.log_group_name`),
       logStreamName: streamOf(file.log_stream_name, path),
-      groupOptions: groupOptions(file),
+      groupOptions: groupOptions(file, path),
       files: file.publish_multi_logs ? separate : 'newest',
       blacklist: file.blacklist,
       encoding: file.encoding.replace(/^utf_/, 'utf-'),
@@ -112,7 +148,7 @@ export function checkLogs(
     return {
       logGroupName: name('group', journal.log_group_name, `${path}.log_group_name`),
       logStreamName: streamOf(journal.log_stream_name, path),
-      groupOptions: groupOptions(journal),
+      groupOptions: groupOptions(journal, path),
       units: journal.units ?? [],
       priority: journal.priority,
       matches: journal.matches ?? [],
@@ -123,8 +159,8 @@ export function checkLogs(
 
   const sources = files.map((file, i) => sourceOf(file, at('files', i)));
   const selections = journals.map((journal, i) => journalOf(journal, at('journald', i)));
-  issues.push(...twins(sources, (i) => at('files', i)));
-  issues.push(...twins(selections, (i) => at('journald', i)));
+  warnings.push(...twins(sources, (i) => at('files', i)));
+  warnings.push(...twins(selections, (i) => at('journald', i)));
   issues.push(
     ...quarrels([
       ...sources.map((source, i) => ({ source, path: at('files', i) })),
@@ -133,12 +169,13 @@ export function checkLogs(
   );
   return {
     logs: {
-      sources,
-      journals: selections,
+      sources: withoutTwins(sources),
+      journals: withoutTwins(selections),
       forceFlushMs: logs.force_flush_interval * 1000,
       compression: logs.compression,
       maxBytesPerSecond: logs.max_bytes_per_second,
       endpoint: logs.endpoint_override,
+      region: agent?.region,
       roleArn: logs.credentials?.role_arn ?? agent?.credentials?.role_arn,
     },
     issues,
@@ -153,16 +190,6 @@ function jsonFields(json: RawFile['json']): JsonFields | undefined {
   return { timestampField, removeFields };
 }
 
-function groupOptions(entry: RawFile | RawJournal): GroupOptions {
-  const { retention_in_days, log_group_class, kms_key_id, tags } = entry;
-  return {
-    class: log_group_class,
-    retentionDays: retention_in_days === -1 ? undefined : retention_in_days,
-    kmsKeyId: kms_key_id,
-    tags,
-  };
-}
-
 function twins(sources: readonly unknown[], pathOf: (i: number) => string): readonly ConfigIssue[] {
   const seen = new Map<string, string>();
   return sources.flatMap((source, i) => {
@@ -170,10 +197,16 @@ function twins(sources: readonly unknown[], pathOf: (i: number) => string): read
     const path = pathOf(i);
     const twin = seen.get(key);
     if (twin !== undefined)
-      return [{ path, message: `${path}: is the same as ${twin}: remove one of them` }];
+      return [{ path, message: `${path}: is the same as ${twin}: done once` }];
     seen.set(key, path);
     return [];
   });
+}
+
+function withoutTwins<T>(sources: readonly T[]): readonly T[] {
+  return [
+    ...new Map(sources.toReversed().map((one) => [JSON.stringify(one), one])).values(),
+  ].toReversed();
 }
 
 /** Two entries want one log group to be two things; CloudWatch's names differ by more than case, the agent's rule does not. */

@@ -25,7 +25,13 @@ const agent = v.pipe(
       false,
     ),
     quiet: agentKey,
-    region: agentKey,
+    region: v.optional(
+      v.pipe(
+        v.string(),
+        v.regex(/^[a-z]{2,}(?:-[a-z]+)+-\d+$/, 'must be the name of a Region'),
+        v.description('Where logs and metrics are sent to. Default: that of the instance'),
+      ),
+    ),
     run_as_user: agentKey,
     ...service,
     use_dualstack_endpoint: agentKey,
@@ -319,6 +325,7 @@ export const configSchema = v.pipe(
     signals: v.optional(signals),
     reload: v.optional(reload, {}),
     files: v.optional(files, []),
+    csm: agentKey,
     opentelemetry: agentKey,
     traces: agentKey,
   }),

@@ -10,19 +10,10 @@ const retentionDays = [
   3288, 3653,
 ];
 
+export const defaultStartPattern = String.raw`^[\S]`;
+
 /** Judged by logSources: the engine is loaded only where there is one. */
 const regex = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
-
-/** The directives of the agent (its internal/util/timestamp). */
-const timestampFormat = v.pipe(
-  v.string(),
-  v.minLength(1),
-  v.maxLength(256),
-  v.regex(
-    /^(?:[^%]|%-?[mdIMS]|%[BbAaHYypZzf])*$/,
-    'may hold %B %b %m %-m %A %a %d %-d %H %I %-I %M %-M %S %-S %Y %y %p %Z %z %f and no others',
-  ),
-);
 
 const filter = v.object({
   type: v.pipe(
@@ -40,8 +31,9 @@ const group = {
   log_group_class: v.optional(
     v.pipe(
       v.string(),
+      v.minLength(1),
+      v.maxLength(512),
       v.toUpperCase(),
-      v.picklist(['STANDARD', 'INFREQUENT_ACCESS']),
       v.description('Of a log group that berth makes: STANDARD or INFREQUENT_ACCESS'),
     ),
   ),
@@ -73,13 +65,13 @@ const group = {
   ),
 };
 
-const entityName = (what: string) =>
+const entityName = (what: string, most: number) =>
   v.optional(
-    v.pipe(v.string(), v.minLength(1), v.maxLength(255), v.description(`${what} in CloudWatch`)),
+    v.pipe(v.string(), v.minLength(1), v.maxLength(most), v.description(`${what} in CloudWatch`)),
   );
 export const service = {
-  'service.name': entityName('Name of the service'),
-  'deployment.environment': entityName('Environment of the service'),
+  'service.name': entityName('Name of the service', 255),
+  'deployment.environment': entityName('Environment of the service', 259),
 };
 
 const fieldName = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
@@ -149,7 +141,7 @@ const collectedFile = v.object({
   ),
   multi_line_start_pattern: v.optional(
     v.pipe(regex, v.description('Lines that do not match belong to the event before them')),
-    String.raw`^[\S]`,
+    defaultStartPattern,
   ),
   multi_line: v.optional(
     v.pipe(v.boolean(), v.description('false: each line is an event, which needs no next one')),
@@ -157,7 +149,9 @@ const collectedFile = v.object({
   ),
   timestamp_format: v.optional(
     v.pipe(
-      timestampFormat,
+      v.string(),
+      v.minLength(1),
+      v.maxLength(4096),
       v.description('Where the time stands in an event. Default: when the line was written'),
     ),
   ),
@@ -300,7 +294,12 @@ export const logs = v.object({
     ),
   ),
   endpoint_override: v.optional(
-    v.pipe(v.string(), v.url('must be a URL'), v.description('Of CloudWatch Logs')),
+    v.pipe(
+      v.string(),
+      v.transform((text) => (/^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `https://${text}`)),
+      v.url('must be a URL, or the name of a host'),
+      v.description('Of CloudWatch Logs: a URL, or the name of a host'),
+    ),
   ),
   credentials: roleToAssume(
     'Role that logs and metrics are sent with. Default: agent.credentials.role_arn, else that of the instance',

@@ -252,13 +252,25 @@ function answerOf({
 }
 
 /** As the CloudWatch agent says it (logs.md section 1). */
-function entityOf({ service, environment }: LogEntity) {
+function entityOf(entity: LogEntity) {
   return {
-    keyAttributes: {
+    keyAttributes: known({
       Type: 'Service',
-      Name: service,
-      ...(environment === undefined ? {} : { Environment: environment }),
-    },
-    attributes: { PlatformType: 'AWS::EC2', 'AWS.ServiceNameSource': 'UserConfiguration' },
+      Name: entity.service,
+      Environment: entity.environment,
+      AwsAccountId: entity.accountId,
+    }),
+    attributes: known({
+      PlatformType: 'AWS::EC2',
+      'EC2.InstanceId': entity.instanceId,
+      'EC2.AutoScalingGroup': entity.autoScalingGroup,
+      'AWS.ServiceNameSource': 'UserConfiguration',
+    }),
   };
+}
+
+function known(values: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }

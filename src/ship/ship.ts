@@ -70,7 +70,7 @@ export function startShipping(
   signal: AbortSignal,
 ): Shipping {
   const { logs, instanceId } = input;
-  const { roleArn } = logs;
+  const { roleArn, region = input.access.region } = logs;
   const resources = new DisposableStack();
   const access =
     roleArn === undefined
@@ -78,7 +78,8 @@ export function startShipping(
       : resources.use(
           createAssumedRole(deps, { access: input.access, roleArn, sessionName: instanceId }),
         );
-  const cloudwatch = resources.use(createCloudWatchLogs(deps, access, logs));
+  const there = { region, credentials: access.credentials };
+  const cloudwatch = resources.use(createCloudWatchLogs(deps, there, logs));
   return startShippingTo({ ...deps, cloudwatch, resources }, input, signal);
 }
 

@@ -58,6 +58,11 @@ export function createTimestampParser({ format, zone, trim }: TimestampFormat): 
   };
 }
 
+/** What is none of the agent's stands for itself. */
+function directiveOf(name: string): string | undefined {
+  return directives[name] ?? (/^-[md]$/.test(name) ? directives[name.slice(1)] : undefined);
+}
+
 /** A directive that stands twice counts where it stands first. */
 function patternOf(format: string): string {
   const used = new Set<string>();
@@ -65,7 +70,8 @@ function patternOf(format: string): string {
     /%(-?[A-Za-z])|[\\^.*?+|[\](){}$]/g,
     (whole, directive?: string) => {
       if (directive === undefined) return `\\${whole}`;
-      const part = directives[directive] ?? directives[directive.replace('-', '')] ?? '';
+      const part = directiveOf(directive);
+      if (part === undefined) return whole;
       return part.replace(/\?<(\w)>/, (named, name: string) => {
         if (used.has(name)) return '?:';
         used.add(name);

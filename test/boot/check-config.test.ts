@@ -213,6 +213,16 @@ describe('a good configuration', () => {
 const sourceOf = (entry: Record<string, unknown>) =>
   configOf(filesOf({ file_path: '/a', ...entry }))?.logs.sources[0];
 
+/** What an entity says of the instance. */
+const here = {
+  accountId: identityOf().accountId,
+  instanceId: identityOf().instanceId,
+  autoScalingGroup: undefined,
+};
+
+const endpointOf = (endpoint_override: string) =>
+  configOf({ logs: { endpoint_override } })?.logs.endpoint;
+
 describe('log sources', () => {
   test('every key of the agent reaches its source', () => {
     expect(
@@ -254,7 +264,7 @@ describe('log sources', () => {
       filters: [{ type: 'exclude', expression: 'DEBUG' }],
       autoRemoval: false,
       releaseDeleted: true,
-      entity: { service: 'shop', environment: 'prod' },
+      entity: { service: 'shop', environment: 'prod', ...here },
     });
   });
 
@@ -264,8 +274,8 @@ describe('log sources', () => {
       ...filesOf({ file_path: '/a' }, { file_path: '/b', 'service.name': 'own' }),
     };
     expect(configOf(input)?.logs.sources.map(({ entity }) => entity)).toEqual([
-      { service: 'agent', environment: 'test' },
-      { service: 'own', environment: 'test' },
+      { service: 'agent', environment: 'test', ...here },
+      { service: 'own', environment: 'test', ...here },
     ]);
   });
 
@@ -306,19 +316,72 @@ describe('log sources', () => {
     [{ filters: [{ type: 'maybe', expression: 'x' }] }, 'filters[0].type'],
     [{ blacklist: '(' }, 'blacklist: must be a regular expression'],
     [{ multi_line_start_pattern: '[' }, 'multi_line_start_pattern: must be a regular'],
-    [{ multi_line_start_pattern: '{timestamp_format}' }, 'needs timestamp_format'],
-    [{ timestamp_format: '%Q' }, 'timestamp_format: may hold %B'],
     [{ timezone: 'Europe/Berlin' }, 'timezone'],
     [{ encoding: 'klingon' }, 'encoding: is no encoding'],
     [{ json: { timestamp_field: '' } }, 'json.timestamp_field: must not be empty'],
     [{ json: { remove_fields: 'a' } }, 'json.remove_fields: must be an array'],
     [{ json: { timestamp: 'a' } }, 'json.timestamp: known here are timestamp_field, remove_fields'],
     [{ retention_in_days: 8 }, 'retention_in_days: must be one of'],
-    [{ log_group_class: 'GOLD' }, 'log_group_class'],
     [{ tags: { '': 'x' } }, 'tags'],
   ])('%j is refused', (entry, message) => {
     expect(problems(filesOf({ file_path: '/a', ...entry }))).toEqual([
       expect.stringContaining(message),
+    ]);
+  });
+
+  test.each([
+    [
+      { timestamp_format: '%e %H:%M %-H %%S' },
+      { timestamp: { format: '%e %H:%M %-H %%S' } },
+      ['timestamp_format: %e is no directive', 'timestamp_format: %-H is no directive'],
+    ],
+    [
+      { multi_line_start_pattern: '{timestamp_format}' },
+      { startPattern: String.raw`^[\S]` },
+      ['multi_line_start_pattern: there is no timestamp_format'],
+    ],
+    [
+      { log_group_class: 'delivery' },
+      { groupOptions: { class: undefined } },
+      ['log_group_class: is neither STANDARD nor INFREQUENT_ACCESS'],
+    ],
+    [{ timestamp_format: `%B%b%m%-m%A%a%d%-d%H%I%-I%M%-M%S%-S%Y%y%p%Z%z%f` }, {}, []],
+    [{ 'deployment.environment': 'x'.repeat(259), 'service.name': 'a' }, {}, []],
+  ])('%j starts the agent, and berth', (entry, expected, said) => {
+    expect(sourceOf(entry)).toMatchObject(expected);
+    const { warnings } = check(filesOf({ file_path: '/a', ...entry }));
+    expect(warnings.map(({ message }) => message)).toEqual(
+      said.map((one) => expect.stringContaining(`${first}.${one}`) as string),
+    );
+  });
+
+  test('the endpoint is a URL, or the name of a host, as for PrivateLink', () => {
+    const host = 'vpce-1.logs.us-east-1.vpce.amazonaws.com';
+    expect(endpointOf(host)).toBe(`https://${host}`);
+    expect(endpointOf(`${host}:8443`)).toBe(`https://${host}:8443`);
+    expect(endpointOf('http://127.0.0.1:1')).toBe('http://127.0.0.1:1');
+    expect(problems({ logs: { endpoint_override: 'a b' } })).toEqual([
+      'logs.endpoint_override: must be a URL, or the name of a host',
+    ]);
+  });
+
+  test('the Region of the agent is where everything is sent, and what {aws_region} means', () => {
+    const list = [{ file_path: '/a', log_group_name: '{aws_region}' }];
+    const config = configOf({
+      agent: { region: 'us-west-2' },
+      logs: {
+        logs_collected: { files: { collect_list: list } },
+        metrics_collected: { emf: { log_group_name: '{aws_region}' } },
+      },
+      metrics: { log_group_name: '{aws_region}', metrics_collected: {} },
+    });
+    expect(config).toMatchObject({
+      logs: { region: 'us-west-2', sources: [{ logGroupName: 'us-west-2' }] },
+      metrics: { target: { logGroupName: 'us-west-2' } },
+      emf: { target: { logGroupName: 'us-west-2' } },
+    });
+    expect(problems({ agent: { region: 'Oregon' } })).toEqual([
+      'agent.region: must be the name of a Region',
     ]);
   });
 
@@ -403,11 +466,20 @@ describe('a bad configuration', () => {
     expect(problems(filesOf({ file_path: '/a', ...names }))).toEqual([`${first}${problem}`]);
   });
 
-  test('a source that is there twice would be shipped twice', () => {
-    expect(
-      problems(filesOf({ file_path: '/a' }, { file_path: '/a', log_group_name: '/a' })),
-    ).toEqual([
-      `logs.logs_collected.files.collect_list[1]: is the same as ${first}: remove one of them`,
+  test('a source that is there twice is shipped once', () => {
+    const entry = { log_group_name: 'journal' };
+    const twice = {
+      logs: {
+        logs_collected: {
+          files: { collect_list: [{ file_path: '/a' }, { file_path: '/a', log_group_name: '/a' }] },
+          journald: { collect_list: [entry, { ...entry, priority: 'info' }] },
+        },
+      },
+    };
+    expect(configOf(twice)?.logs).toMatchObject({ sources: [{}], journals: [{}] });
+    expect(check(twice).warnings.map(({ message }) => message)).toEqual([
+      `logs.logs_collected.files.collect_list[1]: is the same as ${first}: done once`,
+      'logs.logs_collected.journald.collect_list[1]: is the same as logs.logs_collected.journald.collect_list[0]: done once',
     ]);
   });
 

@@ -195,13 +195,40 @@ describe('the log group', () => {
 });
 
 describe('the entity', () => {
-  const entity = { service: 'shop', environment: 'prod' };
-  test('goes with the events', async () => {
+  const entity = {
+    service: 'shop',
+    environment: 'prod',
+    accountId: '111122223333',
+    instanceId: 'i-1',
+    autoScalingGroup: 'web',
+  };
+  test('goes with the events, as the agent says it', async () => {
     write('app.log', 'a\n');
     rig.start({ sources: [source('app.log', { entity })] });
     await vi.waitFor(() => expect(rig.arrived()).toEqual(['a']));
+    expect(rig.calls('PutLogEvents').at(-1)?.input['entity']).toEqual({
+      keyAttributes: {
+        Type: 'Service',
+        Name: 'shop',
+        Environment: 'prod',
+        AwsAccountId: '111122223333',
+      },
+      attributes: {
+        PlatformType: 'AWS::EC2',
+        'EC2.InstanceId': 'i-1',
+        'EC2.AutoScalingGroup': 'web',
+        'AWS.ServiceNameSource': 'UserConfiguration',
+      },
+    });
+  });
+
+  test('says nothing of what is not known', async () => {
+    const of = { environment: undefined, accountId: undefined, autoScalingGroup: undefined };
+    write('app.log', 'a\n');
+    rig.start({ sources: [source('app.log', { entity: { ...entity, ...of } })] });
+    await vi.waitFor(() => expect(rig.arrived()).toEqual(['a']));
     expect(rig.calls('PutLogEvents').at(-1)?.input['entity']).toMatchObject({
-      keyAttributes: { Type: 'Service', Name: 'shop', Environment: 'prod' },
+      keyAttributes: { Type: 'Service', Name: 'shop' },
     });
   });
 });

@@ -15,7 +15,13 @@ import { createRig, credentials, type Rig } from './rig.ts';
 
 const dayMs = 24 * 3_600_000;
 const target = { group: 'app', stream: 'i-1' };
-const entity: LogEntity = { service: 'shop', environment: 'prod' };
+const entity: LogEntity = {
+  service: 'shop',
+  environment: 'prod',
+  accountId: undefined,
+  instanceId: undefined,
+  autoScalingGroup: undefined,
+};
 const never = new AbortController().signal;
 /** Of berth; the lab keeps the real time, but for tests that set it off. */
 let clock: FakeClock;

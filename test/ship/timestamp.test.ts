@@ -31,6 +31,11 @@ describe('directives', () => {
     expect(iso(format, text)).toBe(expected);
   });
 
+  test('what is none stands for itself', () => {
+    expect(iso('%Y-%m-%d %T %-H', 'x 2026-11-21 %T %-H')).toBe('2026-11-21T00:00:00.000Z');
+    expect(iso('%Y-%m-%d %T', '2026-11-21 08:09:10')).toBeUndefined();
+  });
+
   test('what is special in a regular expression is text in a format', () => {
     expect(iso('[%Y+%m]', 'a [2026+11] b')).toBe('2026-11-01T00:00:00.000Z');
     expect(iso('[%Y+%m]', 'a 202611 b')).toBeUndefined();

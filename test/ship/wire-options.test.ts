@@ -65,6 +65,14 @@ describe('max_bytes_per_second', () => {
   });
 });
 
+test('the Region of the agent: all calls are signed for it', async () => {
+  await using rig = await createRig();
+  appendFileSync(rig.path('app.log'), textOf(numbered(0, 10)));
+  rig.start({ logs: { region: 'us-west-2' } });
+  await vi.waitFor(() => expect(rig.arrived()).toHaveLength(10), patience);
+  expect(new Set(rig.front.calls.map(({ region }) => region))).toEqual(new Set(['us-west-2']));
+});
+
 test('endpoint_override: all calls go there, and none elsewhere', async () => {
   await using rig = await createRig();
   const logs = createLogsService({
