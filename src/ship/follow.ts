@@ -84,6 +84,11 @@ export function createFollowing(deps: FollowDeps): Following {
     readonly known: Checkpoint | undefined;
   };
 
+  /** berth never had this file nor one of this name, for whatever target: the agent had it last. */
+  const isNew = (path: string, { inode }: LogFileStat): boolean =>
+    checkpoints.isFirstStart ||
+    !checkpoints.all().some((one) => one.inode === inode || one.origin === path);
+
   const startOf = async (
     file: LogFile,
     stat: LogFileStat,
@@ -97,9 +102,13 @@ export function createFollowing(deps: FollowDeps): Following {
       if (checkpoint.device !== stat.device) checkpoints.delete(checkpoint);
       return { position, copied: checkpoint.copied, known: checkpoint };
     }
-    if (checkpoints.isFirstStart && candidates.length === 0) {
+    if (candidates.length === 0) {
       const position = await agentState.positionOf(path, file, stat);
-      if (position !== undefined) return { position, copied: false, known: undefined };
+      if (position !== undefined && isNew(path, stat)) {
+        const { offset } = position;
+        log.info({ path, offset }, "going on where the CloudWatch agent's state says it was");
+        return { position, copied: false, known: undefined };
+      }
     }
     const replaced = candidates.some(
       ({ device, birthNs }) => device === stat.device && birthNs === stat.birthNs,

@@ -1,5 +1,5 @@
 // The first start takes over where the CloudWatch agent was: no gap, no replay.
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createRig, type Rig } from './rig.ts';
@@ -53,6 +53,35 @@ describe('at the first start', () => {
     rig.start();
     expect(await shipped(3)).toEqual(['one', 'two', 'three']);
   });
+});
+
+test('a file that came after the agent wrote its state is another one', async () => {
+  agentSays(`8\n${rig.path('app.log')}\n0-8`);
+  const name = rig.path('app.log').replaceAll(/[/ :]/g, '_');
+  const before = Date.now() / 1000 - 60;
+  utimesSync(join(rig.path('agent-state'), name), before, before);
+  rig.start();
+  expect(await shipped(3)).toEqual(['one', 'two', 'three']);
+});
+
+test('UTF-16 goes on behind a line too', async () => {
+  writeFileSync(rig.path('app.log'), 'one\ntwo\n', 'utf16le');
+  agentSays(`8\n${rig.path('app.log')}\n0-8`);
+  rig.start({ sources: [rig.source('app.log', 'app', 'i-1', { encoding: 'utf-16le' })] });
+  expect(await shipped(1)).toEqual(['two']);
+});
+
+test('logs that are configured later, when berth has sent others: no replay either', async () => {
+  writeFileSync(rig.path('other.log'), 'other\n');
+  const other = rig.source('other.log', 'other');
+  await rig.stop(rig.start({ sources: [other] }));
+  agentSays(`8\n${rig.path('app.log')}\n0-8`);
+  const app = rig.source('app.log');
+  await rig.stop(rig.start({ sources: [other, app] }));
+  expect(rig.arrived()).toEqual(['three']);
+  // Another target is another source: its files come whole.
+  await rig.stop(rig.start({ sources: [other, app, rig.source('app.log', 'again')] }));
+  expect(rig.arrived('again')).toEqual(['one', 'two', 'three']);
 });
 
 test('later starts go by what berth knows', async () => {
