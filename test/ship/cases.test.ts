@@ -13,8 +13,10 @@ import {
 } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { checkConfig } from '../../src/boot/check-config.ts';
 import type { LogSource } from '../../src/model.ts';
 import { systemLogFiles, type LogFiles } from '../../src/system/log-files.ts';
+import { loadPatterns } from '../../src/system/patterns.ts';
 import { createHastyClock } from '../fakes/hasty-clock.ts';
 import { createRig, intact, numbered, textOf, type Rig } from './rig.ts';
 
@@ -237,6 +239,32 @@ describe('bad input', () => {
     await vi.waitFor(() => expect(rig.arrived()).toEqual(['good']), patience);
     expect(shipping.status().files).toBe(1);
   });
+
+  test('a configuration with 500 entries, two of them the same: each file arrives once, and a change of the last soon', async () => {
+    const names = Array.from({ length: 500 }, (_, index) => `${index}.log`);
+    for (const name of names) write(name, `in ${name}\n`);
+    const list = names.map((name) => ({
+      file_path: rig.path(name),
+      log_group_name: `group-${name}`,
+      multi_line_start_pattern: '^in',
+      filters: [{ type: 'exclude', expression: '(a+)+$' }],
+    }));
+    const logs = { logs_collected: { files: { collect_list: [...list, list[0]] } } };
+    const facts = { identity: undefined, localHostname: 'web-1', nowMs: Date.now() };
+    const checked = checkConfig({ logs }, facts, await loadPatterns());
+    expect(checked).toMatchObject({ ok: true, warnings: [{}] });
+    const { sources } = (checked as Extract<typeof checked, { ok: true }>).config.logs;
+    rig.start({ sources });
+    const arrived = (name: string): readonly string[] => rig.arrived(`group-${name}`, 'i-UNKNOWN');
+    const all = (): readonly string[] => names.flatMap(arrived);
+    await vi.waitFor(() => expect(all()).toEqual(names.map((name) => `in ${name}`)), {
+      timeout: 90_000,
+      interval: 50,
+    });
+    write('499.log', `in the end ${'a'.repeat(50)}b\n`);
+    await vi.waitFor(() => expect(arrived('499.log')).toHaveLength(2), patience);
+    expect(all()).toHaveLength(501);
+  }, 150_000);
 
   test('two entries for the same file and target send it once, by other targets twice', async () => {
     write('app.log', 'a\n');
