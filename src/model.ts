@@ -213,9 +213,10 @@ export type LogSource = {
   readonly groupOptions: GroupOptions;
   /**
    * `newest`: of the files that match at the start only that which was written last, and every newer one; `all`. With
-   * `group` or `stream`, all, each in a group or stream named after its path.
+   * `group` or `stream`, all, each in a group or stream named after its path; with `spool`, in those that berth has put
+   * into the name of the file.
    */
-  readonly files: 'newest' | 'all' | 'group' | 'stream';
+  readonly files: 'newest' | 'all' | 'group' | 'stream' | 'spool';
   /** Of file names that are left out. */
   readonly blacklist: string | undefined;
   /** A label of the WHATWG encoding standard. */

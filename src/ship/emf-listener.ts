@@ -1,5 +1,4 @@
 // Listens for Embedded Metric Format documents of applications, as the CloudWatch agent does on port 25888, and spools them.
-// `_aws.LogGroupName` and `LogStreamName` are not followed: all documents go to one stream, their metrics to where they say.
 import { BerthError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { EmfAddress } from '../model.ts';
@@ -12,6 +11,8 @@ export type EmfListenerDeps = {
   readonly listeners: Listeners;
   readonly log: Log;
 };
+
+export type EmfNames = { readonly group: string; readonly stream: string | undefined };
 
 export type EmfListener = {
   /** Documents that are no JSON object, or too large. */
@@ -35,12 +36,19 @@ const listenAgainMs = 30_000;
 
 export function createEmfListener(
   { clock, listeners, log }: EmfListenerDeps,
-  { addresses, spool }: { readonly addresses: readonly EmfAddress[]; readonly spool: Spool },
+  {
+    addresses,
+    spoolOf,
+  }: {
+    readonly addresses: readonly EmfAddress[];
+    /** `named`: where the document itself wants to go. */
+    readonly spoolOf: (named: EmfNames | undefined) => Spool;
+  },
 ): EmfListener {
   let refused = 0;
   const errors = new Map<EmfAddress, string>();
   const open = new Map<EmfAddress, Listener>();
-  let held: string[] = [];
+  let held = new Map<Spool, string[]>();
   let heldBytes = 0;
   let flushing: Promise<void> | undefined;
   let hurry: AbortController | undefined;
@@ -51,11 +59,11 @@ export function createEmfListener(
   };
 
   const flush = async (): Promise<void> => {
-    while (held.length > 0) {
-      const documents = held;
-      held = [];
+    while (held.size > 0) {
+      const spools = held;
+      held = new Map();
       heldBytes = 0;
-      await spool.append(documents);
+      for (const [spool, documents] of spools) await spool.append(documents);
     }
   };
 
@@ -74,16 +82,20 @@ export function createEmfListener(
     }
     const text = message.toString('utf8').trim();
     if (text === '') return;
-    if (!isObject(text)) {
+    const document = objectOf(text);
+    if (document === undefined) {
       refuse('it is no JSON object');
       return;
     }
+    const spool = spoolOf(namesIn(document));
     if (heldBytes + message.length > maxHeldBytes) {
       spool.drop(1, 'they come faster than the disk takes them');
       return;
     }
     // A newline in JSON is only ever between its tokens.
-    held.push(text.replaceAll(/[\r\n]+/g, ' '));
+    const documents = held.get(spool) ?? [];
+    documents.push(text.replaceAll(/[\r\n]+/g, ' '));
+    held.set(spool, documents);
     heldBytes += message.length;
     flushing ??= flushSoon(signal);
     if (heldBytes >= flushAtBytes) hurry?.abort();
@@ -139,12 +151,22 @@ export function createEmfListener(
   };
 }
 
-function isObject(text: string): boolean {
-  if (!text.startsWith('{')) return false;
+function objectOf(text: string): Readonly<Record<string, unknown>> | undefined {
+  if (!text.startsWith('{')) return undefined;
   try {
-    JSON.parse(text);
-    return true;
+    return JSON.parse(text) as Readonly<Record<string, unknown>>;
   } catch {
-    return false;
+    return undefined;
   }
+}
+
+/** `_aws.LogGroupName`, or `log_group_name` of the format before it, as the agent reads them; a stream only with a group. */
+function namesIn(document: Readonly<Record<string, unknown>>): EmfNames | undefined {
+  const { _aws: metadata } = document;
+  const { LogGroupName, LogStreamName } = (metadata ?? {}) as Readonly<Record<string, unknown>>;
+  const { log_group_name: oldGroup, log_stream_name: oldStream } = document;
+  const hasNew = typeof LogGroupName === 'string' && LogGroupName !== '';
+  const [group, stream] = hasNew ? [LogGroupName, LogStreamName] : [oldGroup, oldStream];
+  if (typeof group !== 'string' || group === '') return undefined;
+  return { group, stream: typeof stream === 'string' && stream !== '' ? stream : undefined };
 }

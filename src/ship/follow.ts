@@ -1,4 +1,5 @@
 // The files that are followed: begins with one where CloudWatch has it, remembers who had a path before, lets go.
+import { basename } from 'node:path';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { LogSource } from '../model.ts';
@@ -10,7 +11,7 @@ import type { Checkpoints } from './checkpoints.ts';
 import type { CompiledSources } from './compile-sources.ts';
 import { createFollowed, type Followed } from './followed.ts';
 import { identify, resumePosition } from './identity.ts';
-import { targetKey, type LogTarget } from './log-target.ts';
+import { targetKey, targetOfFileName, type LogTarget } from './log-target.ts';
 import type { Shippers } from './shippers.ts';
 import { createTail, startOfFile, type Position } from './tail.ts';
 import type { Troubles } from './troubles.ts';
@@ -243,6 +244,7 @@ export function targetOf(source: LogSource, origin: string): LogTarget {
   const { logGroupName: group, logStreamName: stream, files } = source;
   // As the agent names them (logs.md section 2, publish_multi_logs).
   const name = origin.replaceAll(/[^.\-_/#A-Za-z0-9]/g, '_');
+  if (files === 'spool') return targetOfFileName(basename(origin));
   if (files === 'group') return { group: name.slice(0, 512), stream };
   if (files === 'stream')
     return { group, stream: `${stream}_${name.replaceAll('/', '_')}`.slice(0, 512) };
@@ -252,7 +254,7 @@ export function targetOf(source: LogSource, origin: string): LogTarget {
 /** Entries whose files are the same files: a file of two of them is sent once. */
 export function familyOf(source: LogSource): string {
   const { logGroupName: group, logStreamName: stream, files, filePath } = source;
-  const isNamed = files === 'group' || files === 'stream';
+  const isNamed = files !== 'newest' && files !== 'all';
   return targetKey({ group, stream }) + (isNamed ? ` ${files} ${filePath}` : '');
 }
 

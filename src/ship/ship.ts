@@ -109,7 +109,10 @@ function startShippingTo(
   const createMaker = (): MakeTarget => {
     const retention = createRetention(deps, over.signal);
     // Files that name their groups do so one by one.
-    const named = [...logs.sources.filter(({ files }) => files !== 'group'), ...logs.journals];
+    const named = [
+      ...logs.sources.filter(({ files }) => files !== 'group' && files !== 'spool'),
+      ...logs.journals,
+    ];
     for (const { logGroupName, groupOptions } of named) {
       const { retentionDays } = groupOptions;
       if (retentionDays !== undefined) retention.want(logGroupName, retentionDays, false);

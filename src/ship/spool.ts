@@ -60,6 +60,11 @@ export function spoolSource(path: string, target: SpoolTarget): LogSource {
   };
 }
 
+/** Files beside `path`, of which each has its target in its name: see `fileNameOf`. */
+export function namedSpoolsSource(path: string, target: SpoolTarget): LogSource {
+  return { ...spoolSource(path, target), files: 'spool' };
+}
+
 export function createSpool({ spoolFiles, files, log }: SpoolDeps, input: SpoolInput): Spool {
   const { path, isDelivered } = input;
   const { rotateBytes = defaultRotateBytes, maxBytes = defaultMaxBytes } = input;

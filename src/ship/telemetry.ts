@@ -1,14 +1,15 @@
 // Metrics of the host and EMF documents of applications, from where they arise to the spool that the shipper follows.
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Log } from '../log.ts';
-import type { Config, LogSource, MetricsStatus } from '../model.ts';
+import type { Config, LogSource, MetricsStatus, SpoolTarget } from '../model.ts';
 import type { Files } from '../system/files.ts';
 import type { Listeners } from '../system/listeners.ts';
 import type { SpoolFile, SpoolFiles } from '../system/spool-files.ts';
-import { createEmfListener, type EmfListener } from './emf-listener.ts';
+import { createEmfListener, type EmfListener, type EmfNames } from './emf-listener.ts';
 import type { Health } from './health.ts';
 import { createMetrics, type Metrics, type MetricsDeps } from './metrics.ts';
-import { createSpool, spoolSource, type Spool } from './spool.ts';
+import { fileNameOf } from './log-target.ts';
+import { createSpool, namedSpoolsSource, spoolSource, type Spool } from './spool.ts';
 
 export type TelemetryDeps = MetricsDeps & {
   readonly spoolFiles: SpoolFiles;
@@ -40,7 +41,12 @@ export function telemetrySources(
 ): readonly LogSource[] {
   return [
     ...(metrics === undefined ? [] : [spoolSource(pathOf(place, 'metrics'), metrics.target)]),
-    ...(emf === undefined ? [] : [spoolSource(pathOf(place, 'emf'), emf.target)]),
+    ...(emf === undefined
+      ? []
+      : [
+          spoolSource(pathOf(place, 'emf'), emf.target),
+          namedSpoolsSource(pathOf(place, 'emf@*'), emf.target),
+        ]),
   ];
 }
 
@@ -68,8 +74,14 @@ export function startTelemetry(
   });
 
   if (config.emf !== undefined) {
-    const { listeners: addresses } = config.emf;
-    emf = createEmfListener(deps, { addresses, spool: spoolOf('emf') });
+    const { listeners: addresses, target } = config.emf;
+    const choose = createChoice(spoolOf('emf'), target, (name) => {
+      const path = join(dirname(pathOf(input, 'emf')), name);
+      const spool = createSpool(deps, { path, isDelivered, ...namedBounds });
+      spools.push(spool);
+      return spool;
+    });
+    emf = createEmfListener(deps, { addresses, spoolOf: choose });
     running.push(emf.run(life));
   }
   if (config.metrics !== undefined) {
@@ -100,7 +112,35 @@ export function startTelemetry(
   };
 }
 
-type SpoolName = 'metrics' | 'emf';
+type SpoolName = 'metrics' | 'emf' | 'emf@*';
+
+/** Whoever reaches the port could name any number of groups: the disk has so much room for them. */
+const maxNamed = 16;
+const namedBounds = { rotateBytes: 2 * 1024 * 1024, maxBytes: 16 * 1024 * 1024 };
+/** PutLogEvents and CreateLogGroup. */
+const groupName = /^(?!aws\/)[.\-_/#A-Za-z0-9]{1,512}$/;
+const streamName = /^[^:*]{1,512}$/;
+
+/** A spool for each target that documents name; where a name cannot be one, or there are too many, the one for all. */
+function createChoice(
+  common: Spool,
+  { logGroupName, logStreamName }: SpoolTarget,
+  create: (fileName: string) => Spool,
+): (named: EmfNames | undefined) => Spool {
+  const spools = new Map<string, Spool>();
+  return (named) => {
+    const { group = logGroupName, stream = logStreamName } = named ?? {};
+    if (group === logGroupName && stream === logStreamName) return common;
+    if (!groupName.test(group) || !streamName.test(stream)) return common;
+    const name = fileNameOf('emf', { group, stream });
+    if (name === undefined) return common;
+    const known = spools.get(name);
+    if (known !== undefined || spools.size >= maxNamed) return known ?? common;
+    const spool = create(name);
+    spools.set(name, spool);
+    return spool;
+  };
+}
 
 function pathOf({ stateDir, instanceId }: TelemetryPlace, name: SpoolName): string {
   return join(stateDir, instanceId, 'spool', `${name}.log`);

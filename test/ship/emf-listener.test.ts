@@ -41,7 +41,7 @@ async function start(addresses: readonly EmfAddress[], diskMs = 0): Promise<Rig>
   const over = new AbortController();
   const listener = createEmfListener(
     { clock: createHastyClock(20), listeners: systemListeners, log },
-    { addresses, spool },
+    { addresses, spoolOf: () => spool },
   );
   const running = listener.run(over.signal);
   const end = async (): Promise<void> => {

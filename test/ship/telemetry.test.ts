@@ -107,6 +107,56 @@ test('both arrive, also what was heard while CloudWatch was away', async () => {
   await rig.stop(again);
 });
 
+test('documents go to the group and stream that they name, also those of before a restart', async () => {
+  await using rig = await createRig();
+  const port = await freePort();
+  const config = configOf(port);
+  const over = new AbortController();
+  const { shipping, telemetry } = startBoth(rig, config, over.signal);
+  await vi.waitFor(() => expect(telemetry.status()?.lastError).toBeUndefined());
+  const socket = createSocket('udp4');
+  const send = (document: unknown): void =>
+    socket.send(JSON.stringify(document), port, '127.0.0.1');
+  const of = (group: string, stream = instanceId): readonly unknown[] =>
+    rig.arrived(group, stream).map((text) => (JSON.parse(text) as { n: number }).n);
+  const names = { LogGroupName: 'shop/metrics', LogStreamName: 'a b/@%' };
+  send({ _aws: names, n: 1 });
+  send({ _aws: { ...names, LogStreamName: '' }, n: 2 });
+  send({ log_group_name: 'old', log_stream_name: 'format', n: 3 });
+  // What can be no name, and no name at all.
+  send({ _aws: { LogGroupName: '../../etc' }, n: 4 });
+  send({ _aws: { LogGroupName: 'aws/x' }, n: 5 });
+  send({ _aws: { LogGroupName: 'x'.repeat(400) }, n: 6 });
+  send({ _aws: { LogGroupName: 7, LogStreamName: 'x' }, n: 7 });
+  await vi.waitFor(() => expect(of('shop/metrics', 'a b/@%')).toEqual([1]), 30_000);
+  await vi.waitFor(() => expect(of('shop/metrics')).toEqual([2]), 30_000);
+  await vi.waitFor(() => expect(of('old', 'format')).toEqual([3]), 30_000);
+  await vi.waitFor(() => expect(of(emfGroup)).toEqual([5, 6, 7]), 30_000);
+  expect(of('../../etc')).toEqual([4]);
+  // Of an outage and a restart they lose nothing.
+  rig.front.fail({ match: 'logs:*', times: 1_000, fault: { kind: 'reset-before' } });
+  const before = telemetry.status()!.documents;
+  send({ _aws: names, n: 8 });
+  for (let group = 0; group < 20; group++) send({ _aws: { LogGroupName: `g${group}` }, n: group });
+  await vi.waitFor(
+    () => expect(telemetry.status()!.documents).toBeGreaterThan(before + 20),
+    10_000,
+  );
+  socket.close();
+  over.abort();
+  await telemetry.ended;
+  await expect(shipping.stop(AbortSignal.timeout(300))).rejects.toThrow('in time');
+  rig.front.clearFaults();
+  const place = { instanceId, stateDir: rig.stateDir };
+  const again = rig.start({ sources: telemetrySources(config, place) });
+  await vi.waitFor(() => expect(of('shop/metrics', 'a b/@%')).toEqual([1, 8]), 30_000);
+  // Of more than 16 names the others are in the group for all.
+  const named = (): number => Array.from({ length: 20 }, (_, i) => of(`g${i}`)).flat().length;
+  await vi.waitFor(() => expect(named()).toBe(12), 30_000);
+  await vi.waitFor(() => expect(of(emfGroup)).toHaveLength(3 + 8), 30_000);
+  await rig.stop(again);
+}, 60_000);
+
 test('nothing is started where nothing is configured', async () => {
   await using rig = await createRig();
   const config = { metrics: undefined, emf: undefined };
