@@ -124,6 +124,35 @@ describe.skipIf(whyNoJournal !== undefined)(
       expect(gaps()[0]!['missed']).toBeGreaterThanOrEqual(3);
     });
 
+    test('units: of one of them, and all else has to hold too', async () => {
+      const of = (unit: string, CLASS: string, PRIORITY = '6') => ({
+        OBJECT_SYSTEMD_UNIT: `${tag}-${unit}.service`,
+        CLASS,
+        PRIORITY,
+      });
+      await write('web', of('web', 'a'));
+      await write('of no unit', { CLASS: 'a' });
+      await write('of another unit', of('cache', 'b'));
+      await write('too chatty', of('db', 'b', '7'));
+      await write('of another class', of('db', 'c'));
+      await write('db', of('db', 'b'));
+      start({
+        units: [`${tag}-web.service`, `${tag}-db.service`],
+        priority: 'info',
+        matches: ['a', 'b'].map((CLASS) => ({ SYSLOG_IDENTIFIER: tag, CLASS })),
+      });
+      expect(await arrived(2)).toEqual(['web', 'db']);
+    });
+
+    test('a long field comes whole', async () => {
+      const long = 'x'.repeat(50_000);
+      await write('short', { LONG: long });
+      await write(long);
+      start();
+      expect(await arrived(2)).toEqual(['short', long]);
+      expect(entries()[0]).toMatchObject({ LONG: long });
+    });
+
     test('by priority', async () => {
       await write('error', { PRIORITY: '3' });
       await write('debug', { PRIORITY: '7' });
