@@ -9,6 +9,7 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { GroupOptions, LogSource } from '../../src/model.ts';
+import { systemLogFiles, type LogFiles } from '../../src/system/log-files.ts';
 import { plainGroup } from '../fixtures/log-source.ts';
 import { createHastyClock } from '../fakes/hasty-clock.ts';
 import { createRig, type Rig } from './rig.ts';
@@ -28,6 +29,7 @@ const source = (pattern: string, more: Partial<LogSource> = {}): LogSource =>
   rig.source(pattern, 'app', 'i-1', more);
 const input = (action: string) => rig.calls(action).map((call) => call.input);
 const patience = { timeout: 20_000, interval: 20 };
+const sent = () => input('PutLogEvents').map(({ logEvents }) => (logEvents as []).length);
 const agentDefault = { startPattern: String.raw`^[\S]` } as const;
 
 describe('multi-line', () => {
@@ -150,6 +152,53 @@ describe('which files', () => {
     await vi.waitFor(() => expect(existsSync(rig.path('1.log'))).toBe(false), 5_000);
     expect(rig.arrived()).toEqual(['one', 'two']);
     expect(existsSync(rig.path('2.log'))).toBe(true);
+  });
+});
+
+test('auto_removal deletes nothing that CloudWatch does not have', async () => {
+  let looks = 0;
+  const expand: LogFiles['expand'] = (pattern) => {
+    looks++;
+    return systemLogFiles.expand(pattern);
+  };
+  const sources = [source('*.log', { files: 'newest', autoRemoval: true })];
+  write('1.log', 'one\n', 100);
+  const shipping = rig.start({ sources, deps: { logFiles: { ...systemLogFiles, expand } } });
+  await vi.waitFor(() => expect(rig.arrived()).toEqual(['one']), patience);
+  const fault = { kind: 'error', status: 500, code: 'InternalFailure' } as const;
+  rig.front.fail({ match: 'logs:*', times: 100_000, fault });
+  write('1.log', 'more\n', 50);
+  write('2.log', 'two\n');
+  await vi.waitFor(() => expect(shipping.status()).toMatchObject({ files: 2 }), patience);
+  const before = looks;
+  await vi.waitFor(() => expect(looks).toBeGreaterThan(before + 2), patience);
+  expect(existsSync(rig.path('1.log'))).toBe(true);
+  rig.front.clearFaults();
+  await vi.waitFor(() => expect(existsSync(rig.path('1.log'))).toBe(false), patience);
+  expect(rig.arrived()).toEqual(['one', 'more', 'two']);
+});
+
+describe('force_flush_interval', () => {
+  test('is what a batch waits for more', async () => {
+    write('app.log', 'made\n');
+    const shipping = rig.start({ forceFlushMs: 60_000 });
+    await vi.waitFor(() => expect(rig.arrived()).toEqual(['made']), patience);
+    const before = sent().length;
+    write('app.log', 'a\n');
+    await vi.waitFor(() => expect(shipping.status().bytesBehind).toBe(2), patience);
+    write('app.log', 'b\n');
+    await vi.waitFor(() => expect(rig.arrived()).toEqual(['made', 'a', 'b']), patience);
+    expect(sent().slice(before)).toEqual([2]);
+  });
+
+  test('a full batch goes at once, what is left at the end', async () => {
+    const lines = Array.from({ length: 3_000 }, (_, i) => `${i} ${'x'.repeat(1_000)}`);
+    write('app.log', `${lines.join('\n')}\n`);
+    const shipping = rig.start({ forceFlushMs: 172_800_000 });
+    await vi.waitFor(() => expect(rig.arrived().length).toBeGreaterThan(1_000), patience);
+    expect(rig.arrived().length).toBeLessThan(3_000);
+    await rig.stop(shipping);
+    expect(rig.arrived()).toEqual(lines);
   });
 });
 
