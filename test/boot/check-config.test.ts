@@ -392,6 +392,23 @@ describe('log sources', () => {
     });
   });
 
+  test('auto_removal has no effect with publish_multi_logs', () => {
+    const autoRemoval = { auto_removal: true };
+    expect(sourceOf(autoRemoval)).toMatchObject({ autoRemoval: true });
+    expect(sourceOf({ ...autoRemoval, publish_multi_logs: true })?.autoRemoval).toBe(false);
+  });
+
+  test('the zone is that of the host unless it is UTC', () => {
+    const zoneOf = (timezone: string | undefined) =>
+      sourceOf({ timestamp_format: '%H', timezone })?.timestamp?.zone;
+    expect([undefined, 'Local', 'LOCAL', 'UTC'].map(zoneOf)).toEqual([
+      'local',
+      'local',
+      'local',
+      'utc',
+    ]);
+  });
+
   test('two entries that want one group to be two things are refused', () => {
     const other = { file_path: '/b', log_group_name: 'GROUP', retention_in_days: 7 };
     expect(

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   mkdirSync,
+  readFileSync,
   readdirSync,
   readlinkSync,
   renameSync,
@@ -11,6 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { checkConfig } from '../../src/boot/check-config.ts';
@@ -18,7 +20,7 @@ import type { LogSource } from '../../src/model.ts';
 import { systemLogFiles, type LogFiles } from '../../src/system/log-files.ts';
 import { loadPatterns } from '../../src/system/patterns.ts';
 import { createHastyClock } from '../fakes/hasty-clock.ts';
-import { createRig, intact, numbered, textOf, type Rig } from './rig.ts';
+import { createRig, instanceId, intact, numbered, textOf, type Rig } from './rig.ts';
 
 const patience = { timeout: 20_000, interval: 20 };
 let rig: Rig;
@@ -83,6 +85,13 @@ test('7. 20 bad targets, 5 good ones: the good ones do not wait, the stop does n
   expect(shipping.status().bytesBehind).toBeGreaterThan(0);
   await shipping.stop(AbortSignal.timeout(5_000));
   expect(bad.deadLetters()).toEqual([]);
+  const saved = ['checkpoints.json', 'checkpoints.json.journal'].map((name) =>
+    readFileSync(join(bad.stateDir, instanceId, name), { encoding: 'utf8', flag: 'a+' }),
+  );
+  const offsets = [...saved.join('').matchAll(/"group":"(good|denied)-\d+".*?"offset":(\d+)/g)];
+  const unmoved = offsets.filter(([, group, offset]) => group === 'denied' && offset === '0');
+  expect(unmoved).toHaveLength(offsets.filter(([, group]) => group === 'denied').length);
+  expect(unmoved.length).toBeGreaterThanOrEqual(20);
 });
 
 const at = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
