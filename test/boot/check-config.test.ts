@@ -268,6 +268,72 @@ describe('log sources', () => {
     });
   });
 
+  test('every key of a journal reaches its source, with the defaults of the agent', () => {
+    const group = { log_group_name: 'g-{aws_region}' };
+    const filters = [{ type: 'include', expression: 'x' }];
+    const whole = {
+      ...group,
+      log_stream_name: 'own',
+      units: ['a.service', 'b.service'],
+      priority: '3',
+      matches: [{ _UID: '0', _COMM: 'x' }],
+      filters,
+      retention_in_days: 3,
+      log_group_class: 'standard',
+    };
+    const logs = {
+      'service.name': 'shop',
+      logs_collected: { journald: { collect_list: [group, whole] } },
+    };
+    const entity = { service: 'shop', environment: undefined, ...here };
+    const plain = {
+      class: undefined,
+      retentionDays: undefined,
+      kmsKeyId: undefined,
+      tags: undefined,
+    };
+    expect(configOf({ logs })?.logs.journals).toEqual([
+      {
+        logGroupName: 'g-eu-central-1',
+        logStreamName: 'i-0123456789abcdef0',
+        groupOptions: plain,
+        units: [],
+        priority: 'info',
+        matches: [],
+        filters: [],
+        entity,
+      },
+      {
+        logGroupName: 'g-eu-central-1',
+        logStreamName: 'own',
+        groupOptions: { ...plain, class: 'STANDARD', retentionDays: 3 },
+        units: ['a.service', 'b.service'],
+        priority: '3',
+        matches: [{ _UID: '0', _COMM: 'x' }],
+        filters,
+        entity,
+      },
+    ]);
+  });
+
+  test('what is about all of logs reaches it', () => {
+    const logs = { compression: 'gzip', max_bytes_per_second: 4096, force_flush_interval: 7 };
+    expect(configOf({ logs })?.logs).toMatchObject({
+      compression: 'gzip',
+      maxBytesPerSecond: 4096,
+      forceFlushMs: 7_000,
+    });
+  });
+
+  test('the entity names the Auto Scaling group that the tags say', () => {
+    const tags = { 'aws:autoscaling:groupName': 'web' };
+    const identity = { ...identityOf(), tags };
+    const input = filesOf({ file_path: '/a', 'service.name': 'shop' });
+    expect(checkConfig(input, { ...facts, identity }, compile)).toMatchObject({
+      config: { logs: { sources: [{ entity: { autoScalingGroup: 'web' } }] } },
+    });
+  });
+
   test('the service comes from the entry, the section logs or the agent', () => {
     const input = {
       agent: { 'service.name': 'agent', 'deployment.environment': 'test' },
@@ -414,6 +480,18 @@ describe('log sources', () => {
     expect(
       problems(filesOf({ file_path: '/a', log_group_name: 'group', retention_in_days: 3 }, other)),
     ).toEqual([expect.stringContaining(`retention_in_days: ${first} wants another one`)]);
+    const files = filesOf({
+      file_path: '/a',
+      log_group_name: 'group',
+      log_group_class: 'STANDARD',
+    });
+    const journald = {
+      collect_list: [{ log_group_name: 'Group', log_group_class: 'INFREQUENT_ACCESS' }],
+    };
+    const logs = { logs_collected: { ...files.logs.logs_collected, journald } };
+    expect(problems({ logs })).toEqual([
+      expect.stringContaining(`log_group_class: ${first} wants another one`),
+    ]);
   });
 
   test('an empty json says nothing: the file goes the quick way', () => {
