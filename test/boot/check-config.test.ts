@@ -220,6 +220,8 @@ const here = {
   autoScalingGroup: undefined,
 };
 
+const zoneOf = (timezone: string | undefined) =>
+  sourceOf({ timestamp_format: '%H', timezone })?.timestamp?.zone;
 const endpointOf = (endpoint_override: string) =>
   configOf({ logs: { endpoint_override } })?.logs.endpoint;
 
@@ -465,8 +467,6 @@ describe('log sources', () => {
   });
 
   test('the zone is that of the host unless it is UTC', () => {
-    const zoneOf = (timezone: string | undefined) =>
-      sourceOf({ timestamp_format: '%H', timezone })?.timestamp?.zone;
     expect([undefined, 'Local', 'LOCAL', 'UTC'].map(zoneOf)).toEqual([
       'local',
       'local',

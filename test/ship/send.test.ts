@@ -182,6 +182,20 @@ describe('a failure on the way', () => {
     },
   );
 
+  test.each(['DataAlreadyAcceptedException', 'InvalidSequenceTokenException'])(
+    'is none where CloudWatch has it already: %s',
+    async (code) => {
+      await send(events('first'));
+      rig.front.fail({
+        match: 'logs:PutLogEvents',
+        times: 1,
+        fault: { kind: 'error', status: 400, code },
+      });
+      expect(await send(events('a'))).toEqual({ accepted: 1, calls: 1, refused: [] });
+      expect(codes()).toEqual([]);
+    },
+  );
+
   test('with the credentials asks for new ones', async () => {
     await send(events('a'));
     expect(askedForNew).toBe(0);
