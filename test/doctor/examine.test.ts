@@ -812,6 +812,18 @@ describe('berth doctor', () => {
       },
     ],
     [
+      'a bad configuration beside the last good one',
+      'failure',
+      /^config: cannot use the configuration from parameter \/berth\/web \(version 1\): unknown key pol:/,
+      /berth check-config .*berth reload$/,
+      () => {
+        parameter('{"pol": "db"}');
+        const kept = { parameter: '/berth/web', version: 1, value: '{"pool":"db"}' };
+        mkdirSync(join(world.folder.path, instanceId));
+        world.folder.file(join(instanceId, 'last-good-config.json'), JSON.stringify(kept));
+      },
+    ],
+    [
       'a configuration that needs a restart',
       'warning',
       /^config: new values that count from the next start on: pools, routing$/,
