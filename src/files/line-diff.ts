@@ -1,63 +1,40 @@
 // How a text becomes another, line by line, for people: `-` goes, `+` comes, two lines around them stay in sight. Pure.
+import { diff } from 'node:util';
 
 export type DiffLine = { readonly sign: ' ' | '-' | '+' | '@'; readonly text: string };
 
 const around = 2;
-/** Of cells: a table of so many numbers is made at once. More than that is shown as one block that goes and one that comes. */
-const maxCells = 4_000_000;
+/** The table of Node's diff grows with the square: 30 MB at so many. More is shown as one block that goes and one that comes. */
+const maxLines = 2_000;
+
+const signs = { '0': ' ', '1': '-', '-1': '+' } as const;
 
 /** `@`: lines that stay the same are left out. None: there is no difference. */
 export function diffLines(
   before: readonly string[],
   after: readonly string[],
 ): readonly DiffLine[] {
+  const most = Math.min(before.length, after.length);
   let head = 0;
-  while (head < before.length && head < after.length && before[head] === after[head]) head++;
+  while (head < most && before[head] === after[head]) head++;
   let tail = 0;
-  while (
-    tail < before.length - head &&
-    tail < after.length - head &&
-    before.at(-1 - tail) === after.at(-1 - tail)
-  )
-    tail++;
-  const all = [
-    ...stays(after.slice(0, head)),
+  while (tail < most - head && before.at(-1 - tail) === after.at(-1 - tail)) tail++;
+  return shortened([
+    ...lines(' ', after.slice(0, head)),
     ...changed(before.slice(head, before.length - tail), after.slice(head, after.length - tail)),
-    ...stays(after.slice(after.length - tail)),
-  ];
-  return shortened(all);
+    ...lines(' ', after.slice(after.length - tail)),
+  ]);
 }
 
-function stays(lines: readonly string[]): readonly DiffLine[] {
-  return lines.map((text) => ({ sign: ' ', text }));
+function lines(sign: DiffLine['sign'], texts: readonly string[]): readonly DiffLine[] {
+  return texts.map((text) => ({ sign, text }));
 }
 
-/** By the longest common subsequence. */
 function changed(before: readonly string[], after: readonly string[]): readonly DiffLine[] {
-  const [rows, columns] = [before.length + 1, after.length + 1];
-  const gone = before.map((text): DiffLine => ({ sign: '-', text }));
-  const come = after.map((text): DiffLine => ({ sign: '+', text }));
-  if (rows * columns > maxCells) return [...gone, ...come];
-  const lengths = new Uint32Array(rows * columns);
-  for (let i = before.length - 1; i >= 0; i--) {
-    for (let j = after.length - 1; j >= 0; j--) {
-      lengths[i * columns + j] =
-        before[i] === after[j]
-          ? lengths[(i + 1) * columns + j + 1]! + 1
-          : Math.max(lengths[(i + 1) * columns + j]!, lengths[i * columns + j + 1]!);
-    }
-  }
-  const lines: DiffLine[] = [];
-  let [i, j] = [0, 0];
-  while (i < before.length && j < after.length) {
-    if (before[i] === after[j]) {
-      lines.push({ sign: ' ', text: after[j++]! });
-      i++;
-    } else if (lengths[(i + 1) * columns + j]! >= lengths[i * columns + j + 1]!) {
-      lines.push(gone[i++]!);
-    } else lines.push(come[j++]!);
-  }
-  return [...lines, ...gone.slice(i), ...come.slice(j)];
+  if (before.length + after.length > maxLines) return [...lines('-', before), ...lines('+', after)];
+  // It throws on nothing at all.
+  if (before.length + after.length === 0) return [];
+  return diff(before, after).map(([operation, text]) => ({ sign: signs[operation], text }));
 }
 
 function shortened(lines: readonly DiffLine[]): readonly DiffLine[] {
