@@ -1,10 +1,19 @@
 // Files of the configuration, by a real daemon and a real writer: in place before ready, put right when they drift,
 // changed by a reload, and no reason to be late where they cannot be written.
-import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { berth, type Ran } from './fixtures/berth-command.ts';
 import { isReady } from './fixtures/daemon-cloud.ts';
+import { hungMount, noHungMount } from './fixtures/hung-mount.ts';
 import { createLoopback, type Loopback } from './fixtures/loopback-daemon.ts';
 import { createWriterHost, noWriter, type WriterHost } from './fixtures/writer-host.ts';
 import { until } from './lab/progress.ts';
@@ -295,6 +304,41 @@ describe.skipIf(noWriter !== '')(
       const { files } = await at.status('ready', ({ ready }) => ready);
       expect(files[0]).toMatchObject({ state: 'failing' });
     });
+
+    test.skipIf(noHungMount !== '')(
+      `on a file system that hangs are named, and stop nothing else${noHungMount}`,
+      async () => {
+        const dead = ['a', 'b', 'c', 'd', 'e'].map((name) => host.at(`dead/${name}/x.conf`));
+        host.allow({ files: [...dead, path].map((one) => ({ path: one })) });
+        await host.listen(socketOf());
+        const hung = await hungMount(host.at('dead'));
+        await using _hung = hung;
+        put(...[...dead, path].map((one) => ({ path: one, content: 'wanted\n' })));
+        // Alone: of two in the same folder the kernel lets the second end only with the first.
+        const { stdout } = await command('plan', '--config', `ssm:${parameter}`);
+        expect(stdout).toContain(`${dead[4]} cannot read ${dead[4]}: its file system does not`);
+        expect(stdout).toContain(`${path} is written: root:root 0640`);
+        at.start(stored, fastTime);
+        await comesTrue('the other is written', () => content() === 'wanted\n');
+        // The writer looks into its folders as well.
+        await comesTrue('its writer has ended', () => host.running() === 0);
+        const { files } = await at.status('ready', ({ ready }) => ready);
+        expect(files).toEqual([
+          ...dead.map((one) => ({
+            path: one,
+            state: 'failing',
+            message: `cannot read ${one}: its file system does not answer`,
+          })),
+          { path, state: 'in-place' },
+        ]);
+        writeFileSync(path, 'somebody else\n');
+        await comesTrue('it is put right', () => content() === 'wanted\n');
+        await hung[Symbol.asyncDispose]();
+        for (const one of dead) mkdirSync(dirname(one), { recursive: true });
+        await stateOf(dead[4]!, 'in-place');
+        expect(content(dead[0])).toBe('wanted\n');
+      },
+    );
 
     test('berth plan shows what would change, secrets masked', async () => {
       at.lab.ssm.put({ name: '/berth/app/password', value: 'correct-horse', type: 'SecureString' });

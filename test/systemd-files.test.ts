@@ -135,6 +135,39 @@ describe.skipIf(whyNoCheckout !== undefined)(`berth-files.socket under systemd${
     );
   }, 180_000);
 
+  test('while the writer is busy berth asks again, and nothing is reloaded for that', async () => {
+    await comesTo('in-place');
+    const before = await reloads();
+    await succeed('cp', '-p', path, '/run/myapp.good');
+    const connect = "require('net').connect('/run/berth-files.sock')";
+    const holder = ['systemd-run', '--unit=holder', '/usr/libexec/berth/node', '-e', connect];
+    await succeed(...holder);
+    await until('the writer', 60_000, async () =>
+      (await instance.run('systemctl', 'list-units', 'berth-files@*', '--no-legend')).out.includes(
+        'running',
+      )
+        ? true
+        : undefined,
+    );
+    await instance.write(path, 'password of somebody else\n');
+    const refusals = async (): Promise<number> =>
+      (await succeed('journalctl', '--no-pager', '--unit=berth-files.socket')).split('Too many')
+        .length - 1;
+    const refused = await refusals();
+    await succeed('berth', 'reload');
+    await until('two refusals', 60_000, async () => (await refusals()) >= refused + 2 || undefined);
+    expect(await statusFiles()).toMatchObject([{ path, state: 'in-place' }]);
+    // By hand, so that there is nothing to do any more.
+    await succeed('systemctl', 'stop', 'berth-files.socket');
+    await comesTo('failing', /nobody listens/);
+    await succeed('systemctl', 'stop', 'holder');
+    await succeed('cp', '-p', '/run/myapp.good', path);
+    await succeed('systemctl', 'start', 'berth-files.socket');
+    await succeed('berth', 'reload');
+    await comesTo('in-place');
+    expect(await reloads()).toBe(before);
+  }, 240_000);
+
   test('the socket is for the user of berth and root; the writer has two capabilities and can change neither its policy nor programs', async () => {
     expect(await succeed('stat', '-c', '%U:%G %a', '/run/berth-files.sock')).toBe(
       'berth:berth 600',

@@ -27,7 +27,6 @@ export async function writeFiles(
   } catch (error) {
     return { results: [], refused: messageOf(error) };
   }
-  await sweep(deps, policy?.files.map(({ path }) => dirname(path)) ?? []);
   const accounts = await readAccounts(deps.files);
   const programs = createPrograms(deps, signal);
   const drafts: Draft[] = [];
@@ -43,7 +42,10 @@ export async function writeFiles(
   }
   for (const draft of drafts) results.push(await placed(draft, drafts));
   await leftOver.disposeAsync();
-  return { results: await reloaded(drafts, results, programs) };
+  const answer = { results: await reloaded(drafts, results, programs) };
+  // Last, since it may come to a file system that hangs.
+  await sweep(deps, policy?.files.map(({ path }) => dirname(path)) ?? []);
+  return answer;
 }
 
 /** Of files with the same reload, which are of one service, all are good or none is put in its place. */
