@@ -1,6 +1,6 @@
 // Programs of others that may hang, or start more of themselves: each has its own process group, which ends with its time.
 import { spawn } from 'node:child_process';
-import { BerthError } from '../errors.ts';
+import { quietEnvironment, startError } from './exec.ts';
 
 export type CommandResult = {
   /** undefined: ended by a signal. */
@@ -31,7 +31,7 @@ export const systemCommands: Commands = {
       const child = spawn(file, args, {
         detached: true,
         stdio: ['ignore', 'pipe', 'pipe'],
-        env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+        env: quietEnvironment(),
       });
       let kept = '';
       let timedOut = false;
@@ -61,14 +61,10 @@ export const systemCommands: Commands = {
         if (signal.aborted) reject(signal.reason as Error);
         else resolve({ code: code ?? undefined, timedOut, lastLine: lastLineOf(kept) });
       };
-      child.on('error', (error: NodeJS.ErrnoException) => {
+      child.on('error', (error) => {
         clearTimeout(timer);
         signal.removeEventListener('abort', endGroup);
-        reject(
-          error.code === 'ENOENT'
-            ? new BerthError('command-missing', `cannot run "${file}": it is not installed`)
-            : new BerthError('command-failed', `cannot run "${file}": ${error.code ?? 'failed'}`),
-        );
+        reject(startError(file, error));
       });
       child.on('exit', (code) => {
         const late = setTimeout(() => settle(code), outputGraceMs);

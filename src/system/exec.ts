@@ -111,11 +111,11 @@ export const systemExec: Exec = {
 };
 
 /** A child gets no AWS setting and no notify socket of ours. */
-function quietEnvironment(): NodeJS.ProcessEnv {
+export function quietEnvironment(): NodeJS.ProcessEnv {
   return { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 }
 
-function startError(file: string, error: NodeJS.ErrnoException): BerthError {
+export function startError(file: string, error: NodeJS.ErrnoException): BerthError {
   return error.code === 'ENOENT'
     ? new BerthError('command-missing', `cannot run "${file}": it is not installed`, {
         cause: error,
