@@ -1,7 +1,6 @@
 // The story: boot -> claim -> route -> ship -> tell, then look after it until stopped.
-import { boot, createConfigReader } from './boot/boot.ts';
+import { createConfigReader } from './boot/boot.ts';
 import { createCrashLoop } from './boot/crash-loop.ts';
-import { createAwsEc2 } from './claim/aws-ec2.ts';
 import { BerthError, exitCodeOf, exitCodes, messageOf } from './errors.ts';
 import { writerSocket } from './files/ask-writer.ts';
 import { createDueReloads } from './files/due-reloads.ts';
@@ -11,6 +10,7 @@ import { createReload, type Reload } from './reload.ts';
 import { createSending, type Sending, type SendingInput } from './sending.ts';
 import { serveInstance, type Live, type Service } from './serve-instance.ts';
 import type { Serving } from './serve.ts';
+import { start } from './start.ts';
 import type { Ports } from './system/ports.ts';
 import { growSlowly } from './system/heap.ts';
 import { within } from './system/within.ts';
@@ -85,15 +85,25 @@ export async function runDaemon(
   const crashLoop = createCrashLoop(ports, input);
   try {
     await crashLoop.wait((message) => board.progress('starting', message), signal);
-    const bootDeps = { ...ports, progress: board.progress };
-    const booted = await keepTrying(ports, board, () => boot(bootDeps, input, signal), signal);
+    const startDeps = { ...ports, progress: board.progress };
+    let mayLookAhead = true;
+    const { booted, ec2 } = await keepTrying(
+      ports,
+      board,
+      () => {
+        const started = start(startDeps, { ...input, mayLookAhead }, signal);
+        mayLookAhead = false;
+        return started;
+      },
+      signal,
+    );
+    resources.use(ec2);
     const running = (live = { config: booted.config });
     board.update({ instanceId: booted.identity.instanceId });
     const { runtimeDir } = input;
     const watched = { runtimeDir, status: () => board.current() };
     const monitoring = resources.use(createMonitoring(ports, watched));
     await monitoring.serve(running.config.monitoring);
-    const ec2 = resources.use(createAwsEc2(ports, booted.access));
     sending = createSending(ports, sendingInput({ input, board, booted }), signal);
     keeper = createFileKeeper(
       {

@@ -76,6 +76,61 @@ describe.skipIf(!inNamespaces)(`claim${needsNamespaces}`, () => {
     );
   });
 
+  describe('the first look at the pool that the tag names', () => {
+    test('is taken while Parameter Store makes up its mind, and not a second time', async () => {
+      const { front, ssm } = cloud.lab;
+      ssm.put({ name: '/berth/config', value: '{ "pool": "db" }' });
+      front.fail({ match: 'ssm:GetParameter', times: 1, fault: { kind: 'slow', ms: 500 } });
+      const before = front.calls.length;
+      const daemon = await cloud.startReady({ config: undefined });
+      // In the order in which they ended.
+      expect(cloud.lab.front.calls.slice(before).map(({ action }) => action)).toEqual([
+        'DescribeNetworkInterfaces',
+        'GetParameter',
+        'CreateTags',
+        'AttachNetworkInterface',
+      ]);
+      expect(outcome(daemon)).toEqual(oneHeld());
+    });
+
+    test('is for nothing where the configuration names another pool', async () => {
+      const { ec2, front, ssm } = cloud.lab;
+      ssm.put({ name: '/berth/config', value: '{ "pool": "db" }' });
+      ec2.createTags([instanceId], { 'berth:pool': 'web' });
+      try {
+        const before = front.calls.length;
+        const daemon = await cloud.startReady({ config: undefined });
+        expect(
+          cloud.lab.front.calls
+            .slice(before)
+            .map(({ action }) => action)
+            .toSorted(),
+        ).toEqual([
+          'AttachNetworkInterface',
+          'CreateTags',
+          'DescribeNetworkInterfaces',
+          'DescribeNetworkInterfaces',
+          'GetParameter',
+        ]);
+        expect(outcome(daemon)).toEqual(oneHeld());
+      } finally {
+        ec2.createTags([instanceId], { 'berth:pool': 'db' });
+      }
+    });
+
+    test('fails: it is taken again, as any other', async () => {
+      const { front, ssm } = cloud.lab;
+      ssm.put({ name: '/berth/config', value: '{ "pool": "db" }' });
+      front.fail({
+        match: 'ec2:DescribeNetworkInterfaces',
+        times: 1,
+        fault: { kind: 'error', code: 'RequestLimitExceeded', status: 503 },
+      });
+      const daemon = await cloud.startReady({ config: undefined });
+      expect(outcome(daemon)).toEqual(oneHeld());
+    });
+  });
+
   test('role standby: says whom it watches, and takes the place of one that EC2 stopped', async () => {
     const { ec2 } = cloud.lab;
     const holder = instances['inst-b'].instanceId;

@@ -35,11 +35,14 @@ export type BootInput = {
   readonly environment: Readonly<Record<string, string | undefined>>;
 };
 
-export type Booted = LoadedConfig & {
+/** Who am I: enough to call AWS. */
+export type Identified = {
   readonly imds: Imds;
   readonly identity: Identity;
   readonly access: AwsAccess;
 };
+
+export type Booted = LoadedConfig & Identified;
 
 /** The configuration while berth runs. */
 export type ConfigReader = {
@@ -49,41 +52,60 @@ export type ConfigReader = {
   judge(fetched: FetchedConfig, signal: AbortSignal): Promise<LoadedConfig>;
 };
 
-/** Throws what readIdentity, the credentials and loadConfig throw. Safe to call again. */
-export function boot(deps: BootDeps, input: BootInput, signal: AbortSignal): Promise<Booted> {
-  return bootWithin(deps, { ...input, patienceMs: imdsDefaults.patienceMs }, signal);
-}
-
-/** `patienceMs`: so long may the metadata service fail; somebody may sit and wait. Throws like `boot`. */
+/**
+ * `patienceMs`: so long may the metadata service fail; somebody may sit and wait. Throws what `identify` and `configure`
+ * throw. Safe to call again.
+ */
 export async function bootWithin(
   deps: BootDeps,
   input: BootInput & { readonly patienceMs: number },
   signal: AbortSignal,
 ): Promise<Booted> {
-  const { clock, log, progress } = deps;
-  const sinceStartMs = (): number => Math.round(clock.monotonicMs());
-  const { patienceMs } = input;
-  const endpoints = imdsEndpoints(input.environment);
+  return configure(deps, input, await identify(deps, input, signal), signal);
+}
+
+/** Throws what readIdentity throws. Safe to call again. */
+export async function identify(
+  deps: BootDeps,
+  { environment, patienceMs }: Pick<BootInput, 'environment'> & { readonly patienceMs: number },
+  signal: AbortSignal,
+): Promise<Identified> {
+  const { log, progress } = deps;
+  const endpoints = imdsEndpoints(environment);
   const imds = createImds(deps, { ...imdsDefaults, endpoints, patienceMs });
   progress('identifying', 'asking the instance metadata service who we are');
+  const credentials = createRoleCredentials(deps, imds, signal);
+  // Read beside the identity. Whoever needs them asks again, and hears what is wrong.
+  credentials().catch(() => undefined);
   const identity = await readIdentity(deps, imds, signal);
+  const { instanceId, instanceType, availabilityZone, region } = identity;
   log.info(
-    { step: 'identity', sinceStartMs: sinceStartMs() },
-    `${identity.instanceId}, ${identity.instanceType} in ${identity.availabilityZone}`,
+    { step: 'identity', sinceStartMs: sinceStartMs(deps) },
+    `${instanceId}, ${instanceType} in ${availabilityZone}`,
   );
+  return { imds, identity, access: { region, credentials } };
+}
+
+/** Throws what the credentials and loadConfig throw. */
+export async function configure(
+  deps: BootDeps,
+  { configFlag, stateDir }: Pick<BootInput, 'configFlag' | 'stateDir'>,
+  identified: Identified,
+  signal: AbortSignal,
+): Promise<Booted> {
+  const { log, progress } = deps;
   progress('configuring', 'looking for the configuration');
-  const access = {
-    region: identity.region,
-    credentials: createRoleCredentials(deps, imds, signal),
-  };
-  const { configFlag, stateDir } = input;
-  const loaded = await loadConfig(deps, { identity, imds, configFlag, stateDir, access }, signal);
+  const loaded = await loadConfig(deps, { ...identified, configFlag, stateDir }, signal);
   const { source } = loaded;
   log.info(
-    { step: 'config', sinceStartMs: sinceStartMs(), ...source },
+    { step: 'config', sinceStartMs: sinceStartMs(deps), ...source },
     `configuration from ${source.name}`,
   );
-  return { imds, identity, access, ...loaded };
+  return { ...identified, ...loaded };
+}
+
+function sinceStartMs({ clock }: BootDeps): number {
+  return Math.round(clock.monotonicMs());
 }
 
 /** Where the first one was found, with the tags that the instance had then. */

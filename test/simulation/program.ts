@@ -1,5 +1,6 @@
 // What runs on each instance: berth's own code from the claim on.
 import { createClaimRecords } from '../../src/claim/record.ts';
+import { lookAhead } from '../../src/claim/first-look.ts';
 import type { Ec2 } from '../../src/claim/ec2.ts';
 import type { StandbyDeps } from '../../src/claim/standby.ts';
 import type { Routing } from '../../src/route/routing.ts';
@@ -30,14 +31,19 @@ export type Program = {
 export type StartProgram = (ports: SimPorts, input: ProgramInput) => Program;
 
 const stateDir = '/var/lib/berth';
+/** Meanwhile the first look is on its way. */
+const configurationMs = 300;
 
 export const startBerth: StartProgram = (ports, input) => {
   const servings: Serving[] = [];
   return {
-    run: (signal) =>
-      servePools(
+    run: async (signal) => {
+      const ec2 = lookAhead(ports, input.pools[0]!.name, signal);
+      await ports.clock.sleep(configurationMs, signal);
+      return servePools(
         {
           ...ports,
+          ec2,
           unmanaged: createUnmanaged(ports, { stateDir }),
           records: createClaimRecords(ports, { stateDir, instanceId: input.identity.instanceId }),
           board: ports.boardOf(input.pools[0]!.name),
@@ -46,7 +52,8 @@ export const startBerth: StartProgram = (ports, input) => {
         input,
         servings,
         signal,
-      ),
+      );
+    },
     giveBack: async (signal) => {
       await Promise.all(servings.map((serving) => serving.giveBack(signal)));
     },

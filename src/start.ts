@@ -1,0 +1,38 @@
+// The start of the daemon: who am I, what was I told; and the first look at the pool while the configuration is on its way.
+import {
+  configure,
+  identify,
+  type BootDeps,
+  type Booted,
+  type BootInput,
+  type Identified,
+} from './boot/boot.ts';
+import { imdsDefaults } from './boot/imds.ts';
+import { createAwsEc2 } from './claim/aws-ec2.ts';
+import type { Ec2 } from './claim/ec2.ts';
+import { lookAhead } from './claim/first-look.ts';
+import { tagKeys } from './claim/tags.ts';
+
+export type Started = { readonly booted: Booted; readonly ec2: Ec2 & Disposable };
+
+/** `mayLookAhead`: not again and again, where the configuration cannot be had. Throws what identify and configure throw. */
+export async function start(
+  deps: BootDeps,
+  input: BootInput & { readonly mayLookAhead: boolean },
+  signal: AbortSignal,
+): Promise<Started> {
+  const { patienceMs } = imdsDefaults;
+  const identified = await identify(deps, { ...input, patienceMs }, signal);
+  using undo = new DisposableStack();
+  const aws = undo.use(createAwsEc2(deps, identified.access));
+  const pool = input.mayLookAhead ? likelyPool(identified) : undefined;
+  const ec2 = pool === undefined ? aws : lookAhead({ ...deps, ec2: aws }, pool, signal);
+  const booted = await configure(deps, input, identified, signal);
+  const owned = undo.move();
+  return { booted, ec2: { ...ec2, [Symbol.dispose]: () => owned.dispose() } };
+}
+
+/** The tag names it, as a rule also where a parameter has the configuration. */
+function likelyPool({ identity }: Identified): string | undefined {
+  return identity.tags?.[tagKeys.pool] || undefined;
+}

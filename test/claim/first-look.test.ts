@@ -1,0 +1,53 @@
+// The first look at a pool, taken before it is known that it is the one.
+import { expect, test } from 'vitest';
+import { lookAhead } from '../../src/claim/first-look.ts';
+import { answers, script } from '../fakes/ec2.ts';
+import { createClaimWorld } from '../fixtures/claim-world.ts';
+
+const { signal } = new AbortController();
+
+const createLook = (
+  ...dials: Parameters<ReturnType<typeof createClaimWorld>['instances'][0]['start']>
+) => {
+  const world = createClaimWorld({ enis: 1 });
+  const { ec2 } = world.instances[0]!.start(...dials);
+  const port = lookAhead({ ec2, clock: world.time }, 'db', signal);
+  const wait = (ms: number) => world.time.run(world.time.sleep(ms, signal));
+  const look = (pool: string) => world.time.run(port.describePool(pool, signal));
+  return { wait, look, calls: () => ec2.calls.map(({ target }) => target) };
+};
+
+test('it is asked at once, and serves the first who asks about that pool; later ones ask anew', async () => {
+  const { wait, look, calls } = createLook();
+  expect(calls()).toEqual(['db']);
+  await wait(900);
+  expect((await look('db')).map(({ eniId }) => eniId)).toEqual(['eni-0']);
+  expect(calls()).toEqual(['db']);
+  await look('db');
+  expect(calls()).toEqual(['db', 'db']);
+});
+
+test('after a second it is too old', async () => {
+  const { wait, look, calls } = createLook();
+  await wait(1_100);
+  await look('db');
+  expect(calls()).toEqual(['db', 'db']);
+});
+
+test('the configuration names another pool', async () => {
+  const { look, calls } = createLook();
+  expect(await look('web')).toEqual([]);
+  // That one may have been served before, so that the answer is not the first of its kind.
+  await look('db');
+  expect(calls()).toEqual(['db', 'web', 'db']);
+});
+
+test('its error is that of who looks first, and of nobody else', async () => {
+  const { wait, look, calls } = createLook({
+    fault: script({ describePool: [answers.throttled] }),
+  });
+  await wait(100);
+  await expect(look('db')).rejects.toMatchObject({ code: 'aws-throttled' });
+  expect(await look('db')).toHaveLength(1);
+  expect(calls()).toEqual(['db', 'db']);
+});
