@@ -118,9 +118,12 @@ export async function runDaemon(
       board.waitFor('its files are not in place yet', keeper.tried);
     const apply = async (config: Config): Promise<void> => {
       const { files } = running.config;
-      const problem = await keeper?.change(config.files);
+      const trouble = await keeper?.change(config.files);
       try {
-        if (problem !== undefined) throw new BerthError('config-invalid', problem);
+        if (trouble !== undefined) {
+          const { message, mayPass } = trouble;
+          throw new BerthError('config-invalid', message, { retryable: mayPass });
+        }
         await sending?.change(config);
       } catch (error) {
         await keeper?.change(files);

@@ -4,7 +4,7 @@ import type { ConfigReader } from './boot/boot.ts';
 import { diffConfig } from './boot/diff-config.ts';
 import { liveConfig } from './boot/live-config.ts';
 import type { FetchedConfig } from './boot/load-config.ts';
-import { hasCode, messageOf } from './errors.ts';
+import { BerthError, hasCode, messageOf } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Config, ConfigSource, LoadedConfig, Rejected } from './model.ts';
 import type { Clock } from './system/clock.ts';
@@ -112,6 +112,8 @@ export function createReload(deps: ReloadDeps, booted: LoadedConfig, signal: Abo
       return `${what}${isNews ? ' is in force' : ' is what berth runs with'}${rest}`;
     } catch (error) {
       signal.throwIfAborted();
+      // What may pass is tried again at the next look.
+      if (error instanceof BerthError && error.retryable) seen = undefined;
       return reject(version, error);
     }
   };

@@ -79,8 +79,9 @@ export function checkConfig(
 /** {aws_region} is where the logs go, as for the agent. */
 function factsOf({ agent }: RawConfig, facts: PlaceholderFacts): PlaceholderFacts {
   const { identity } = facts;
-  if (identity === undefined || agent?.region === undefined) return facts;
-  return { ...facts, identity: { ...identity, region: agent.region } };
+  const region = agent?.region ?? '';
+  if (identity === undefined || region === '') return facts;
+  return { ...facts, identity: { ...identity, region } };
 }
 
 function monitoringOf({ monitoring }: RawConfig): MonitoringConfig | undefined {

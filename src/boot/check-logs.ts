@@ -175,7 +175,7 @@ export function checkLogs(
       compression: logs.compression,
       maxBytesPerSecond: logs.max_bytes_per_second,
       endpoint: logs.endpoint_override,
-      region: agent?.region,
+      region: agent?.region === '' ? undefined : agent?.region,
       roleArn: logs.credentials?.role_arn ?? agent?.credentials?.role_arn,
     },
     issues,

@@ -28,7 +28,7 @@ const agent = v.pipe(
     region: v.optional(
       v.pipe(
         v.string(),
-        v.regex(/^[a-z]{2,}(?:-[a-z]+)+-\d+$/, 'must be the name of a Region'),
+        v.regex(/^$|^[a-z]{2,}(?:-[a-z]+)+-\d+$/, 'must be the name of a Region'),
         v.description('Where logs and metrics are sent to. Default: that of the instance'),
       ),
     ),

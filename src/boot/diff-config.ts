@@ -1,7 +1,7 @@
 // What is different between two configurations, a line for each value: for people. Pure.
 import { isDeepStrictEqual } from 'node:util';
 import { maskSecrets } from '../secrets.ts';
-import { secretPlace } from './secret-places.ts';
+import { secretPlace } from './text-places.ts';
 
 const hasSecrets = /^(hooks(\.environment)?|files(\[\d+\])?)$/;
 const mask = '***';

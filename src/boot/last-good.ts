@@ -63,6 +63,15 @@ export async function writeLastGood(
   }
 }
 
+/** Never throws. */
+export async function removeLastGood(deps: LastGoodDeps, input: LastGoodInput): Promise<void> {
+  try {
+    await deps.files.remove(pathOf(input));
+  } catch (error) {
+    deps.log.warn({ err: error }, 'cannot remove the copy of a configuration that was deleted');
+  }
+}
+
 function pathOf({ stateDir, instanceId }: LastGoodInput): string {
   return join(stateDir, instanceId, 'last-good-config.json');
 }

@@ -11,7 +11,7 @@ import type { Random } from '../system/random.ts';
 import { checkConfig, hasPatterns } from './check-config.ts';
 import { onePool } from './claim-config.ts';
 import { findConfig, poolTag, tagOf, type FindInput, type Place } from './find-config.ts';
-import { readLastGood, writeLastGood } from './last-good.ts';
+import { readLastGood, removeLastGood, writeLastGood } from './last-good.ts';
 import type { ConfigIssue } from './config-schema.ts';
 import { valueOf } from './merge-config.ts';
 import { fillPinTags } from './pin-tags.ts';
@@ -63,7 +63,7 @@ export async function loadConfig(
   const patienceMs = kept === undefined ? storePatienceMs : keptPatienceMs;
   let version: StoredConfig['version'];
   try {
-    const fetched = await fetchFrom(deps, input, { place, patienceMs }, signal);
+    const fetched = await fetchFrom(deps, input, { place, patienceMs, kept }, signal);
     ({ version } = fetched.source);
     const loaded = await judgeConfig(deps, input, fetched, signal);
     await fetched.keep();
@@ -71,7 +71,12 @@ export async function loadConfig(
   } catch (error) {
     signal.throwIfAborted();
     if (kept === undefined || !isOfConfig(error)) throw error;
-    const before = await judgeKept(deps, input, kept, signal).catch(() => undefined);
+    const before = await judgeKept(deps, input, kept, signal).catch((why: unknown) => {
+      signal.throwIfAborted();
+      // The metadata service, say: not now is not never.
+      if (why instanceof BerthError && why.retryable) throw why;
+      return undefined;
+    });
     if (before === undefined) throw error;
     if (hasCode(error, 'config-unavailable')) {
       deps.log.warn(
@@ -97,13 +102,22 @@ export async function fetchConfig(
   signal: AbortSignal,
 ): Promise<FetchedConfig> {
   const place = await findConfig(deps, input, signal);
-  return fetchFrom(deps, input, { place, patienceMs: storePatienceMs }, signal);
+  const kept = await readKept(deps, input, place);
+  return fetchFrom(deps, input, { place, patienceMs: storePatienceMs, kept }, signal);
 }
 
 async function fetchFrom(
   deps: LoadConfigDeps,
   input: LoadConfigInput,
-  { place, patienceMs }: { readonly place: Place; readonly patienceMs: number },
+  {
+    place,
+    patienceMs,
+    kept,
+  }: {
+    readonly place: Place;
+    readonly patienceMs: number;
+    readonly kept: Kept | undefined;
+  },
   signal: AbortSignal,
 ): Promise<FetchedConfig> {
   const { stateDir, identity } = input;
@@ -113,7 +127,11 @@ async function fetchFrom(
   const stored =
     place.kind === 'value'
       ? undefined
-      : await fetchStored(storeDeps, { place, identity }, patienceMs, signal);
+      : await fetchStored(
+          storeDeps,
+          { place, identity, patienceMs, hasCopy: kept !== undefined },
+          signal,
+        );
   stored?.secrets.forEach(rememberSecret);
   // Without a parameter the tag names the pool, and all else is default.
   const written = place.kind === 'value' ? place.value : (stored?.value ?? {});
@@ -124,6 +142,10 @@ async function fetchFrom(
     if (place.kind === 'parameters' && stored !== undefined) {
       const lastGood = { parameter: parameterOf(place), ...stored };
       await writeLastGood(deps, { stateDir, instanceId, lastGood });
+    }
+    // It was deleted, and the tag names the pool.
+    if (place.kind === 'parameters' && stored === undefined && kept !== undefined) {
+      await removeLastGood(deps, { stateDir, instanceId });
     }
     await writeFillings(deps, { stateDir, instanceId, fillings });
   };

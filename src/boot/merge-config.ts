@@ -6,6 +6,7 @@ import { BerthError } from '../errors.ts';
 import { shortestSecret } from '../secrets.ts';
 import { jsonErrorPosition } from './json-position.ts';
 import type { Parameter } from './parameter-store.ts';
+import { secretPlace, textPlace } from './text-places.ts';
 
 /** A parameter, and its place below the path that was asked for: `pools/0/name`. */
 export type Leaf = { readonly path: string; readonly parameter: Parameter };
@@ -41,11 +42,6 @@ export function leafOf(value: string | readonly string[]): unknown {
   }
 }
 
-/** What stands in a file is a text, whatever it looks like; so is its mode, and a variable. */
-const textPlace = /^(files\/\d+\/(content|owner|group|mode)|hooks\/environment\/[^/]+)$/;
-/** As in references. */
-const secretLeaf = /^(files\/\d+\/content|hooks\/environment\/[^/]+)$/;
-
 /** A folder of parameters, or what one of them holds. */
 type Node = Map<string, Node> | { readonly value: unknown };
 
@@ -64,7 +60,7 @@ export function treeOf(root: string, leaves: readonly Leaf[]): unknown {
     }
     if (at.has(last)) throw clash(root, leaf.path);
     const { value, isList } = leaf.parameter;
-    const isText = textPlace.test(leaf.path);
+    const isText = textPlace.test(keyOf(leaf.path));
     const held = isText ? value : leafOf(isList ? value.split(',') : value);
     if (leaf.parameter.isSecret) checkSecret(root, leaf, held);
     at.set(last, { value: held });
@@ -72,10 +68,15 @@ export function treeOf(root: string, leaves: readonly Leaf[]): unknown {
   return plain(top);
 }
 
+/** `files/0/content` -> `files[0].content` */
+function keyOf(path: string): string {
+  return path.replaceAll(/\/(\d+)(?=\/|$)/g, '[$1]').replaceAll('/', '.');
+}
+
 /** A piece of JSON may hold all kinds of keys; a single value that was encrypted is a secret. */
 function checkSecret(root: string, { path }: Leaf, held: unknown): void {
   if (typeof held === 'object' && held !== null) return;
-  if (!secretLeaf.test(path)) {
+  if (!secretPlace.test(keyOf(path))) {
     throw new BerthError(
       'config-invalid',
       `cannot use the parameter ${root}${path}: it is a SecureString, and a secret can stand in hooks.environment and files[].content alone; make it a String`,

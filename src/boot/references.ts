@@ -1,7 +1,7 @@
 // References inside the values of a configuration: `{{ssm:/x}}`, `{{ssm-secure:/y}}`, `{{tag:Role}}`, `{{imds:mac}}`. Finds
 // and replaces them; what they stand for comes from elsewhere. Pure. What was filled in is not looked at again.
 import type { ConfigIssue } from './config-schema.ts';
-import { secretPlace } from './secret-places.ts';
+import { secretPlace, textPlace } from './text-places.ts';
 
 export type Reference = {
   readonly scheme: 'ssm' | 'ssm-secure' | 'tag' | 'imds';
@@ -31,8 +31,6 @@ const forms: Readonly<Record<Reference['scheme'], RegExp>> = {
 const secretsManager = '/aws/reference/secretsmanager/';
 /** Keys, in the metadata service. */
 const keys = /^(iam|identity-credentials)(\/|$)/;
-/** What stands in a file is a text, whatever it looks like. */
-const textPlace = /^files\[\d+\]\.content$/;
 
 export function isSecret({ scheme, name }: Reference): boolean {
   return scheme === 'ssm-secure' || name.startsWith(secretsManager);

@@ -9,7 +9,7 @@ import { retry } from '../system/retry.ts';
 import { missing, poolTag, tagOf, type StoredPlace } from './find-config.ts';
 import { mergeValues, treeOf, valueOf, type Leaf } from './merge-config.ts';
 import type { Parameter, ParameterStore } from './parameter-store.ts';
-import { placedTexts } from './secret-places.ts';
+import { placedTexts } from './text-places.ts';
 
 export type StoreDeps = {
   readonly clock: Clock;
@@ -60,8 +60,18 @@ export async function askStore<T>(
  */
 export async function fetchStored(
   deps: StoreDeps,
-  { place, identity }: { readonly place: StoredPlace; readonly identity: Identity },
-  patienceMs: number,
+  {
+    place,
+    identity,
+    patienceMs,
+    hasCopy,
+  }: {
+    readonly place: StoredPlace;
+    readonly identity: Identity;
+    readonly patienceMs: number;
+    /** It was there once: that it may not be read any more is a slip, and no reason to go by the tag. */
+    readonly hasCopy: boolean;
+  },
   signal: AbortSignal,
 ): Promise<StoredConfig | undefined> {
   const { names, namedBy } = place;
@@ -72,7 +82,7 @@ export async function fetchStored(
     const found = await askStore(deps, patienceMs, fetchOnce, signal);
     if (found !== undefined) return found;
   } catch (error) {
-    if (!hasPool || !hasCode(error, 'config-denied')) throw error;
+    if (!hasPool || hasCopy || !hasCode(error, 'config-denied')) throw error;
     why = error.message;
   }
   if (!hasPool) throw missing(place, identity);

@@ -5,6 +5,7 @@
 import { styleText } from 'node:util';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { Finding, Result } from '../doctor/finding.ts';
+import { messageOf } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { systemClock } from '../system/clock.ts';
 import { firstLine } from '../system/first-line.ts';
@@ -28,7 +29,13 @@ export const run: Run = async (args, signal) => {
     here: { type: 'boolean' },
   });
   if (parsed.values['here'] === true) return examineHere(parsed, signal);
-  const unit = await readUnitEnvironment(systemLogFiles, unitFile);
+  const unread: Finding[] = [];
+  const unit = await readUnitEnvironment(systemLogFiles, unitFile).catch((error: unknown) => {
+    // For root alone, maybe: a finding, and not the end of the report.
+    const fix = `sudo berth doctor; what the daemon gets from ${unitFile} is left out here`;
+    unread.push({ check: 'config', result: 'warning', message: messageOf(error), fix });
+    return noUnit;
+  });
   const answer = await askExaminer(
     {
       config: text(parsed, 'config') ?? unit.config,
@@ -40,7 +47,7 @@ export const run: Run = async (args, signal) => {
   );
   // It has said why.
   if (typeof answer === 'number') return answer;
-  const findings = [...unitFindings(unit), ...answer];
+  const findings = [...unread, ...unitFindings(unit), ...answer];
   const inColour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
   const failures = findings.filter(({ result }) => result === 'failure').length;
   process.stdout.write(
@@ -49,6 +56,14 @@ export const run: Run = async (args, signal) => {
       : `${findings.map((finding) => lineOf(finding, inColour)).join('\n')}\n`,
   );
   return failures === 0 ? 0 : 1;
+};
+
+const noUnit: UnitEnvironment = {
+  problem: undefined,
+  environment: {},
+  config: undefined,
+  stateDir: undefined,
+  runtimeDir: undefined,
 };
 
 type Places = Pick<UnitEnvironment, 'config' | 'stateDir' | 'runtimeDir'>;

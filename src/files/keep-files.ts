@@ -19,6 +19,12 @@ export type KeepFilesDeps = AskWriterDeps & {
   readonly onStatus: (files: readonly StatusFile[]) => void;
 };
 
+export type FileTrouble = {
+  readonly message: string;
+  /** The writer is busy or away, or a file system does not answer: it is not the file's fault. */
+  readonly mayPass: boolean;
+};
+
 export type FileKeeper = {
   /** Resolves when the files of the start were tried once, or that took too long. Never rejects. */
   readonly tried: Promise<void>;
@@ -28,7 +34,7 @@ export type FileKeeper = {
    * From now on these; they are looked at as soon as what is under way has ended. Returns what is wrong with one that is
    * new or another than before, once they were tried, or that took too long. Never rejects.
    */
-  change(files: readonly FileConfig[]): Promise<string | undefined>;
+  change(files: readonly FileConfig[]): Promise<FileTrouble | undefined>;
   /** Somebody asked: looks at once, however often it went wrong. */
   look(): void;
 };
@@ -66,6 +72,7 @@ export function createFileKeeper(
     status = status.map((one) => (one.path === path ? { path, state, message: problem } : one));
   };
 
+  /** By the fault of the file, or of the programs that are for it. */
   const fail = (path: string, problem: string, isNew: boolean): void => {
     const failures = (troubles.get(path)?.failures ?? 0) + 1;
     troubles.set(path, { failures, rest: Math.min(2 ** failures, seldomRounds) - 1 });
@@ -176,23 +183,37 @@ export function createFileKeeper(
     sleep = undefined;
   };
 
-  /** Of the next round to begin, or that took too long. */
-  const nextRound = async (): Promise<void> => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    waiting.push(resolve);
-    using deadline = clock.deadline(triedWithinMs, signal);
-    deadline.signal.addEventListener('abort', () => resolve(), { once: true });
-    await promise;
+  /** Whether the next round to begin has ended in time. */
+  const nextRound = async (withinMs: number): Promise<boolean> => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    waiting.push(() => resolve(true));
+    using deadline = clock.deadline(withinMs, signal);
+    if (deadline.signal.aborted) return false;
+    deadline.signal.addEventListener('abort', () => resolve(false), { once: true });
+    return await promise;
   };
 
-  const problemOf = async (changed: readonly string[]): Promise<string | undefined> => {
-    if (changed.length === 0) return undefined;
-    await nextRound();
-    const bad = status.find((one) => changed.includes(one.path) && one.state !== 'in-place');
-    return bad && (bad.message ?? `${bad.path} is not in place after ${triedWithinMs / 1_000} s`);
+  const troubleOf = async (changed: readonly FileConfig[]): Promise<FileTrouble | undefined> => {
+    const [first] = changed;
+    if (first === undefined) return undefined;
+    const withinMs = triedWithinMs + changed.reduce((sum, file) => sum + programsMs(file), 0);
+    if (!(await nextRound(withinMs))) {
+      const message = `${first.path} is not in place after ${withinMs / 1_000} s`;
+      return { message, mayPass: true };
+    }
+    const bad = status.filter(
+      ({ path, state }) => state !== 'in-place' && changed.some((file) => file.path === path),
+    );
+    const own = bad.find(({ path }) => troubles.has(path));
+    const one = own ?? bad[0];
+    if (one === undefined) return undefined;
+    return {
+      message: one.message ?? `${one.path} is not in place`,
+      mayPass: own === undefined,
+    };
   };
 
-  const tried = nextRound();
+  const tried = nextRound(triedWithinMs).then(() => undefined);
   return {
     tried,
     run: () => {
@@ -209,10 +230,15 @@ export function createFileKeeper(
       );
       deps.onStatus(status);
       look();
-      return problemOf(changed.map(({ path }) => path));
+      return troubleOf(changed);
     },
     look,
   };
+}
+
+/** That its programs may take. */
+function programsMs({ check, reload }: FileConfig): number {
+  return (check?.timeoutMs ?? 0) + (reload?.timeoutMs ?? 0);
 }
 
 function pending(path: string): StatusFile {

@@ -254,6 +254,8 @@ export function targetOf(source: LogSource, origin: string): LogTarget {
 /** Entries whose files are the same files: a file of two of them is sent once. */
 export function familyOf(source: LogSource): string {
   const { logGroupName: group, logStreamName: stream, files, filePath } = source;
+  // Each names its target itself, whatever the others' is.
+  if (files === 'spool') return `spool ${filePath}`;
   const isNamed = files !== 'newest' && files !== 'all';
   return targetKey({ group, stream }) + (isNamed ? ` ${files} ${filePath}` : '');
 }

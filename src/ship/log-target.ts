@@ -9,8 +9,10 @@ export function targetKey({ group, stream }: LogTarget): string {
 /** A file name is at most 255 bytes on Linux; rotation adds to it. */
 const maxNameBytes = 240;
 
-/** A target as the name of a file, `emf@GROUP@STREAM.log`; undefined: too long for one. */
+/** A target as the name of a file, `emf@GROUP@STREAM.log`; undefined: it cannot be one. */
 export function fileNameOf(kind: string, { group, stream }: LogTarget): string | undefined {
+  // Half of a character, which has no bytes.
+  if (!group.isWellFormed() || !stream.isWellFormed()) return undefined;
   const name = `${[kind, group, stream].map(encodeURIComponent).join('@')}.log`;
   return name.length > maxNameBytes ? undefined : name;
 }

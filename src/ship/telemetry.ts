@@ -75,12 +75,13 @@ export function startTelemetry(
 
   if (config.emf !== undefined) {
     const { listeners: addresses, target } = config.emf;
-    const choose = createChoice(spoolOf('emf'), target, (name) => {
+    const create = (name: string): Spool => {
       const path = join(dirname(pathOf(input, 'emf')), name);
       const spool = createSpool(deps, { path, isDelivered, ...namedBounds });
       spools.push(spool);
       return spool;
-    });
+    };
+    const choose = createChoice({ log: deps.log, common: spoolOf('emf'), target, create });
     emf = createEmfListener(deps, { addresses, spoolOf: choose });
     running.push(emf.run(life));
   }
@@ -122,12 +123,19 @@ const groupName = /^(?!aws\/)[.\-_/#A-Za-z0-9]{1,512}$/;
 const streamName = /^[^:*]{1,512}$/;
 
 /** A spool for each target that documents name; where a name cannot be one, or there are too many, the one for all. */
-function createChoice(
-  common: Spool,
-  { logGroupName, logStreamName }: SpoolTarget,
-  create: (fileName: string) => Spool,
-): (named: EmfNames | undefined) => Spool {
+function createChoice({
+  log,
+  common,
+  target: { logGroupName, logStreamName },
+  create,
+}: {
+  readonly log: Log;
+  readonly common: Spool;
+  readonly target: SpoolTarget;
+  readonly create: (fileName: string) => Spool;
+}): (named: EmfNames | undefined) => Spool {
   const spools = new Map<string, Spool>();
+  let isFull = false;
   return (named) => {
     const { group = logGroupName, stream = logStreamName } = named ?? {};
     if (group === logGroupName && stream === logStreamName) return common;
@@ -135,7 +143,17 @@ function createChoice(
     const name = fileNameOf('emf', { group, stream });
     if (name === undefined) return common;
     const known = spools.get(name);
-    if (known !== undefined || spools.size >= maxNamed) return known ?? common;
+    if (known !== undefined) return known;
+    if (spools.size >= maxNamed) {
+      if (!isFull) {
+        log.warn(
+          { group, stream },
+          `EMF documents name more than ${maxNamed} targets: those of further ones go to ${logGroupName}`,
+        );
+      }
+      isFull = true;
+      return common;
+    }
     const spool = create(name);
     spools.set(name, spool);
     return spool;

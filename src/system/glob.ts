@@ -31,12 +31,12 @@ export function createGlob(pattern: string): Glob {
   );
   const root = `/${segments.slice(0, fixed).map(nameOf).join('/')}`;
   const parts = segments.slice(fixed).map((one): Part => ({
-    pattern: new RegExp(`^${sourceOf(one)}$`, 'su'),
+    pattern: compiled(sourceOf(one), one),
     name: nameOf(one),
     isOpen: one.includes('**') || /\{.*\/.*\}/s.test(one),
   }));
   const source = segments.map(sourceOf).join('/');
-  const whole = new RegExp(`^/${source.replaceAll(/(?<=^|\/)\.\*\//g, '(?:.*/)?')}$`, 'su');
+  const whole = compiled(`/${source.replaceAll(/(?<=^|\/)\.\*\//g, '(?:.*/)?')}`, resolve(pattern));
   const below = root === '/' ? root : `${root}/`;
   return {
     root,
@@ -54,8 +54,18 @@ export function createGlob(pattern: string): Glob {
   };
 }
 
+/** What is no pattern, such as the class `[z-a]`, is text. */
+function compiled(source: string, text: string): RegExp {
+  try {
+    return new RegExp(`^${source}$`, 'su');
+  } catch {
+    return new RegExp(`^${literal(text)}$`, 'su');
+  }
+}
+
 /** At the slashes, but for those in braces. */
 function segmentsOf(path: string): readonly string[] {
+  if (!isBalanced(path)) return path.slice(1).split('/');
   const segments = [''];
   let depth = 0;
   for (const [text] of path.slice(1).matchAll(/\\.|[^]/gu)) {
@@ -75,7 +85,7 @@ function nameOf(segment: string): string | undefined {
 }
 
 function sourceOf(segment: string): string {
-  const isBalanced = /^[^{}]*(?:\{[^]*\}[^{}]*)*$/u.test(segment);
+  const hasGroups = isBalanced(segment);
   let source = '';
   let depth = 0;
   let from = 0;
@@ -83,7 +93,7 @@ function sourceOf(segment: string): string {
     const [text, escaped] = match;
     source += literal(segment.slice(from, match.index));
     from = match.index + text.length;
-    const isBrace = isBalanced && (text === '{' || text === '}' || (text === ',' && depth > 0));
+    const isBrace = hasGroups && (text === '{' || text === '}' || (text === ',' && depth > 0));
     if (escaped !== undefined) source += literal(escaped);
     else if (text === '**') source += '.*';
     else if (text === '*') source += '[^/]*';
@@ -96,6 +106,16 @@ function sourceOf(segment: string): string {
     }
   }
   return source + literal(segment.slice(from));
+}
+
+/** Are all braces of it closed? */
+function isBalanced(text: string): boolean {
+  let depth = 0;
+  for (const [one] of text.matchAll(token)) {
+    if (one === '{') depth++;
+    if (one === '}' && --depth < 0) return false;
+  }
+  return depth === 0;
 }
 
 function literal(text: string): string {

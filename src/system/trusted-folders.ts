@@ -77,7 +77,9 @@ async function openFolder(path: string, shown: string): Promise<FileHandle> {
 }
 
 async function judge(folder: FileHandle, shown: string): Promise<void> {
-  const { uid, mode } = await folder.stat();
+  const { uid, mode } = await folder.stat().catch((error: unknown) => {
+    throw failed('open', shown, error);
+  });
   if (uid === 0 && (mode & writableByOthers) === 0) return;
   throw new BerthError(
     'not-permitted',
@@ -144,7 +146,9 @@ async function readIn(
     throw failed('read', shown, error);
   }
   try {
-    const state = await readOpen(file);
+    const state = await readOpen(file).catch((error: unknown) => {
+      throw failed('read', shown, error);
+    });
     if (state === undefined) throw noFile(`${shown} is no regular file, or a hard link`);
     return state;
   } finally {

@@ -433,6 +433,13 @@ describe('log sources', () => {
     ]);
   });
 
+  test('an empty Region of the agent is none', () => {
+    const value = { pool: 'db', agent: { region: '' } };
+    const checked = checkConfig(value, facts, undefined);
+    expect(checked.ok && checked.config.logs.region).toBeUndefined();
+    expect(checked).toMatchObject({ ok: true });
+  });
+
   test('the Region of the agent is where everything is sent, and what {aws_region} means', () => {
     const list = [{ file_path: '/a', log_group_name: '{aws_region}' }];
     const config = configOf({

@@ -242,6 +242,34 @@ describe('a bad configuration', () => {
     expect(JSON.parse(await readFile(lastGoodPath(), 'utf8'))).toMatchObject({ version: 1 });
   });
 
+  test('a permission that is lost is no reason to go by the tag; a parameter that is deleted is one', async () => {
+    tags = { 'berth:pool': 'by-tag' };
+    put('/berth/config', { pool: 'web', releaseOnStop: true });
+    await load();
+    store.mayRead = false;
+    expect(await load()).toMatchObject({
+      config: { pools: [{ name: 'web' }], releaseOnStop: true },
+      source: { lastKnownGood: true },
+      rejected: { reason: expect.stringContaining('ssm:GetParameter') },
+    });
+    store.mayRead = true;
+    store.ssm.remove('/berth/config');
+    const byTag = { config: { pools: [{ name: 'by-tag' }], releaseOnStop: false } };
+    expect(await load()).toMatchObject(byTag);
+    // Nor is the old one used ever after.
+    store.mayRead = false;
+    expect(await load()).toMatchObject({ ...byTag, rejected: undefined });
+  });
+
+  test('a metadata service that fails meanwhile is waited for, not the end', async () => {
+    put('/berth/config', { pool: '{{imds:placement/availability-zone}}' });
+    await load();
+    put('/berth/config', { pooll: 'web' });
+    const path = 'meta-data/placement/availability-zone';
+    boot.server.dials.overrides.set(path, { status: 503, body: '' });
+    await expect(load()).rejects.toMatchObject({ retryable: true });
+  });
+
   test('which version it is, is said', async () => {
     put('/berth/config', { pool: 'web' });
     await load();

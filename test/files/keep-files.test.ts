@@ -281,6 +281,24 @@ test('one whose file system hangs is named, and not asked for; the others are', 
   ]);
 });
 
+test.each<[string, Answer, boolean, string]>([
+  ['a file that is refused', failing, false, 'no'],
+  ['a writer that is busy', () => Promise.resolve('busy'), true, 'is not in place after 60 s'],
+  ['a writer that took it and does not answer', never, false, 'no answer of the writer'],
+])('a change says what is wrong with it: %s', async (_, answer, mayPass, message) => {
+  let isNew = false;
+  const { clock, keeper, until } = rig(async (request, take) =>
+    isNew ? answer(request, take) : written(request),
+  );
+  keeper.run().catch(() => undefined);
+  const changed = clock.sleep(1_000, new AbortController().signal).then(() => {
+    isNew = true;
+    return keeper.change([{ ...file, content: 'y' }]);
+  });
+  const heard = clock.run(Promise.race([changed, until(300_000)]));
+  await expect(heard).resolves.toEqual({ message: expect.stringContaining(message), mayPass });
+});
+
 test('what changes while it fails is tried at once', async () => {
   const first = Promise.withResolvers<void>();
   let times = 0;

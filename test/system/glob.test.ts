@@ -93,6 +93,22 @@ describe('files', () => {
   });
 });
 
+test.each([
+  '[z-a].log',
+  '[a-\\]b.log',
+  '{a}}.log',
+  '{{a}.log',
+  '\\{a}.log',
+  '[{]x}.log',
+  '{foo/bar.log',
+  'a{,b.log',
+])('%s is no pattern, or half of one: text, and no end of everything', (name) => {
+  const text = name.replaceAll(/\\(.)/g, '$1');
+  const glob = createGlob(`/log/${name}`);
+  const names = new Set(['x.log', '{x}.log', text, name]);
+  expect([...names].filter((one) => glob.matches(`/log/${one}`)).length).toBe(1);
+});
+
 describe('folders', () => {
   test.each([
     ['*.log', ['']],

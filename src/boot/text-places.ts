@@ -1,7 +1,10 @@
-// Where a secret reaches nobody but the hook, and whoever may read the file: all else of a configuration is shown in
-// places, and arguments are seen by every user of the host. Pure.
+// Keys of a configuration, by their path (`hooks.environment.TOKEN`), whose values are texts whatever they look like, and
+// those of them that may be secrets. Pure.
 
-/** By the path of a key: `hooks.environment.TOKEN`. */
+/** What stands in a file is a text; so is its mode, and a variable. */
+export const textPlace = /^(hooks\.environment\.|files\[\d+\]\.(content|owner|group|mode)$)/;
+
+/** A secret reaches nobody but the hook, and whoever may read the file; all else is shown, arguments to every user. */
 export const secretPlace = /^(hooks\.environment\.|files\[\d+\]\.content$)/;
 
 /** The texts that stand there. Of a piece of a configuration a list may be an object: `{"3": ...}`. */
