@@ -219,7 +219,7 @@ export type LogSource = {
   readonly files: 'newest' | 'all' | 'group' | 'stream' | 'spool';
   /** Of file names that are left out. */
   readonly blacklist: string | undefined;
-  /** A label of the WHATWG encoding standard. */
+  /** A label of the WHATWG encoding standard, or a code page of DOS. */
   readonly encoding: string;
   /** Lines that do not match belong to the event before them; undefined: each line is an event. */
   readonly startPattern: string | undefined;

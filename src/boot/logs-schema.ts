@@ -1,5 +1,6 @@
 // The section `logs`: the CloudWatch agent's keys and berth's own beside them (logs.md section 2).
 import * as v from 'valibot';
+import { isCodePage } from '../system/code-pages.ts';
 import { agentKey, roleToAssume } from './key-marks.ts';
 import { nameTemplate } from './log-names.ts';
 import { logMetricsSchema } from './metrics-schema.ts';
@@ -129,12 +130,13 @@ const collectedFile = v.object({
     v.pipe(
       v.string(),
       v.check((label) => {
+        if (isCodePage(label)) return true;
         try {
           return Boolean(new TextDecoder(label.replace(/^utf_/, 'utf-')));
         } catch {
           return false;
         }
-      }, 'is no encoding of the WHATWG list'),
+      }, 'is no encoding of the WHATWG list, and no code page'),
       v.description('Of the files, e.g. utf-16 or gbk'),
     ),
     'utf-8',

@@ -1,6 +1,7 @@
 // The patterns of all sources, compiled once; their engine is loaded only where one of them needs it.
 import { basename, join } from 'node:path';
 import type { LogSource } from '../model.ts';
+import { isCodePage, loadCodePages } from '../system/code-pages.ts';
 import { createGlob, type Glob } from '../system/glob.ts';
 import { loadPatterns } from '../system/patterns.ts';
 import { createSplitter, needsPatterns, type Splitter } from './splitter.ts';
@@ -19,13 +20,15 @@ export async function compileSources(
 ): Promise<CompiledSources> {
   const needed = sources.some((one) => one.blacklist !== undefined || needsPatterns(one));
   const compile = needed ? await loadPatterns() : undefined;
+  const hasPages = sources.some(({ encoding }) => isCodePage(encoding));
+  const codePages = hasPages ? await loadCodePages() : undefined;
   const compiled = new Map(
     sources.map((source) => [
       source,
       {
         glob: createGlob(source.filePath),
         isOwn: source.filePath.startsWith(join(ownFolder, '/')),
-        splitter: createSplitter(source, compile),
+        splitter: createSplitter(source, compile, codePages),
         blacklist: source.blacklist === undefined ? undefined : compile!(source.blacklist),
       },
     ]),

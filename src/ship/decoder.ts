@@ -1,4 +1,5 @@
 // Bytes of a file as text: where a line ends, and what stands in it, by the encoding of the source.
+import { isCodePage, type DecodeCodePage } from '../system/code-pages.ts';
 
 export type Decoder = {
   /** Index behind the first newline at or after `from`; -1: there is none. `from` is at a character. */
@@ -7,8 +8,14 @@ export type Decoder = {
   decode(line: Buffer): string;
 };
 
-/** `label`: of the WHATWG encoding standard. Throws RangeError on another. */
-export function createDecoder(label: string): Decoder {
+/** `label`: of the WHATWG encoding standard, or a code page, which needs `codePages`. Throws RangeError on another. */
+export function createDecoder(label: string, codePages: DecodeCodePage | undefined): Decoder {
+  if (codePages !== undefined && isCodePage(label)) {
+    return {
+      endOfLine: endOfByteLine,
+      decode: (line) => withoutEnd(codePages(line, label)),
+    };
+  }
   // The agent takes it for UTF-8; the standard for windows-1252.
   const name = label.toLowerCase() === 'ascii' ? 'utf-8' : new TextDecoder(label).encoding;
   if (name === 'utf-8') {

@@ -3,6 +3,7 @@
 import type { LogFilter, LogSource } from '../model.ts';
 import type { CompilePattern } from '../system/patterns.ts';
 import { maxMessageBytes, truncationMark } from './batch.ts';
+import type { DecodeCodePage } from '../system/code-pages.ts';
 import { createDecoder, type Decoder } from './decoder.ts';
 import { createJsonReader } from './json-fields.ts';
 import { createTimestampParser } from './timestamp.ts';
@@ -40,12 +41,13 @@ export type SplitterOptions = Pick<
 /** The agent's default: a line that begins with white space, or an empty one, belongs to the event before it. */
 export const defaultStart = String.raw`^[\S]`;
 
-/** `compile`: undefined only if no pattern of the source needs it, see `needsPatterns`. */
+/** `compile`, `codePages`: undefined only if nothing of the source needs them, see `needsPatterns` and `isCodePage`. */
 export function createSplitter(
   source: SplitterOptions,
   compile: CompilePattern | undefined,
+  codePages: DecodeCodePage | undefined,
 ): Splitter {
-  const decoder = createDecoder(source.encoding);
+  const decoder = createDecoder(source.encoding, codePages);
   const time = source.timestamp === undefined ? undefined : createTimestampParser(source.timestamp);
   const readJson = source.json === undefined ? undefined : createJsonReader(source.json);
   const passes = createFilter(source.filters, compile);

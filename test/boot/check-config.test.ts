@@ -386,6 +386,7 @@ describe('log sources', () => {
     [{ multi_line_start_pattern: '[' }, 'multi_line_start_pattern: must be a regular'],
     [{ timezone: 'Europe/Berlin' }, 'timezone'],
     [{ encoding: 'klingon' }, 'encoding: is no encoding'],
+    [{ encoding: 'cp037' }, 'encoding: is no encoding'],
     [{ json: { timestamp_field: '' } }, 'json.timestamp_field: must not be empty'],
     [{ json: { remove_fields: 'a' } }, 'json.remove_fields: must be an array'],
     [{ json: { timestamp: 'a' } }, 'json.timestamp: known here are timestamp_field, remove_fields'],

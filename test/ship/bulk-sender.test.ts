@@ -74,7 +74,12 @@ async function follow(
   const source = logSource({ filePath: path, logGroupName: 'app', logStreamName: 'i-1' });
   const open = (await systemLogFiles.open(path))!;
   const tail = createTail(
-    { clock, file: open, splitter: createSplitter(source, undefined), onReplaced: vi.fn() },
+    {
+      clock,
+      file: open,
+      splitter: createSplitter(source, undefined, undefined),
+      onReplaced: vi.fn(),
+    },
     { position: startOfFile, stat: await open.stat() },
   );
   const followed = createFollowed(clock, {

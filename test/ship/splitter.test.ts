@@ -3,10 +3,12 @@ import { describe, expect, test } from 'vitest';
 import type { LogSource } from '../../src/model.ts';
 import { maxMessageBytes } from '../../src/ship/batch.ts';
 import { createSplitter, type HowFar } from '../../src/ship/splitter.ts';
+import { loadCodePages } from '../../src/system/code-pages.ts';
 import { loadPatterns } from '../../src/system/patterns.ts';
 import { logSource } from '../fixtures/log-source.ts';
 
 const compile = await loadPatterns();
+const codePages = await loadCodePages();
 const nowMs = Date.UTC(2026, 10, 21, 12);
 const agentDefault = String.raw`^[\S]`;
 
@@ -14,6 +16,7 @@ const splitterOf = (more: Partial<LogSource>) =>
   createSplitter(
     logSource({ filePath: '/x', logGroupName: 'g', logStreamName: 's', ...more }),
     compile,
+    codePages,
   );
 const messages = (text: string | Buffer, more: Partial<LogSource>, howFar: HowFar = 'more') =>
   splitterOf(more)
@@ -109,6 +112,10 @@ describe('encodings', () => {
     ['gbk', [0xd6, 0xd0, 0x0a], '中'],
     ['ascii', [0xc3, 0xa9, 0x0a], 'é'],
     ['utf-8', [0x61, 0xff, 0x62, 0x0d, 0x0a], 'a\ufffdb'],
+    ['IBM437', [0x47, 0x72, 0x81, 0xe1, 0x65, 0x0a], 'Grüße'],
+    ['cp850', [0x9b, 0x20, 0xa0, 0x0a], 'ø á'],
+    ['IBM00858', [0xd5, 0x0a], '€'],
+    ['cp865', [0x9d, 0x0a], 'Ø'],
   ])('%s', (encoding, bytes, expected) => {
     expect(messages(Buffer.from(bytes), { encoding })).toEqual([expected]);
   });

@@ -21,6 +21,7 @@ const splitter = createSplitter(
     filters: [],
   },
   undefined,
+  undefined,
 );
 const onReplaced = vi.fn<() => void>();
 
