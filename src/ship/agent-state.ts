@@ -1,16 +1,24 @@
 // The CloudWatch agent's own state, taken over for a file that berth follows for the first time: no gap, no replay (logs.md
 // section 3).
 // Its format (internal/state of the agent): the largest offset, the path, and the ranges that were sent, a line each.
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Files } from '../system/files.ts';
 import type { LogFile, LogFiles, LogFileStat } from '../system/log-files.ts';
+import { findGenerations, type Generation } from './generations.ts';
 import { markerBytes, type Position } from './tail.ts';
 
 export type AgentState = {
-  /** Where the agent was in the file that is open; undefined: it says nothing of this path that fits the file. */
-  positionOf(path: string, file: LogFile, stat: LogFileStat): Promise<Position | undefined>;
+  /**
+   * Where the agent was in the file that is open. `origin`: the name that it had for it. undefined: it says nothing of that
+   * name that fits the file.
+   */
+  positionOf(origin: string, file: LogFile, stat: LogFileStat): Promise<Position | undefined>;
+  /** The files of which it says something. */
+  paths(): Promise<readonly string[]>;
+  /** The file that the agent had under this name, where it was rotated since and another one has the name now. */
+  rotatedOf(path: string): Promise<Generation | undefined>;
 };
 
 /** Where the agent keeps it. */
@@ -21,21 +29,44 @@ const tickMs = 10;
 
 type Deps = {
   readonly files: Files;
-  readonly logFiles: Pick<LogFiles, 'stat'>;
+  readonly logFiles: Pick<LogFiles, 'stat' | 'list'>;
   readonly log: Log;
 };
 
 export function createAgentState({ files, logFiles, log }: Deps, folder: string): AgentState {
+  const read = async (path: string): Promise<{ text: string; mtimeMs: number } | undefined> => {
+    const name = join(folder, path.replaceAll(/[/ :]/g, '_'));
+    const text = await files.readText(name);
+    const state = await logFiles.stat(name);
+    return text === undefined || state === undefined ? undefined : { text, mtimeMs: state.mtimeMs };
+  };
+
   return {
+    paths: async () => {
+      const names = await logFiles.list(folder);
+      const texts = await Promise.all(
+        names.map((name) => files.readText(join(folder, name)).catch(() => undefined)),
+      );
+      return texts.flatMap((text) => text?.split('\n')[1] ?? []).filter(isAbsolute);
+    },
+
+    rotatedOf: async (path) => {
+      const state = await read(path).catch(() => undefined);
+      const now = await logFiles.stat(path).catch(() => undefined);
+      if (state === undefined || now === undefined || wasThere(now, state)) return undefined;
+      const generations = await findGenerations(logFiles, path);
+      return generations?.findLast(
+        ({ stat }) => stat.birthNs !== undefined && wasThere(stat, state),
+      );
+    },
+
     positionOf: async (path, file, stat) => {
-      const name = path.replaceAll(/[/ :]/g, '_');
       try {
-        const text = await files.readText(join(folder, name));
-        const state = await logFiles.stat(join(folder, name));
-        if (text === undefined || state === undefined) return undefined;
+        const state = await read(path);
+        if (state === undefined) return undefined;
         // It says nothing of a file that came after it was written: a log that was rotated since.
-        if (bornMs(stat) > state.mtimeMs + tickMs) return undefined;
-        const offset = offsetOf(text, path);
+        if (!wasThere(stat, state)) return undefined;
+        const offset = offsetOf(state.text, path);
         // It knows a file by its path alone: what does not look like the place behind a line is another file.
         if (offset === undefined || offset > stat.size) return undefined;
         const from = Math.max(0, offset - markerBytes);
@@ -53,9 +84,12 @@ export function createAgentState({ files, logFiles, log }: Deps, folder: string)
   };
 }
 
-/** 0 where the file system does not say. */
-function bornMs({ birthNs = '0' }: LogFileStat): number {
-  return Number(BigInt(birthNs) / 1_000_000n);
+/** When the state was written; true where the file system does not say. */
+function wasThere(
+  { birthNs = '0' }: LogFileStat,
+  { mtimeMs }: { readonly mtimeMs: number },
+): boolean {
+  return Number(BigInt(birthNs) / 1_000_000n) <= mtimeMs + tickMs;
 }
 
 /** The second byte of a newline in UTF-16, little-endian, is 0. */

@@ -93,7 +93,7 @@ export function createFollowing(deps: FollowDeps): Following {
   const startOf = async (
     file: LogFile,
     stat: LogFileStat,
-    { path, source, onlyKnown }: FollowInput,
+    { path, origin, source, onlyKnown }: FollowInput,
   ): Promise<Start> => {
     const candidates = checkpoints.find(stat.inode, familyOf(source));
     for (const checkpoint of candidates) {
@@ -104,8 +104,8 @@ export function createFollowing(deps: FollowDeps): Following {
       return { position, copied: checkpoint.copied, known: checkpoint };
     }
     if (candidates.length === 0) {
-      const position = await agentState.positionOf(path, file, stat);
-      if (position !== undefined && isNew(path, stat)) {
+      const position = await agentState.positionOf(origin, file, stat);
+      if (position !== undefined && isNew(origin, stat)) {
         const { offset } = position;
         log.info({ path, offset }, "going on where the CloudWatch agent's state says it was");
         return { position, copied: false, known: undefined };

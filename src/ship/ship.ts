@@ -23,6 +23,7 @@ import { checkpointOf, createFollowing, familyOf, type Following } from './follo
 import type { Followed } from './followed.ts';
 import { startJournals, type Journals } from './journals.ts';
 import { keepLookout } from './lookout.ts';
+import { adoptRotated } from './adopt-rotated.ts';
 import { recoverRenamed } from './recover.ts';
 import { createGate } from './gate.ts';
 import { createRetention } from './retention.ts';
@@ -164,6 +165,7 @@ function startShippingTo(
     following = held;
     const looking = { ...followDeps, following: held };
     await recoverRenamed(looking, logs.sources, over.signal);
+    if (checkpoints.isFirstStart) await adoptRotated(looking, logs.sources, over.signal);
     await scan(looking, logs.sources, undefined, over.signal);
     scanned = true;
     // From here on a crash finds the files again, whatever they are called then.

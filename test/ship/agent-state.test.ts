@@ -1,5 +1,14 @@
 // The first start takes over where the CloudWatch agent was: no gap, no replay.
-import { appendFileSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createRig, type Rig } from './rig.ts';
@@ -19,6 +28,18 @@ const agentSays = (text: string): void => {
 const shipped = async (count: number): Promise<readonly string[]> => {
   await vi.waitFor(() => expect(rig.arrived().length).toBeGreaterThanOrEqual(count));
   return rig.arrived();
+};
+
+const born = (): number => {
+  writeFileSync(rig.path('probe'), '');
+  const { birthtimeMs } = statSync(rig.path('probe'));
+  unlinkSync(rig.path('probe'));
+  return birthtimeMs;
+};
+/** The kernel's clock for files, by more than a tick: so that it is seen which came later. */
+const clockGoesOn = async (): Promise<void> => {
+  const before = born();
+  await vi.waitFor(() => expect(born()).toBeGreaterThan(before + 15), { interval: 5 });
 };
 
 describe('at the first start', () => {
@@ -63,6 +84,30 @@ test('a file that came after the agent wrote its state is another one', async ()
   rig.start();
   expect(await shipped(3)).toEqual(['one', 'two', 'three']);
 });
+
+test.each([1, 3])(
+  'what was left in a file that was rotated %i times since is sent, then the others',
+  async (times) => {
+    agentSays(`8\n${rig.path('app.log')}\n0-8`);
+    const expected = ['three', 'late'];
+    appendFileSync(rig.path('app.log'), 'late\n');
+    for (let turn = times; turn > 0; turn--) {
+      await clockGoesOn();
+      for (let i = times; i > 0; i--) {
+        const from = i === 1 ? rig.path('app.log') : rig.path(`app.log.${i - 1}`);
+        if (existsSync(from)) renameSync(from, rig.path(`app.log.${i}`));
+      }
+      writeFileSync(rig.path('app.log'), `after ${turn}\n`);
+      expected.push(`after ${turn}`);
+    }
+    const shipping = rig.start();
+    expect(await shipped(expected.length)).toEqual(expected);
+    await rig.stop(shipping);
+    rig.start();
+    appendFileSync(rig.path('app.log'), 'end\n');
+    expect(await shipped(expected.length + 1)).toEqual([...expected, 'end']);
+  },
+);
 
 test('UTF-16 goes on behind a line too', async () => {
   writeFileSync(rig.path('app.log'), 'one\ntwo\n', 'utf16le');
