@@ -75,6 +75,27 @@ describe.skipIf(!inNamespaces)(`routing${needsNamespaces}`, () => {
     expect(await daemon.ended).toBe(0);
   });
 
+  test('berth doctor names what berth cannot put right: a rule of somebody else comes first', async () => {
+    await cloud.startReady({ config: { pool: 'db' } });
+    await inside(
+      'ip',
+      'rule',
+      'add',
+      'priority',
+      '100',
+      'from',
+      poolEni.privateIpv4,
+      'lookup',
+      'main',
+    );
+    await cloud.status('no longer ready', ({ ready }) => !ready);
+    const ill = await cloud.command('doctor', '--runtime-dir', cloud.runtimeDir);
+    expect(ill.code).toBe(1);
+    expect(ill.stdout).toMatch(/^failure +routes +.*rule.*100.*; fix: /m);
+    await inside('ip', 'rule', 'del', 'priority', '100');
+    await cloud.status('ready again', ({ ready }) => ready);
+  });
+
   test('mode verify: ready once another tool has set the routes, and nothing is touched', async () => {
     const daemon = cloud.start({ config: { pool: 'db', routing: { mode: 'verify' } } });
     await cloud.status('what is missing', ({ message }) =>
