@@ -8,6 +8,7 @@ import {
   type Identified,
 } from './boot/boot.ts';
 import { imdsDefaults } from './boot/imds.ts';
+import { isWarm } from './boot/target-state.ts';
 import { createAwsEc2 } from './claim/aws-ec2.ts';
 import type { Ec2 } from './claim/ec2.ts';
 import { lookAhead } from './claim/first-look.ts';
@@ -25,14 +26,19 @@ export async function start(
   const identified = await identify(deps, { ...input, patienceMs }, signal);
   using undo = new DisposableStack();
   const aws = undo.use(createAwsEc2(deps, identified.access));
-  const pool = input.mayLookAhead ? likelyPool(identified) : undefined;
+  const pool = input.mayLookAhead ? await likelyPool(deps, identified, signal) : undefined;
   const ec2 = pool === undefined ? aws : lookAhead({ ...deps, ec2: aws }, pool, signal);
   const booted = await configure(deps, input, identified, signal);
   const owned = undo.move();
   return { booted, ec2: { ...ec2, [Symbol.dispose]: () => owned.dispose() } };
 }
 
-/** The tag names it, as a rule also where a parameter has the configuration. */
-function likelyPool({ identity }: Identified): string | undefined {
-  return identity.tags?.[tagKeys.pool] || undefined;
+/** The tag names it, as a rule also where a parameter has the configuration. None in a warm pool, where nothing is claimed. */
+async function likelyPool(
+  { clock }: BootDeps,
+  { identity, imds }: Identified,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const pool = identity.tags?.[tagKeys.pool] || undefined;
+  return pool === undefined || (await isWarm({ clock, imds }, signal)) ? undefined : pool;
 }

@@ -150,6 +150,8 @@ describe.skipIf(whyNoCheckout !== undefined)(`berth.service under systemd${reaso
 
   test('a wrong configuration is not started again', async () => {
     cloud.lab.ssm.put({ name: '/berth/config', value: '{"pooll":"db"}' });
+    // With the last good copy it would go on with that.
+    await instance.run('find', '/var/lib/berth', '-name', 'last-good-config.json', '-delete');
     await instance.run('systemctl', 'start', 'berth');
     await until(
       'it has failed',

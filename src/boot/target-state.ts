@@ -15,9 +15,21 @@ export type TargetStateDeps = {
 const path = 'meta-data/autoscaling/target-lifecycle-state';
 /** An instance of which IMDS does not say it claims: that must not wait for a service that is away. */
 const withinMs = 3_000;
+const soonMs = 1_000;
 /** As often as the notices. */
 const everyMs = 4_000;
 const jitterMs = 1_000;
+
+/** Asked once; what is not known soon is no. Throws the signal's reason. */
+export async function isWarm(
+  { clock, imds }: Pick<TargetStateDeps, 'clock' | 'imds'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  using deadline = clock.deadline(soonMs, signal);
+  const state = await imds.tryText(path, deadline.signal).catch(() => undefined);
+  signal.throwIfAborted();
+  return state?.startsWith('Warmed:') === true;
+}
 
 /**
  * Resolves when the instance is not in a warm pool, nor on its way there. `onWarm` hears of each other state once:
