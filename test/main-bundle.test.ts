@@ -51,7 +51,8 @@ describe('the bundle', () => {
     const files = globSync('*.cjs', { cwd: folder });
     const bytes = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
     expect(files.length).toBeGreaterThan(10);
-    expect(bytes).toBeLessThan(1_300_000);
+    // 270 kB of it are tables of iconv-lite, which are loaded for a code page of DOS alone.
+    expect(bytes).toBeLessThan(1_450_000);
   });
 
   test('brings the code of every chunk: the same bytes each time, which V8 takes under the flags of the unit', () => {
