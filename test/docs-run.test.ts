@@ -213,6 +213,7 @@ describe.skipIf(!inNamespaces)(`the examples${needsNamespaces}`, () => {
       await cloud.startReady({
         config: JSON.parse(here(blocks(filesPage, 'json')[0]!)) as Example,
       });
+      await cloud.status('ready, files and all', ({ ready }) => ready);
       expect(readFileSync(host.at('app/myapp.conf'), 'utf8')).toBe(
         'listen 8443\nzone eu-west-1a\npassword hunter22\n',
       );
