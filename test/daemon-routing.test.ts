@@ -76,7 +76,7 @@ describe.skipIf(!inNamespaces)(`routing${needsNamespaces}`, () => {
   });
 
   test('berth doctor names what berth cannot put right: a rule of somebody else comes first', async () => {
-    await cloud.startReady({ config: { pool: 'db' } });
+    const daemon = await cloud.startReady({ config: { pool: 'db', releaseOnStop: true } });
     await inside(
       'ip',
       'rule',
@@ -94,6 +94,9 @@ describe.skipIf(!inNamespaces)(`routing${needsNamespaces}`, () => {
     expect(ill.stdout).toMatch(/^failure +routes +.*rule.*100.*; fix: /m);
     await inside('ip', 'rule', 'del', 'priority', '100');
     await cloud.status('ready again', ({ ready }) => ready);
+    // Nothing of it is left for the next.
+    daemon.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
   });
 
   test('mode verify: ready once another tool has set the routes, and nothing is touched', async () => {
