@@ -49,12 +49,13 @@ export type ConfigSource = {
   readonly lastKnownGood: boolean;
 };
 
-/** Of the configuration that berth runs with, and of what it could not take of a newer one. */
+/** A newer configuration that could not be used. */
 export type Rejected = {
   readonly version: ConfigSource['version'];
   readonly reason: string;
 };
 
+/** Of the configuration that berth runs with. */
 export type StatusConfig = ConfigSource & {
   /** A newer one that is not used, and why. */
   readonly rejected: Rejected | undefined;

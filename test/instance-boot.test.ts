@@ -114,6 +114,11 @@ describe.skipIf(whyNoCheckout !== undefined || !hasCloudInit)(`an image${reason}
         code: 78,
         out: expect.stringContaining('names /etc/berth.json: no such file'),
       });
+      await machine.write('/etc/default/berth', 'BERTH_FLAGS="--confg /etc/berth.json"\n');
+      expect(await machine.run('berth', 'bake')).toMatchObject({
+        code: 78,
+        out: expect.stringMatching(/cannot bake: BERTH_FLAGS of \/etc\/default\/berth: .*--confg/),
+      });
       await machine.succeed('rm', '/etc/default/berth');
       expect(await isEnabled()).toBe('disabled');
       expect(await machine.said('ls', '/var/lib/berth')).toContain(b);

@@ -8,10 +8,9 @@ import type {
   LogsConfig,
   LogSource,
 } from '../model.ts';
-import type { CompilePattern } from '../system/patterns.ts';
+import { unindented, type CompilePattern } from '../system/patterns.ts';
 import type { ConfigIssue, RawConfig } from './config-schema.ts';
 import { resolveName } from './log-names.ts';
-import { defaultStartPattern } from './logs-schema.ts';
 import type { PlaceholderFacts } from './placeholders.ts';
 
 export type CheckedLogs = {
@@ -118,7 +117,7 @@ export function checkLogs(
         `${path}.multi_line_start_pattern`,
         'there is no timestamp_format: as if it were not set',
       );
-      start = defaultStartPattern;
+      start = unindented;
     } else if (start !== '{timestamp_format}')
       judgePattern(start, `${path}.multi_line_start_pattern`);
     const group = file.log_group_name;
@@ -159,8 +158,6 @@ export function checkLogs(
 
   const sources = files.map((file, i) => sourceOf(file, at('files', i)));
   const selections = journals.map((journal, i) => journalOf(journal, at('journald', i)));
-  warnings.push(...twins(sources, (i) => at('files', i)));
-  warnings.push(...twins(selections, (i) => at('journald', i)));
   issues.push(
     ...quarrels([
       ...sources.map((source, i) => ({ source, path: at('files', i) })),
@@ -169,8 +166,8 @@ export function checkLogs(
   );
   return {
     logs: {
-      sources: withoutTwins(sources),
-      journals: withoutTwins(selections),
+      sources: once(sources, (i) => at('files', i), warn),
+      journals: once(selections, (i) => at('journald', i), warn),
       forceFlushMs: logs.force_flush_interval * 1000,
       compression: logs.compression,
       maxBytesPerSecond: logs.max_bytes_per_second,
@@ -190,23 +187,20 @@ function jsonFields(json: RawFile['json']): JsonFields | undefined {
   return { timestampField, removeFields };
 }
 
-function twins(sources: readonly unknown[], pathOf: (i: number) => string): readonly ConfigIssue[] {
+/** Equal entries are one, and whoever wrote the second hears of it. */
+function once<T>(
+  sources: readonly T[],
+  pathOf: (i: number) => string,
+  warn: (path: string, message: string) => void,
+): readonly T[] {
   const seen = new Map<string, string>();
-  return sources.flatMap((source, i) => {
+  return sources.filter((source, i) => {
     const key = JSON.stringify(source);
-    const path = pathOf(i);
     const twin = seen.get(key);
-    if (twin !== undefined)
-      return [{ path, message: `${path}: is the same as ${twin}: done once` }];
-    seen.set(key, path);
-    return [];
+    if (twin === undefined) seen.set(key, pathOf(i));
+    else warn(pathOf(i), `is the same as ${twin}: done once`);
+    return twin === undefined;
   });
-}
-
-function withoutTwins<T>(sources: readonly T[]): readonly T[] {
-  return [
-    ...new Map(sources.toReversed().map((one) => [JSON.stringify(one), one])).values(),
-  ].toReversed();
 }
 
 /** Two entries want one log group to be two things; CloudWatch's names differ by more than case, the agent's rule does not. */

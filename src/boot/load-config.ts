@@ -10,7 +10,14 @@ import { loadPatterns } from '../system/patterns.ts';
 import type { Random } from '../system/random.ts';
 import { checkConfig, hasPatterns } from './check-config.ts';
 import { onePool } from './claim-config.ts';
-import { findConfig, poolTag, tagOf, type FindInput, type Place } from './find-config.ts';
+import {
+  findConfig,
+  poolTag,
+  tagOf,
+  type FindInput,
+  type Place,
+  type StoredPlace,
+} from './find-config.ts';
 import { readLastGood, removeLastGood, writeLastGood } from './last-good.ts';
 import type { ConfigIssue } from './config-schema.ts';
 import { valueOf } from './merge-config.ts';
@@ -106,18 +113,16 @@ export async function fetchConfig(
   return fetchFrom(deps, input, { place, patienceMs: storePatienceMs, kept }, signal);
 }
 
+type FetchFrom = {
+  readonly place: Place;
+  readonly patienceMs: number;
+  readonly kept: Kept | undefined;
+};
+
 async function fetchFrom(
   deps: LoadConfigDeps,
   input: LoadConfigInput,
-  {
-    place,
-    patienceMs,
-    kept,
-  }: {
-    readonly place: Place;
-    readonly patienceMs: number;
-    readonly kept: Kept | undefined;
-  },
+  { place, patienceMs, kept }: FetchFrom,
   signal: AbortSignal,
 ): Promise<FetchedConfig> {
   const { stateDir, identity } = input;
@@ -162,7 +167,7 @@ async function fetchFrom(
   };
 }
 
-function parameterOf({ names }: Extract<Place, { kind: 'parameters' }>): string {
+function parameterOf({ names }: StoredPlace): string {
   return names.join(', ');
 }
 

@@ -1,6 +1,7 @@
 // The section `logs`: the CloudWatch agent's keys and berth's own beside them (logs.md section 2).
 import * as v from 'valibot';
 import { isCodePage } from '../system/code-pages.ts';
+import { unindented } from '../system/patterns.ts';
 import { agentKey, roleToAssume } from './key-marks.ts';
 import { nameTemplate } from './log-names.ts';
 import { logMetricsSchema } from './metrics-schema.ts';
@@ -10,8 +11,6 @@ const retentionDays = [
   -1, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
   3288, 3653,
 ];
-
-export const defaultStartPattern = String.raw`^[\S]`;
 
 /** Judged by logSources: the engine is loaded only where there is one. */
 const regex = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
@@ -143,7 +142,7 @@ const collectedFile = v.object({
   ),
   multi_line_start_pattern: v.optional(
     v.pipe(regex, v.description('Lines that do not match belong to the event before them')),
-    defaultStartPattern,
+    unindented,
   ),
   multi_line: v.optional(
     v.pipe(v.boolean(), v.description('false: each line is an event, which needs no next one')),

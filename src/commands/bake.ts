@@ -8,14 +8,15 @@ import { systemExec } from '../system/exec.ts';
 import { systemFiles } from '../system/files.ts';
 import { systemFolders } from '../system/folders.ts';
 import { systemLocalSockets } from '../system/local-socket.ts';
+import { systemLogFiles } from '../system/log-files.ts';
 import { loadPatterns } from '../system/patterns.ts';
 import { systemTrustedFolders } from '../system/trusted-folders.ts';
 import { readStatus } from '../tell/status-socket.ts';
 import type { Run } from './command.ts';
 import { parseFlags, runtimeDirOf, stateDirOf } from './flags.ts';
+import { readUnitEnvironment, unitFile } from './unit-environment.ts';
 import { version } from './version.ts';
 
-const flagsFile = '/etc/default/berth';
 /**
  * An image with an empty machine-id boots like a new machine: systemd then enables and, where it was built so, disables
  * units by their presets (machine-id(5), systemd.preset(5)). The first file that names a unit counts.
@@ -89,19 +90,13 @@ async function refuseWhileRunning(runtimeDir: string, signal: AbortSignal): Prom
 
 /** The file that the unit's flags name, judged. What comes from elsewhere is read at boot. */
 async function configuration(): Promise<string> {
-  const text = (await systemFiles.readText(flagsFile)) ?? '';
-  const flags = /^BERTH_FLAGS=["']?([^"'\n]*)/m.exec(text)?.[1]?.split(/[\s=]+/) ?? [];
-  const named = flags[flags.indexOf('--config') + 1];
-  if (!flags.includes('--config') || named === undefined) {
-    return 'what user data, tags or Parameter Store say at boot';
-  }
+  const { config: named, problem } = await readUnitEnvironment(systemLogFiles, unitFile);
+  if (problem !== undefined) throw new BerthError('config-invalid', `cannot bake: ${problem}`);
+  if (named === undefined) return 'what user data, tags or Parameter Store say at boot';
   if (named.startsWith('ssm:')) return `the parameter ${named.slice('ssm:'.length)}, at boot`;
   const content = await systemFiles.readText(named);
   if (content === undefined) {
-    throw new BerthError(
-      'config-missing',
-      `cannot bake: ${flagsFile} names ${named}: no such file`,
-    );
+    throw new BerthError('config-missing', `cannot bake: ${unitFile} names ${named}: no such file`);
   }
   const facts = { identity: undefined, localHostname: undefined, nowMs: systemClock.nowMs() };
   const { issues } = checkOpen(content, facts, await loadPatterns());

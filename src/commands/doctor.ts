@@ -13,7 +13,7 @@ import { systemLogFiles } from '../system/log-files.ts';
 import { createPorts } from '../system/ports.ts';
 import type { Run } from './command.ts';
 import { parseFlags, runtimeDirOf, stateDirOf, text } from './flags.ts';
-import { readUnitEnvironment, unitFile, type UnitEnvironment } from './unit-environment.ts';
+import { noUnit, readUnitEnvironment, unitFile, type UnitEnvironment } from './unit-environment.ts';
 
 /** From the start of each process. 15 s are promised. */
 const examineMs = 13_000;
@@ -58,14 +58,6 @@ export const run: Run = async (args, signal) => {
   return failures === 0 ? 0 : 1;
 };
 
-const noUnit: UnitEnvironment = {
-  problem: undefined,
-  environment: {},
-  config: undefined,
-  stateDir: undefined,
-  runtimeDir: undefined,
-};
-
 type Places = Pick<UnitEnvironment, 'config' | 'stateDir' | 'runtimeDir'>;
 
 /** A number: its exit code, since it could not begin. */
@@ -95,18 +87,28 @@ async function askExaminer(
       },
       deadline.signal,
     );
-    return 'code' in answer ? answer.code : (JSON.parse(answer.line) as readonly Finding[]);
+    return 'code' in answer ? answer.code : findingsOf(answer.line);
   } catch (error) {
     if (!deadline.expired) throw error;
-    return [
-      {
-        check: 'doctor',
-        result: 'failure',
-        message: 'the examination itself hangs, maybe in a file system',
-        fix: 'ps -eo pid,stat,wchan:30,args shows who waits for one (D); mount it anew',
-      },
-    ];
+    return unexamined(
+      'the examination itself hangs, maybe in a file system',
+      'ps -eo pid,stat,wchan:30,args shows who waits for one (D); mount it anew',
+    );
   }
+}
+
+/** Of an examiner, whole or not. Pure. */
+export function findingsOf(line: string): readonly Finding[] {
+  try {
+    return JSON.parse(line) as readonly Finding[];
+  } catch {
+    const message = 'the examination ended in the middle of its report: somebody killed it';
+    return unexamined(message, 'journalctl --dmesg --grep=oom shows whether the kernel did');
+  }
+}
+
+function unexamined(message: string, fix: string): readonly Finding[] {
+  return [{ check: 'doctor', result: 'failure', message, fix }];
 }
 
 async function examineHere(

@@ -17,10 +17,17 @@ export type UnitEnvironment = {
   readonly problem: string | undefined;
 };
 
+export const noUnit: UnitEnvironment = {
+  environment: {},
+  config: undefined,
+  stateDir: undefined,
+  runtimeDir: undefined,
+  problem: undefined,
+};
+
 /** Throws `not-permitted`, `disk`. */
 export async function readUnitEnvironment(files: LogFiles, path: string): Promise<UnitEnvironment> {
   const environment = parseEnvironment(await readWhole(files, path));
-  const none = { config: undefined, stateDir: undefined, runtimeDir: undefined };
   try {
     const parsed = parseFlags(wordsOf(environment[flagsKey] ?? ''), {
       config: { type: 'string' },
@@ -36,7 +43,7 @@ export async function readUnitEnvironment(files: LogFiles, path: string): Promis
       problem: undefined,
     };
   } catch (error) {
-    return { environment, ...none, problem: `${flagsKey} of ${path}: ${messageOf(error)}` };
+    return { ...noUnit, environment, problem: `${flagsKey} of ${path}: ${messageOf(error)}` };
   }
 }
 

@@ -12,17 +12,11 @@ import { configFindings, runningConfig } from './config-checks.ts';
 import { checkFiles } from './file-checks.ts';
 import { reporter, type Finding } from './finding.ts';
 import { fixesOf, fixOf, type Check } from './fixes.ts';
-import {
-  checkDisk,
-  checkLogFiles,
-  checkOthers,
-  checkRoutes,
-  checkVersions,
-  daemonFindings,
-  readDaemon,
-} from './host-checks.ts';
+import { daemonFindings, readDaemon } from './daemon-checks.ts';
+import { checkDisk, checkLogFiles, checkOthers, checkVersions } from './host-checks.ts';
 import { checkServices } from './permission-checks.ts';
 import { checkInstance, checkPool, checkRole, type InstanceInput } from './instance-checks.ts';
+import { checkRoutes } from './route-checks.ts';
 
 export type ExamineInput = {
   readonly version: string;

@@ -77,7 +77,7 @@ async function ask(
     onTaken();
     return false;
   };
-  using deadline = clock.deadline(answerMs + programsMs(request), signal);
+  using deadline = clock.deadline(answerMs + programsMs(request.files), signal);
   try {
     await sockets.talk(socketPath, JSON.stringify(request), hear, deadline.signal);
   } catch (error) {

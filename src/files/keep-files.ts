@@ -8,6 +8,7 @@ import { isSameFile, type HostFiles } from '../system/host-files.ts';
 import type { Random } from '../system/random.ts';
 import { askWriter, type AskWriterDeps } from './ask-writer.ts';
 import type { DueReloads } from './due-reloads.ts';
+import { programsMs } from './request.ts';
 import { readAccounts, wantedState } from './wanted-state.ts';
 
 export type KeepFilesDeps = AskWriterDeps & {
@@ -196,7 +197,7 @@ export function createFileKeeper(
   const troubleOf = async (changed: readonly FileConfig[]): Promise<FileTrouble | undefined> => {
     const [first] = changed;
     if (first === undefined) return undefined;
-    const withinMs = triedWithinMs + changed.reduce((sum, file) => sum + programsMs(file), 0);
+    const withinMs = triedWithinMs + programsMs(changed);
     if (!(await nextRound(withinMs))) {
       const message = `${first.path} is not in place after ${withinMs / 1_000} s`;
       return { message, mayPass: true };
@@ -234,11 +235,6 @@ export function createFileKeeper(
     },
     look,
   };
-}
-
-/** That its programs may take. */
-function programsMs({ check, reload }: FileConfig): number {
-  return (check?.timeoutMs ?? 0) + (reload?.timeoutMs ?? 0);
 }
 
 function pending(path: string): StatusFile {

@@ -61,8 +61,12 @@ export type WantedFile = WriteRequest['files'][number];
 /** Said before anything is done: without it, a connection that ended has changed nothing. */
 export const taken = 'taken';
 
-/** How long its programs may take. */
-export function programsMs({ files }: WriteRequest): number {
+type WithPrograms = {
+  readonly [program in 'check' | 'reload']?: { readonly timeoutMs: number } | undefined;
+};
+
+/** How long the programs of these files may take. */
+export function programsMs(files: readonly WithPrograms[]): number {
   const times = files.map(
     ({ check, reload }) => (check?.timeoutMs ?? 0) + (reload?.timeoutMs ?? 0),
   );

@@ -1,9 +1,9 @@
 // The fast path of one file: its bytes become the body of a request in WebAssembly, and no line is ever a string.
 import { isUtf8 } from 'node:buffer';
+import { unindented } from '../system/patterns.ts';
 import { createEvent, isTimely, nextTimestampMs, type LogEvent } from './batch.ts';
 import { floorOf, type Followed, type Taken } from './followed.ts';
 import { createKernel, type Kernel } from './kernel.ts';
-import { defaultStart } from './splitter.ts';
 
 /** A batch that was made of one file; it holds a kernel until it is disposed of. */
 export type Bulk = Disposable & {
@@ -37,7 +37,7 @@ const newline = 0x0a;
 export function isPlain({ source }: Followed): boolean {
   const { encoding, startPattern, timestamp, json, filters } = source;
   const isUtf = ['utf-8', 'utf8', 'ascii'].includes(encoding.toLowerCase());
-  const joins = startPattern === undefined || startPattern === defaultStart;
+  const joins = startPattern === undefined || startPattern === unindented;
   const isText = timestamp === undefined && json === undefined && filters.length === 0;
   return isUtf && joins && isText;
 }

@@ -1,7 +1,7 @@
 // Bytes of a file into events, the ordinary way: decodes lines, joins those of one event, finds its time, cuts out fields,
 // drops what the filters do not want. Pure, but for what it remembers of its compiled patterns.
 import type { LogFilter, LogSource } from '../model.ts';
-import type { CompilePattern } from '../system/patterns.ts';
+import { unindented, type CompilePattern } from '../system/patterns.ts';
 import { maxMessageBytes, truncationMark } from './batch.ts';
 import type { DecodeCodePage } from '../system/code-pages.ts';
 import { createDecoder, type Decoder } from './decoder.ts';
@@ -38,9 +38,6 @@ export type SplitterOptions = Pick<
   'encoding' | 'startPattern' | 'timestamp' | 'json' | 'filters'
 >;
 
-/** The agent's default: a line that begins with white space, or an empty one, belongs to the event before it. */
-export const defaultStart = String.raw`^[\S]`;
-
 /** `compile`, `codePages`: undefined only if nothing of the source needs them, see `needsPatterns` and `isCodePage`. */
 export function createSplitter(
   source: SplitterOptions,
@@ -55,7 +52,7 @@ export function createSplitter(
     switch (source.startPattern) {
       case undefined:
         return undefined;
-      case defaultStart:
+      case unindented:
         return startsEvent;
       case '{timestamp_format}':
         return (line) => time?.matches(line) === true;
@@ -124,7 +121,7 @@ export function createSplitter(
 
 /** Do its patterns need the engine? */
 export function needsPatterns({ startPattern, filters }: SplitterOptions): boolean {
-  const isPlain = [undefined, defaultStart, '{timestamp_format}'].includes(startPattern);
+  const isPlain = [undefined, unindented, '{timestamp_format}'].includes(startPattern);
   return !isPlain || filters.length > 0;
 }
 

@@ -14,6 +14,7 @@ import {
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { findingsOf } from '../../src/commands/doctor.ts';
 import { parseEnvironment, wordsOf } from '../../src/commands/unit-environment.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { berth, type Ran } from '../fixtures/berth-command.ts';
@@ -225,6 +226,15 @@ describe('berth doctor', () => {
     const { code, stdout, stderr } = await berth(['doctor', ...places()], { env });
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
     expect(stderr).toMatch(/^berth: cannot use AWS_EC2_METADATA_SERVICE_ENDPOINT: set it to .+\n$/);
+  });
+
+  test('an examiner that dies in the middle of its report is a finding', () => {
+    const whole = [{ check: 'disk', result: 'ok', message: 'fine', fix: undefined }];
+    const line = JSON.stringify(whole);
+    expect(findingsOf(line)).toEqual([{ check: 'disk', result: 'ok', message: 'fine' }]);
+    expect(findingsOf(line.slice(0, -3))).toEqual([
+      expect.objectContaining({ result: 'failure', message: expect.stringContaining('killed') }),
+    ]);
   });
 
   test.each([
