@@ -5,7 +5,7 @@ import { BerthError, exitCodeOf, exitCodes, messageOf } from './errors.ts';
 import { writerSocket } from './files/ask-writer.ts';
 import { createDueReloads } from './files/due-reloads.ts';
 import { createFileKeeper, type FileKeeper } from './files/keep-files.ts';
-import type { Config } from './model.ts';
+import type { Config } from './model/config.ts';
 import { createReload, type Reload } from './reload.ts';
 import { createSending, type Sending, type SendingInput } from './sending.ts';
 import { serveInstance, type Live, type Service } from './serve-instance.ts';

@@ -2,7 +2,8 @@
 // address before this instance is gone; then Auto Scaling may go on with it.
 import { messageOf } from './errors.ts';
 import type { Log } from './log.ts';
-import type { Notice, NoticesConfig } from './model.ts';
+import type { NoticesConfig } from './model/config.ts';
+import type { Notice } from './model/instance.ts';
 import type { Clock } from './system/clock.ts';
 import type { Random } from './system/random.ts';
 import { retry } from './system/retry.ts';

@@ -6,7 +6,7 @@ import { liveConfig } from './boot/live-config.ts';
 import type { FetchedConfig } from './boot/load-config.ts';
 import { BerthError, hasCode, messageOf } from './errors.ts';
 import type { Log } from './log.ts';
-import type { Config, ConfigSource, LoadedConfig, Rejected } from './model.ts';
+import type { Config, ConfigSource, LoadedConfig, Rejected } from './model/config.ts';
 import type { Clock } from './system/clock.ts';
 import type { Random } from './system/random.ts';
 import type { StatusBoard } from './tell/status-board.ts';

@@ -2,7 +2,9 @@
 // configuration while berth runs, each line once.
 import { isDeepStrictEqual } from 'node:util';
 import { BerthError, messageOf } from './errors.ts';
-import type { Config, LogSource, MetricsStatus, ShipStatus, StatusPool } from './model.ts';
+import type { Config } from './model/config.ts';
+import type { LogSource } from './model/logs.ts';
+import type { MetricsStatus, ShipStatus, StatusPool } from './model/status.ts';
 import { agentStateFolder } from './ship/agent-state.ts';
 import { startShipping, type Shipping } from './ship/ship.ts';
 import {

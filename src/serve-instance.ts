@@ -7,7 +7,7 @@ import type { Ec2 } from './claim/ec2.ts';
 import { createClaimRecords } from './claim/record.ts';
 import { createHeed, type HeedDeps } from './heed.ts';
 import { whileInService } from './in-service.ts';
-import type { Config, HooksConfig } from './model.ts';
+import type { Config, HooksConfig } from './model/config.ts';
 import { createRouting } from './route/routing.ts';
 import { createUnmanaged, leaveManaged } from './route/unmanaged.ts';
 import { servePools, type ServePoolsDeps, type ServePoolsInput } from './serve-pools.ts';

@@ -1,6 +1,6 @@
 // The real daemon in a group and a stack: what AWS is told, when, and that the claim waits for none of it.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Status, StatusSignal } from '../src/model.ts';
+import type { Status, StatusSignal } from '../src/model/status.ts';
 import { createDaemonCloud, instanceId, type DaemonCloud } from './fixtures/daemon-cloud.ts';
 import { signalPolicies } from './fixtures/role.ts';
 import { inNamespaces, needsNamespaces } from './lab/environment.ts';

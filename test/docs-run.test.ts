@@ -5,7 +5,7 @@ import { chmodSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { Status } from '../src/model.ts';
+import type { Status } from '../src/model/status.ts';
 import {
   createDaemonCloud,
   instance,

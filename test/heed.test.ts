@@ -1,7 +1,8 @@
 // What a notice makes berth do, on fast time.
 import { describe, expect, test, vi } from 'vitest';
 import { createHeed } from '../src/heed.ts';
-import type { Notice, NoticesConfig } from '../src/model.ts';
+import type { NoticesConfig } from '../src/model/config.ts';
+import type { Notice } from '../src/model/instance.ts';
 import type { Serving } from '../src/serve.ts';
 import type { Signals } from '../src/tell/signals.ts';
 import { createStatusBoard } from '../src/tell/status-board.ts';

@@ -1,7 +1,7 @@
 // What goes to CloudWatch goes over to another configuration: nothing is cut in two, and what does not start is undone.
 import { appendFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { LogSource } from '../src/model.ts';
+import type { LogSource } from '../src/model/logs.ts';
 import { createSending, type Sending, type SendingConfig } from '../src/sending.ts';
 import type { Clock } from '../src/system/clock.ts';
 import { systemClock } from '../src/system/clock.ts';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Status } from '../src/model.ts';
+import type { Status } from '../src/model/status.ts';
 import { install } from './fixtures/installation.ts';
 import { bootInstance, whyNoCheckout, type BootedInstance } from './lab/booted-instance.ts';
 import { until } from './lab/progress.ts';

@@ -1,6 +1,6 @@
 // What applications hang on, under a real systemd: berth-ready.target to start, berth-held.service to stop.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Status } from '../src/model.ts';
+import type { Status } from '../src/model/status.ts';
 import { bootInstance, whyNoCheckout, type BootedInstance } from './lab/booted-instance.ts';
 import { install } from './fixtures/installation.ts';
 import { until } from './lab/progress.ts';

@@ -1,6 +1,7 @@
 // Who am I, what was I told: identity, credentials and configuration.
-import type { Identity, LoadedConfig } from '../model.ts';
-import type { Phase } from '../model.ts';
+import type { LoadedConfig } from '../model/config.ts';
+import type { Identity } from '../model/instance.ts';
+import type { Phase } from '../model/status.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Files } from '../system/files.ts';

@@ -1,6 +1,6 @@
 // Judges a configuration: everything that is wrong with it at once, or the configuration with every default filled in. Pure.
 import * as v from 'valibot';
-import type { Config, MonitoringConfig, NoticesConfig } from '../model.ts';
+import type { Config, MonitoringConfig, NoticesConfig } from '../model/config.ts';
 import type { CompilePattern } from '../system/patterns.ts';
 import { checkLogs } from './check-logs.ts';
 import { claimConfig } from './claim-config.ts';

@@ -7,7 +7,7 @@ import type {
   LogEntity,
   LogsConfig,
   LogSource,
-} from '../model.ts';
+} from '../model/logs.ts';
 import { unindented, type CompilePattern } from '../system/patterns.ts';
 import type { ConfigIssue, RawConfig } from './config-schema.ts';
 import { resolveName } from './log-names.ts';

@@ -1,5 +1,5 @@
 // The part of a configuration that says what is claimed and how, with every default filled in. Pure.
-import type { Config, HooksConfig, Pin, PoolConfig, StandbyConfig } from '../model.ts';
+import type { Config, HooksConfig, Pin, PoolConfig, StandbyConfig } from '../model/config.ts';
 import type { RawConfig } from './config-schema.ts';
 
 export function claimConfig(

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { BerthError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { RoleCredentials } from '../model.ts';
+import type { RoleCredentials } from '../model/instance.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { garbage, parseJson } from './imds-errors.ts';

@@ -1,5 +1,5 @@
 // Files of this host out of the configuration, and what is to be said about them. Pure.
-import type { FileCommand, FileConfig } from '../model.ts';
+import type { FileCommand, FileConfig } from '../model/config.ts';
 import type { ConfigIssue, RawConfig } from './config-schema.ts';
 import { isSecret, type Placed } from './references.ts';
 

@@ -12,7 +12,7 @@
 // `/` stands for the tree of parameters below it.
 import { BerthError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Identity } from '../model.ts';
+import type { Identity } from '../model/instance.ts';
 import { tagPrefix } from '../system/aws.ts';
 import type { Files } from '../system/files.ts';
 import type { Imds } from './imds.ts';

@@ -1,7 +1,7 @@
 // Who this instance is: a dozen values of IMDS, read side by side and checked before anything trusts them.
 import { isIPv4, isIPv6 } from 'node:net';
 import * as v from 'valibot';
-import type { Identity, Subnet } from '../model.ts';
+import type { Identity, Subnet } from '../model/instance.ts';
 import { tagPrefix } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';
 import { garbage, parseJson } from './imds-errors.ts';

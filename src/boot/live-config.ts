@@ -1,6 +1,6 @@
 // What of a new configuration berth can take while it runs. Pure.
 import { isDeepStrictEqual } from 'node:util';
-import type { Config, PoolConfig } from '../model.ts';
+import type { Config, PoolConfig } from '../model/config.ts';
 
 export type LiveConfig = {
   /** What to run with: the new one, but for what needs a restart. */

@@ -1,7 +1,7 @@
 // What was I told: finds the configuration, judges it, and keeps it for a boot that finds none it could use.
 import { BerthError, hasCode, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { ConfigSource, LoadedConfig } from '../model.ts';
+import type { ConfigSource, LoadedConfig } from '../model/config.ts';
 import { rememberSecret } from '../secrets.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';

@@ -1,4 +1,5 @@
 // Turns the `metrics` section and the EMF listener of a configuration into what is collected, and under which names. Pure.
+import type { SpoolTarget } from '../model/logs.ts';
 import type {
   Dimensions,
   EmfAddress,
@@ -6,9 +7,8 @@ import type {
   MetricsConfig,
   MetricsKind,
   MetricsSection,
-  SpoolTarget,
   WantedMetric,
-} from '../model.ts';
+} from '../model/metrics.ts';
 import type { ConfigIssue, RawConfig } from './config-schema.ts';
 import { resolveName } from './log-names.ts';
 import { enaAllowances, measurements, units } from './metric-names.ts';

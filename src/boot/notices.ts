@@ -2,7 +2,7 @@
 // guide advises for spot/instance-action.
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Notice } from '../model.ts';
+import type { Notice } from '../model/instance.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import type { Imds } from './imds.ts';

@@ -1,6 +1,6 @@
 // Fills in what a pin by tag leaves open: the value of the instance's own tag.
 import { BerthError } from '../errors.ts';
-import type { PoolConfig } from '../model.ts';
+import type { PoolConfig } from '../model/config.ts';
 import type { Imds } from './imds.ts';
 
 /** Throws `config-invalid` where the instance has no such tag, and what IMDS throws. */

@@ -1,5 +1,5 @@
 // The placeholders of the CloudWatch agent in names of log groups and streams (logs.md section 2).
-import type { Identity } from '../model.ts';
+import type { Identity } from '../model/instance.ts';
 
 /** What the placeholders stand for. */
 export type PlaceholderFacts = {

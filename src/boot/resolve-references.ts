@@ -1,5 +1,5 @@
 // Puts what they stand for in the place of the references of a configuration, before anybody judges it.
-import type { Identity } from '../model.ts';
+import type { Identity } from '../model/instance.ts';
 import { rememberSecret, shortestSecret } from '../secrets.ts';
 import type { ConfigIssue } from './config-schema.ts';
 import type { Imds } from './imds.ts';

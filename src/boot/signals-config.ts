@@ -1,5 +1,6 @@
 // Which services of AWS wait for this instance: what the configuration says, and else the tags that AWS gives it. Pure.
-import type { Identity, LifecycleHooksConfig, SignalsConfig, StackConfig } from '../model.ts';
+import type { LifecycleHooksConfig, SignalsConfig, StackConfig } from '../model/config.ts';
+import type { Identity } from '../model/instance.ts';
 import type { RawConfig } from './config-schema.ts';
 
 type Raw = NonNullable<RawConfig['signals']>;

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { BerthError, hasCode } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Identity } from '../model.ts';
+import type { Identity } from '../model/instance.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { retry } from '../system/retry.ts';

@@ -1,6 +1,8 @@
 // Takes one ENI: guarded tag, attach, and after any doubt the question who holds it (claim.md section 5, steps 4 to 7).
 import { BerthError, hasCode } from '../errors.ts';
-import type { Eni, Identity, Phase } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
+import type { Phase } from '../model/status.ts';
 import { backoffMs } from '../system/retry.ts';
 import {
   authorizationLagMs,

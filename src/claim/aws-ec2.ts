@@ -1,7 +1,7 @@
 // The port to EC2 over the AWS SDK.
 import type { Filter } from '@aws-sdk/client-ec2';
 import type * as Sdk from './ec2-sdk.ts';
-import type { Eni } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import { createEc2Calls, type Ec2CallsDeps } from './ec2-calls.ts';
 import type { Ec2 } from './ec2.ts';

@@ -1,7 +1,7 @@
 // EC2 calls that may be repeated safely, repeated until they have an answer, and the lags that EC2 is known for.
 import { hasCode, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Eni } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { backoffMs, retry, type Backoff } from '../system/retry.ts';

@@ -1,6 +1,8 @@
 // Which ENIs of a pool this instance may take, and in which order it tries them. Pure.
 import { createHash } from 'node:crypto';
-import type { Eni, Identity, Pin, PoolConfig } from '../model.ts';
+import type { Pin, PoolConfig } from '../model/config.ts';
+import type { Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
 import { claimIn, lastHolder, ownerOf, tagKeys } from './tags.ts';
 
 /** Why an ENI cannot be taken now; `undefined` where it can. */

@@ -1,6 +1,9 @@
 // Gets this instance one ENI of its pool and keeps at it until it has one (claim.md section 5, steps 1 to 8).
 import { BerthError, hasCode, messageOf } from '../errors.ts';
-import type { Claimed, Eni, Identity, Phase, PoolConfig } from '../model.ts';
+import type { PoolConfig } from '../model/config.ts';
+import type { Claimed, Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
+import type { Phase } from '../model/status.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import { describe, dropClaim, lagMs } from './calls.ts';
 import { refusalOf } from './candidates.ts';

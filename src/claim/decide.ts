@@ -1,5 +1,6 @@
 // The decision core of the claim: from what EC2 says to the next step. Pure, so that the simulator judges this very code.
-import type { Eni, Identity } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
 import { explainNone, inOrderOfPreference, isPinned, refusalOf, type Wish } from './candidates.ts';
 import { instanceArn, ownerOf } from './tags.ts';
 

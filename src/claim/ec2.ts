@@ -1,5 +1,6 @@
 // The small port to EC2 that the claim needs. The SDK adapter, the simulator and tests implement it.
-import type { Eni, EniAttachment, Subnet } from '../model.ts';
+import type { Eni, EniAttachment } from '../model/eni.ts';
+import type { Subnet } from '../model/instance.ts';
 
 /** An instance as EC2 describes it. */
 export type Instance = {

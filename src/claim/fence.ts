@@ -1,5 +1,6 @@
 // Makes sure that a failed holder does no more harm, before its ENI is touched: stops it, where that is asked for.
-import type { Eni, Identity } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import type { TryDeps } from './try-in-order.ts';
 import { repeat, type CallDeps } from './calls.ts';

@@ -1,6 +1,8 @@
 // A standby's watch over the holder of its ENI, from the first probe to the take-over (claim.md section 6).
 import { BerthError, hasCode } from '../errors.ts';
-import type { Eni, Identity, StandbyConfig } from '../model.ts';
+import type { StandbyConfig } from '../model/config.ts';
+import type { Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
 import type { Probe } from '../system/probe.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import { repeat } from './calls.ts';

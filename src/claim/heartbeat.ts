@@ -1,5 +1,5 @@
 // What a standby's probes have shown of one holder, on two paths: the ENI's address, and the holder's own.
-import type { ProbeConfig } from '../model.ts';
+import type { ProbeConfig } from '../model/config.ts';
 import type { Probe } from '../system/probe.ts';
 
 export type Heartbeat = {

@@ -1,5 +1,5 @@
 // The configuration names other pools than it did: what was claimed of those goes back before anything new is claimed.
-import type { Identity } from '../model.ts';
+import type { Identity } from '../model/instance.ts';
 import { describeSurely, type HoldDeps } from './calls.ts';
 import { letGo } from './let-go.ts';
 import type { ClaimRecords } from './record.ts';

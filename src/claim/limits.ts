@@ -1,6 +1,7 @@
 // May this instance hold what it shall claim? Asked only where the smallest instance type could not.
 import { BerthError, hasCode } from '../errors.ts';
-import type { Eni, Identity } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
 import { repeat, type CallDeps } from './calls.ts';
 import type { Limits } from './ec2.ts';
 

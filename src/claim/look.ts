@@ -1,6 +1,6 @@
 // What of the pool is looked at: all of it, as a rule; a part where all would be too much for the account or for nothing.
 import { hasCode, messageOf } from '../errors.ts';
-import type { Eni } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
 import { backoffMs } from '../system/retry.ts';
 import { isTransient, stepBackoff, type CallDeps } from './calls.ts';
 import { lookBackoff, type Pace } from './pace.ts';

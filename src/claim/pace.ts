@@ -3,7 +3,7 @@
 // The tags are a queue that everybody sees: ENIs that are claimed and not attached yet. EC2 attaches five a second for the
 // whole account, so one look at the pool says when the turn of a new claim comes, without a coordinator. Nobody queues
 // before EC2 has throttled a call of this very claim: until then the bucket may be full, and the tags of dead instances.
-import type { Eni } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';

@@ -1,6 +1,6 @@
 // Turns EC2's description of a network interface into ours.
 import type { NetworkInterface, Tag } from '@aws-sdk/client-ec2';
-import type { Eni, EniAttachment } from '../model.ts';
+import type { Eni, EniAttachment } from '../model/eni.ts';
 
 const eniStates: readonly string[] = [
   'available',

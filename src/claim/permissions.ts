@@ -1,6 +1,8 @@
 // May the role do what a claim needs? Rehearsed by DryRun, which changes nothing (EC2 API: DryRun).
 import { BerthError, hasCode } from '../errors.ts';
-import type { Eni, EniAttachment, Identity, StandbyConfig } from '../model.ts';
+import type { StandbyConfig } from '../model/config.ts';
+import type { Eni, EniAttachment } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import { createEc2Calls, type Ec2CallsDeps } from './ec2-calls.ts';
 import type * as Sdk from './ec2-sdk.ts';

@@ -1,6 +1,7 @@
 // Writes our claim on an ENI under IAM's guard "only if nobody owns it" (claim.md section 5, steps 4 and 5).
 import { hasCode, messageOf, type BerthError } from '../errors.ts';
-import type { Eni, Identity } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
 import { backoffMs } from '../system/retry.ts';
 import { describe, isTransient, stepBackoff, type CallDeps } from './calls.ts';
 import type { Pace } from './pace.ts';

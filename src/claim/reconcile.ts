@@ -1,6 +1,7 @@
 // Looks after a held ENI, about once a minute: is it still ours, does it carry our name, would it outlive us?
 import { BerthError, messageOf } from '../errors.ts';
-import type { Eni, EniAttachment, Identity } from '../model.ts';
+import type { Eni, EniAttachment } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
 import { dropClaim, lagMs, repeat, type CallDeps, type HoldDeps } from './calls.ts';
 import { letGo, letGoWithinMs } from './let-go.ts';
 import { reclaim, type ReleaseInput } from './release.ts';

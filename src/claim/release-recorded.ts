@@ -1,5 +1,5 @@
 // Gives back what a claim has come to that was stopped before it was done.
-import type { Identity } from '../model.ts';
+import type { Identity } from '../model/instance.ts';
 import { describeSurely, type HoldDeps } from './calls.ts';
 import type { ClaimRecord } from './record.ts';
 import { detachAndDrop } from './release.ts';

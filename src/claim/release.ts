@@ -1,6 +1,7 @@
 // Gives an ENI back: detach without Force, wait until it is free, and only then the tag (claim.md section 5, release).
 import { hasCode } from '../errors.ts';
-import type { Eni, Identity } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
 import { backoffMs } from '../system/retry.ts';
 import {
   authorizationLagMs,

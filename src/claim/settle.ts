@@ -1,6 +1,7 @@
 // From "EC2 accepted the attach" to "usable": the attachment is attached and the kernel shows a device with the MAC.
 import { BerthError } from '../errors.ts';
-import type { Claimed, Device, Eni, Identity, Subnet } from '../model.ts';
+import type { Claimed, Device, Eni } from '../model/eni.ts';
+import type { Identity, Subnet } from '../model/instance.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import { describe, repeat, type CallDeps } from './calls.ts';
 

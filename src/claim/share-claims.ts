@@ -1,5 +1,5 @@
 // Several pools of one instance ask the same question about once a minute: one call answers them all.
-import type { Eni } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Ec2 } from './ec2.ts';
 

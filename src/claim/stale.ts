@@ -1,5 +1,5 @@
 // Which claims were left behind by an owner that is gone for good (claim.md section 5, stale claims).
-import type { Eni } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
 import { repeat, type CallDeps } from './calls.ts';
 import { claimIn, ownerOf } from './tags.ts';
 

@@ -1,6 +1,7 @@
 // A standby: waits beside the holder of an ENI until that has failed, and takes its place (claim.md section 6).
 import { BerthError } from '../errors.ts';
-import type { Claimed, Eni, StandbyConfig } from '../model.ts';
+import type { StandbyConfig } from '../model/config.ts';
+import type { Claimed, Eni } from '../model/eni.ts';
 import { explainNone, refusalOf, type Wish } from './candidates.ts';
 import { repeat } from './calls.ts';
 import { claimAs, type ClaimDeps, type ClaimInput, type Role } from './claim.ts';

@@ -1,5 +1,5 @@
 // The fleet's view of a pool: who holds each ENI, and what its claim says of that.
-import type { Eni } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
 import { repeat, type CallDeps } from './calls.ts';
 import { epochOf, ownerOf } from './tags.ts';
 

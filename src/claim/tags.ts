@@ -1,6 +1,7 @@
 // The tags that coordinate a pool (iam.md section 2).
 import { createHash } from 'node:crypto';
-import type { Eni, Identity } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
 import { tagPrefix } from '../system/aws.ts';
 
 export const tagKeys = {

@@ -1,6 +1,6 @@
 // Takes an ENI from a fenced peer: detaches it there, and writes our claim over the peer's as soon as EC2 accepted that.
 import { hasCode, messageOf } from '../errors.ts';
-import type { Eni } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import { describe, isTransient, lagMs } from './calls.ts';
 import { alarmAfterMs, mayFence, type Target } from './fence.ts';

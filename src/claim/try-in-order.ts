@@ -1,6 +1,8 @@
 // One pass over the candidates: one ENI after the other, never two at once.
 import { BerthError } from '../errors.ts';
-import type { Eni, Identity, Phase } from '../model.ts';
+import type { Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
+import type { Phase } from '../model/status.ts';
 import { acquire, type Acquired } from './acquire.ts';
 import { lagMs, type HoldDeps } from './calls.ts';
 import type { Pace } from './pace.ts';

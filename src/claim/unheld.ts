@@ -1,5 +1,7 @@
 // When a standby may take an ENI that nobody holds: only once whoever else should have it had time to.
-import type { Eni, Identity, StandbyConfig } from '../model.ts';
+import type { StandbyConfig } from '../model/config.ts';
+import type { Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
 import { repeat } from './calls.ts';
 import type { Step } from './decide.ts';
 import { ownerOf, tagKeys } from './tags.ts';

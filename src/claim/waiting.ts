@@ -1,7 +1,7 @@
 // How often an instance without an ENI looks for a free one: one spare every few seconds, and thousands together no
 // more often than the account can bear.
 import { hasCode } from '../errors.ts';
-import type { Identity } from '../model.ts';
+import type { Identity } from '../model/instance.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
 import { repeat, type CallDeps } from './calls.ts';
 import type { Pace } from './pace.ts';

@@ -2,7 +2,7 @@
 // IMDS lags behind (imds.md section 4).
 import type { ImdsFacts } from '../boot/imds-facts.ts';
 import type { Asked, InstanceFacts, TypeFacts } from '../claim/instance-facts.ts';
-import type { Identity } from '../model.ts';
+import type { Identity } from '../model/instance.ts';
 import type { NicFacts } from './nic-facts.ts';
 
 /** null: nobody says it, or the role may not ask: then `needs` has it. */

@@ -10,14 +10,10 @@ import { subnetOf } from '../claim/settle.ts';
 import { BerthError, exitCodes } from '../errors.ts';
 import { planFiles, type FilePlan } from '../files/plan-files.ts';
 import { createLog } from '../log.ts';
-import type {
-  ClaimedEni,
-  ConfigSource,
-  Eni,
-  Identity,
-  PoolConfig,
-  RoutingConfig,
-} from '../model.ts';
+import type { ConfigSource, PoolConfig } from '../model/config.ts';
+import type { ClaimedEni, Eni } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
+import type { RoutingConfig } from '../model/routes.ts';
 import { ownGroup } from '../route/bridge-group.ts';
 import { drawRouting } from '../route/picture.ts';
 import { describePlan } from '../route/describe.ts';

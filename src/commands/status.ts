@@ -1,6 +1,6 @@
 // `berth status`: asks the running daemon.
 import { BerthError } from '../errors.ts';
-import type { Status } from '../model.ts';
+import type { Status } from '../model/status.ts';
 import { systemClock } from '../system/clock.ts';
 import { systemLocalSockets } from '../system/local-socket.ts';
 import { readStatus } from '../tell/status-socket.ts';

@@ -1,6 +1,6 @@
 // `berth wait`: returns when the claimed address is served, or once it is held no more.
 import { BerthError, exitCodes } from '../errors.ts';
-import type { Status } from '../model.ts';
+import type { Status } from '../model/status.ts';
 import { systemClock } from '../system/clock.ts';
 import { systemLocalMacs } from '../system/local-macs.ts';
 import { systemLocalSockets } from '../system/local-socket.ts';

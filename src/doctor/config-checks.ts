@@ -1,5 +1,6 @@
 // The configuration: what lies there now, and what the daemon runs with.
-import type { Config, ConfigSource, LoadedConfig, Status } from '../model.ts';
+import type { Config, ConfigSource, LoadedConfig } from '../model/config.ts';
+import type { Status } from '../model/status.ts';
 import { reporter, type Finding } from './finding.ts';
 import { wayTo } from './fixes.ts';
 

@@ -1,6 +1,7 @@
 // The daemon on this host: whether it runs, and what it says of itself.
 import { hasCode } from '../errors.ts';
-import type { Status, StatusSignal } from '../model.ts';
+import type { SignalTarget } from '../model/config.ts';
+import type { Status } from '../model/status.ts';
 import type { Ports } from '../system/ports.ts';
 import { readStatus } from '../tell/status-socket.ts';
 import { fileFindings } from './file-checks.ts';
@@ -21,7 +22,7 @@ export async function readDaemon(
   }
 }
 
-const signalFixes: Readonly<Record<StatusSignal['to'], string>> = {
+const signalFixes: Readonly<Record<SignalTarget, string>> = {
   cloudformation: 'attach packaging/iam/cloudformation.json to the role; docs/signals.md',
   'launch-hook': 'attach packaging/iam/auto-scaling.json to the role; docs/signals.md',
   'terminate-hook': 'attach packaging/iam/auto-scaling.json to the role; docs/signals.md',

@@ -2,7 +2,8 @@
 import { writerSocket } from '../files/ask-writer.ts';
 import { policyFile, readPolicy, refusalOf } from '../files/policy.ts';
 import { messageOf } from '../errors.ts';
-import type { FileConfig, Status } from '../model.ts';
+import type { FileConfig } from '../model/config.ts';
+import type { Status } from '../model/status.ts';
 import type { Ports } from '../system/ports.ts';
 import { reporter, type Finding } from './finding.ts';
 

@@ -1,7 +1,7 @@
 // This host: the log files, the disk, other programs in the way, versions.
 import { basename } from 'node:path';
 import { messageOf } from '../errors.ts';
-import type { LogSource } from '../model.ts';
+import type { LogSource } from '../model/logs.ts';
 import type { Ports } from '../system/ports.ts';
 import { reporter, type Finding } from './finding.ts';
 

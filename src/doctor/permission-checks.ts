@@ -1,7 +1,9 @@
 // What the role may do of what the configuration needs: rehearsed, seen in what the daemon has done, or said to be untried.
 import type { Permission, RehearseInput } from '../claim/permissions.ts';
 import { hasCode } from '../errors.ts';
-import type { Config, LogSource, ShipStatus, Status, StatusSignal } from '../model.ts';
+import type { Config, SignalTarget } from '../model/config.ts';
+import type { LogSource } from '../model/logs.ts';
+import type { ShipStatus, Status } from '../model/status.ts';
 import { createAssumedRole } from '../ship/assumed-role.ts';
 import { createCloudWatchLogs } from '../ship/cloudwatch.ts';
 import type { Ports } from '../system/ports.ts';
@@ -131,7 +133,7 @@ function sendingFindings(
 
 function toldFindings(
   status: Status | undefined,
-  services: readonly StatusSignal['to'][],
+  services: readonly SignalTarget[],
   file: 'cloudformation.json' | 'auto-scaling.json',
 ): readonly Finding[] {
   const actions = policies[file];

@@ -1,7 +1,8 @@
 // What the kernel lacks for the ENIs that the daemon serves, and what may go wrong yet.
 import { imdsEndpoints } from '../boot/imds-endpoint.ts';
 import { createAwsEc2 } from '../claim/aws-ec2.ts';
-import type { Config, Status, StatusEni } from '../model.ts';
+import type { Config } from '../model/config.ts';
+import type { Status, StatusEni } from '../model/status.ts';
 import { ownGroup } from '../route/bridge-group.ts';
 import { createRouting } from '../route/routing.ts';
 import type { Ports } from '../system/ports.ts';

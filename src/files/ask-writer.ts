@@ -1,7 +1,7 @@
 // Asks the writer, which systemd starts for each connection, one at a time.
 import * as v from 'valibot';
 import { BerthError, hasCode } from '../errors.ts';
-import type { FileConfig } from '../model.ts';
+import type { FileConfig } from '../model/config.ts';
 import { maskSecrets } from '../secrets.ts';
 import type { Clock } from '../system/clock.ts';
 import { isErrno } from '../system/files.ts';

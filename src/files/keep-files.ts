@@ -2,7 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { hasCode, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { FileConfig, StatusFile } from '../model.ts';
+import type { FileConfig } from '../model/config.ts';
+import type { StatusFile } from '../model/status.ts';
 import type { Files } from '../system/files.ts';
 import { isSameFile, type HostFiles } from '../system/host-files.ts';
 import type { Random } from '../system/random.ts';

@@ -1,6 +1,6 @@
 // What would happen to the files of the configuration, for people: secrets masked. Reads, and changes nothing.
 import { messageOf } from '../errors.ts';
-import type { FileConfig } from '../model.ts';
+import type { FileConfig } from '../model/config.ts';
 import { maskSecrets } from '../secrets.ts';
 import type { Files } from '../system/files.ts';
 import { isSameFile, type FileState, type HostFiles } from '../system/host-files.ts';

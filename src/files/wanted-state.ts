@@ -1,5 +1,5 @@
 // A file of the configuration in the form in which the host has files.
-import type { FileConfig } from '../model.ts';
+import type { FileConfig } from '../model/config.ts';
 import type { Files } from '../system/files.ts';
 import type { FileState } from '../system/host-files.ts';
 import { idOf, type Accounts } from './accounts.ts';

@@ -1,5 +1,5 @@
 // Has the device a carrier, the other half of "up"? (routing.md section 4, check 1: LOWER_UP.)
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import { readIp, type IpDeps } from './ip-command.ts';
 import { parseLink } from './kernel-state.ts';
 

@@ -3,7 +3,7 @@
 // service answers this address, and what another manager changes is put right.
 import { isIPv4 } from 'node:net';
 import { messageOf } from '../errors.ts';
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import type { Files } from '../system/files.ts';
 import type { Http } from '../system/http.ts';
 

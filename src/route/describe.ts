@@ -1,5 +1,5 @@
 // The plan as commands that a person could type.
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import { commandLines } from './batch.ts';
 import { diffRoutes } from './diff.ts';
 import { markScript } from './marks.ts';

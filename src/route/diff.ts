@@ -1,6 +1,6 @@
 // The steps from what the kernel holds to what the plan wants. Adds come before deletes; nothing where both are equal.
 import { isDeepStrictEqual } from 'node:util';
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import type { Batches } from './batch.ts';
 import { ownGroup } from './bridge-group.ts';
 import type { Family } from './ip-command.ts';

@@ -1,5 +1,5 @@
 // Which table an ENI has: the one of its index, or, where somebody else uses that, the next that nobody does.
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import { families } from './batch.ts';
 import { protocolKernel, typeUnreachable, type KernelState } from './kernel-state.ts';
 import { firstTable } from './plan.ts';

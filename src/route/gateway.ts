@@ -1,5 +1,5 @@
 // Does the VPC's router answer on the claimed device? Asks it by ARP (routing.md section 4, check 7).
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import { readIp, type IpDeps, type Json } from './ip-command.ts';
 
 /** The kernel has its link-layer address, fresh or not. */

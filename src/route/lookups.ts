@@ -1,5 +1,5 @@
 // Asks the kernel which way packets would go, without sending any (routing.md section 4, checks 4 to 6).
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import { runIp } from '../system/iproute.ts';
 import { familyFlag, type Family, type IpDeps, type Json } from './ip-command.ts';
 import { mainTable, scopeLink, typeLocal, typeUnicast, type KernelState } from './kernel-state.ts';

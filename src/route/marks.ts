@@ -1,7 +1,7 @@
 // Marks on the connections that came in by a claimed ENI, so that replies of what is behind this host (DNAT to containers)
 // leave by it too (routing.md section 3, connmark): un-DNAT comes after the routing decision, so that no `from` rule fits.
 import { BerthError } from '../errors.ts';
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import { runNft } from '../system/nft.ts';
 import type { IpDeps } from './ip-command.ts';
 

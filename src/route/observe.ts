@@ -1,6 +1,6 @@
 // Routing that another tool sets (routing.mode `verify`): berth changes nothing, and says whether packets would go right.
 import { BerthError } from '../errors.ts';
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import { families } from './batch.ts';
 import { verifyGateway } from './gateway.ts';
 import { loadKernelState, type KernelState } from './kernel-state.ts';

@@ -1,5 +1,5 @@
 // Which rules of the kernel are those of one ENI of berth: three priorities, which all of its ENIs share.
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import { ownGroup } from './bridge-group.ts';
 import { ownTables } from './free-table.ts';
 import type { FamilyState, KernelState, RuleState } from './kernel-state.ts';

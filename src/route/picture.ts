@@ -1,5 +1,6 @@
 // The routing of one ENI as a small picture: which subnet, which address, which device it leaves by, and on to where. Pure.
-import type { Identity, RoutePlan } from '../model.ts';
+import type { Identity } from '../model/instance.ts';
+import type { RoutePlan } from '../model/routes.ts';
 
 type Row = readonly [subnet: string, addresses: string, device: string, way: string];
 

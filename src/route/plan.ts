@@ -1,7 +1,8 @@
 // What the kernel shall hold for a claimed ENI, from what EC2 says of it (routing.md section 1).
 import { SocketAddress } from 'node:net';
 import { BerthError } from '../errors.ts';
-import type { AddressFamilyPlan, ClaimedEni, Device, Mark, RoutePlan } from '../model.ts';
+import type { ClaimedEni, Device } from '../model/eni.ts';
+import type { AddressFamilyPlan, Mark, RoutePlan } from '../model/routes.ts';
 
 /** Between the pod rules of the VPC CNI (up to 1536) and everybody else's (10000 and more, 32765). */
 export const rulePriority = 9500;

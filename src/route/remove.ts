@@ -1,6 +1,6 @@
 // Takes berth's routing away again, with or without the device (routing.md section 4).
 import { hasCode } from '../errors.ts';
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import type { Devices } from '../system/devices.ts';
 import { applyBatches, commandLines, type Batches } from './batch.ts';
 import { ownTables } from './free-table.ts';

@@ -1,6 +1,6 @@
 // Makes the kernel use the claimed ENI: applies the whole plan, whatever is there already, and verifies it.
 import { BerthError, hasCode, messageOf } from '../errors.ts';
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import type { Devices, Link } from '../system/devices.ts';
 import type { Udev } from '../system/udev.ts';
 import { leaveGroup } from './bridge-group.ts';

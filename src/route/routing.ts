@@ -1,5 +1,7 @@
 // Routing as the daemon uses it: everything it does to the kernel for one claimed ENI, over the ports it needs.
-import type { Claimed, Identity, RoutePlan, RoutingConfig, RoutingDescription } from '../model.ts';
+import type { Claimed } from '../model/eni.ts';
+import type { Identity } from '../model/instance.ts';
+import type { RoutePlan, RoutingConfig, RoutingDescription } from '../model/routes.ts';
 import type { Log } from '../log.ts';
 import { routeConcerns, type ConcernDeps } from './concerns.ts';
 import { joinPrimary } from './bridge-group.ts';

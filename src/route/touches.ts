@@ -1,5 +1,5 @@
 // Does a line of `ip monitor` concern our routing? Others come and go all the time where containers do.
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 
 /** Rules and default routes always do: they may come before ours, or be main's. Pure. */
 export function touches(

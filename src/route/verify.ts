@@ -1,7 +1,7 @@
 // Does the kernel hold the plan, and would packets go by it? (routing.md section 4: checks 1 to 7 but for what main has
 // lost, main-table.ts; of 9, the sysctls. The rest is in concerns.ts.)
 import { hasCode } from '../errors.ts';
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import type { Clock } from '../system/clock.ts';
 import { commandLine, families } from './batch.ts';
 import { verifyCarrier } from './carrier.ts';

@@ -1,5 +1,5 @@
 // The plan in the words of the kernel: the rules, addresses and routes of one family (routing.md section 3.3).
-import type { AddressFamilyPlan, Mark, RoutePlan } from '../model.ts';
+import type { AddressFamilyPlan, Mark, RoutePlan } from '../model/routes.ts';
 import type { Family } from './ip-command.ts';
 import {
   mainTable,

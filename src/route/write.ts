@@ -1,5 +1,5 @@
 // Writes a plan's batches, and asks in the same process of `ip` what the checks will want to know: each costs a fork.
-import type { RoutePlan } from '../model.ts';
+import type { RoutePlan } from '../model/routes.ts';
 import { families, type Batches } from './batch.ts';
 import { gatewayQuestion, isKnown } from './gateway.ts';
 import { readIp, type Family, type IpDeps } from './ip-command.ts';

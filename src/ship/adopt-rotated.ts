@@ -1,6 +1,6 @@
 // At the first start: files that were rotated between the end of the CloudWatch agent and the start of berth, so that what
 // the agent had not sent of them is read first. The scan goes on from there.
-import type { LogSource } from '../model.ts';
+import type { LogSource } from '../model/logs.ts';
 import type { CompiledSources } from './compile-sources.ts';
 import type { FollowDeps, Following } from './follow.ts';
 

@@ -2,7 +2,7 @@
 // while the old ones are still good, so that nothing waits.
 import { BerthError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { RoleCredentials } from '../model.ts';
+import type { RoleCredentials } from '../model/instance.ts';
 import {
   awsClientConfig,
   awsCodeOf,

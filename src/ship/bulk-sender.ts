@@ -2,7 +2,7 @@
 // CloudWatch takes calls for one stream side by side, and gives events by their time and then as they came. So a batch
 // is at least a millisecond later than the one before it, and the order of the lines stays; after a crash too, since a batch
 // goes beside another of its file only once the time of that one is on the disk.
-import type { LogEntity } from '../model.ts';
+import type { LogEntity } from '../model/logs.ts';
 import type { Clock } from '../system/clock.ts';
 import type { LogEvent } from './batch.ts';
 import { isPlain, maxKernels, type Bulk, type Bulks } from './bulk.ts';

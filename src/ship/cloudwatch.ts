@@ -2,7 +2,7 @@
 import type { PutLogEventsCommandOutput } from '@aws-sdk/client-cloudwatch-logs';
 import { awsClientConfig, type AwsAccess } from '../system/aws.ts';
 import { hasCode } from '../errors.ts';
-import type { GroupOptions, LogEntity, LogsConfig } from '../model.ts';
+import type { GroupOptions, LogEntity, LogsConfig } from '../model/logs.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Resolve } from '../system/resolve.ts';
 import type { LogEvent } from './batch.ts';

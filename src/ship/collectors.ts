@@ -1,7 +1,7 @@
 // Reads each kind of metric of the host: which disks, interfaces and cores there are, and what has changed since the last time.
 import { once } from 'node:events';
 import { BerthError } from '../errors.ts';
-import type { Dimensions, MetricsKind, MetricsSection } from '../model.ts';
+import type { Dimensions, MetricsKind, MetricsSection } from '../model/metrics.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Exec } from '../system/exec.ts';
 import type { FileSystemSize, Proc } from '../system/proc.ts';

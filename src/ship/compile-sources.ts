@@ -1,6 +1,6 @@
 // The patterns of all sources, compiled once; their engine is loaded only where one of them needs it.
 import { basename, join } from 'node:path';
-import type { LogSource } from '../model.ts';
+import type { LogSource } from '../model/logs.ts';
 import { isCodePage, loadCodePages } from '../system/code-pages.ts';
 import { createGlob, type Glob } from '../system/glob.ts';
 import { loadPatterns } from '../system/patterns.ts';

@@ -2,7 +2,7 @@
 import { BlockList } from 'node:net';
 import { promisify } from 'node:util';
 import { constants, gzip as gzipAsync } from 'node:zlib';
-import type { LogsConfig } from '../model.ts';
+import type { LogsConfig } from '../model/logs.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Resolve } from '../system/resolve.ts';
 

@@ -1,6 +1,6 @@
 // Makes the stream of a target, and its group where that is missing too; each group once, however many streams want it.
 import { hasCode } from '../errors.ts';
-import type { GroupOptions } from '../model.ts';
+import type { GroupOptions } from '../model/logs.ts';
 import type { CloudWatchLogs } from './cloudwatch.ts';
 import type { LogTarget } from './log-target.ts';
 

@@ -1,7 +1,7 @@
 // Which files there are: finds new ones, the generations that nobody saw, renames and deletions.
 import { dirname, join } from 'node:path';
 import { messageOf } from '../errors.ts';
-import type { LogSource } from '../model.ts';
+import type { LogSource } from '../model/logs.ts';
 import { isArchive, type LogFileStat } from '../system/log-files.ts';
 import type { FollowDeps, Following, Holder } from './follow.ts';
 import type { Followed } from './followed.ts';

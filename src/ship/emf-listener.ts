@@ -1,7 +1,7 @@
 // Listens for Embedded Metric Format documents of applications, as the CloudWatch agent does on port 25888, and spools them.
 import { BerthError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { EmfAddress } from '../model.ts';
+import type { EmfAddress } from '../model/metrics.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Listener, Listeners } from '../system/listeners.ts';
 import type { Spool } from './spool.ts';

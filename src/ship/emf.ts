@@ -1,5 +1,5 @@
 // Builds documents of the Embedded Metric Format, from which CloudWatch makes metrics (logs.md section 6). Pure.
-import type { Dimensions } from '../model.ts';
+import type { Dimensions } from '../model/metrics.ts';
 
 export type EmfMetric = { readonly name: string; readonly unit: string; readonly value: number };
 

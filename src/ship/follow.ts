@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { LogSource } from '../model.ts';
+import type { LogSource } from '../model/logs.ts';
 import type { Clock } from '../system/clock.ts';
 import type { LogFile, LogFiles, LogFileStat } from '../system/log-files.ts';
 import type { AgentState } from './agent-state.ts';

@@ -1,6 +1,6 @@
 // A file that is being followed for one target: its name, whether it still has it, and whose turn it is to be read.
 import { messageOf } from '../errors.ts';
-import type { LogSource } from '../model.ts';
+import type { LogSource } from '../model/logs.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Head } from './identity.ts';
 import type { LogTarget } from './log-target.ts';

@@ -1,5 +1,6 @@
 // berth's own health as metrics: is each pool's interface claimed and ready, how far the logs are behind, what was lost.
-import type { Dimensions, MetricsStatus, ShipStatus, StatusPool } from '../model.ts';
+import type { Dimensions } from '../model/metrics.ts';
+import type { MetricsStatus, ShipStatus, StatusPool } from '../model/status.ts';
 import type { EmfMetric } from './emf.ts';
 
 export type Health = {

@@ -2,7 +2,7 @@
 // The journal is the buffer: what is not taken waits in journalctl, what is not sent is read again.
 import { BerthError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { JournalSource, LogFilter } from '../model.ts';
+import type { JournalSource, LogFilter } from '../model/logs.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Lines } from '../system/lines.ts';
 import type { CompilePattern } from '../system/patterns.ts';

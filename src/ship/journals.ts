@@ -1,6 +1,6 @@
 // All selections of the journal: each read and sent by itself, from where CloudWatch has it.
 import { join } from 'node:path';
-import type { LogsConfig } from '../model.ts';
+import type { LogsConfig } from '../model/logs.ts';
 import { loadPatterns } from '../system/patterns.ts';
 import type { Files } from '../system/files.ts';
 import type { MakeTarget } from './create-target.ts';

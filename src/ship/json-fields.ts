@@ -1,6 +1,6 @@
 // JSON lines: takes the time of an event out of a field, and cuts fields out. The text is read field by field and never
 // written anew: what stays is what the application wrote, huge numbers, order and all. Pure.
-import type { JsonFields } from '../model.ts';
+import type { JsonFields } from '../model/logs.ts';
 import type { Timestamped } from './timestamp.ts';
 
 /** A field of the outermost object, as places in the text. */

@@ -1,6 +1,6 @@
 // When and where log files are looked for: at once where inotify hears of something, and now and then everywhere.
 import { dirname, join } from 'node:path';
-import type { LogSource } from '../model.ts';
+import type { LogSource } from '../model/logs.ts';
 import { removeSent } from './auto-removal.ts';
 import { scan, tend } from './discovery.ts';
 import type { FollowDeps, Following } from './follow.ts';

@@ -1,7 +1,7 @@
 // Collects the metrics of the host and berth's own health, each in its interval, and hands them on as EMF documents.
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Dimensions, MetricsConfig, MetricsSection } from '../model.ts';
+import type { Dimensions, MetricsConfig, MetricsSection } from '../model/metrics.ts';
 import { createCollector, isLike, type Collect, type CollectorDeps } from './collectors.ts';
 import { emfDocument, type EmfMetric } from './emf.ts';
 import { createHealth, type Health } from './health.ts';

@@ -1,6 +1,6 @@
 // After a start: finds the files of the checkpoints that were renamed while berth was away, so that they are read first.
 import { dirname, join } from 'node:path';
-import type { LogSource } from '../model.ts';
+import type { LogSource } from '../model/logs.ts';
 import type { LogFiles } from '../system/log-files.ts';
 import type { Checkpoint } from './checkpoint-records.ts';
 import { familyOf, type FollowDeps, type Following } from './follow.ts';

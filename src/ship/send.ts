@@ -1,6 +1,6 @@
 // Brings one batch into CloudWatch, however long it takes: what comes back is accepted or refused for good, never lost.
 import { BerthError, hasCode, messageOf } from '../errors.ts';
-import type { LogEntity } from '../model.ts';
+import type { LogEntity } from '../model/logs.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';

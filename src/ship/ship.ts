@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { BerthError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { LogsConfig, LogSource, ShipStatus } from '../model.ts';
+import type { LogsConfig, LogSource } from '../model/logs.ts';
+import type { ShipStatus } from '../model/status.ts';
 import type { AwsAccess } from '../system/aws.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Files } from '../system/files.ts';

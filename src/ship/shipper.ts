@@ -1,7 +1,7 @@
 // One target: gathers events from its files into batches and sends one after the other; a file moves on after the answer.
 import { BerthError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { LogEntity } from '../model.ts';
+import type { LogEntity } from '../model/logs.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import {

@@ -1,5 +1,5 @@
 // The targets that have files: a shipper for each, made with its first file and, where files name targets, gone with its last.
-import type { GroupOptions, LogEntity } from '../model.ts';
+import type { GroupOptions, LogEntity } from '../model/logs.ts';
 import type { CloudWatchLogs } from './cloudwatch.ts';
 import type { MakeTarget } from './create-target.ts';
 import type { Followed } from './followed.ts';

@@ -1,6 +1,6 @@
 // Bytes of a file into events, the ordinary way: decodes lines, joins those of one event, finds its time, cuts out fields,
 // drops what the filters do not want. Pure, but for what it remembers of its compiled patterns.
-import type { LogFilter, LogSource } from '../model.ts';
+import type { LogFilter, LogSource } from '../model/logs.ts';
 import { unindented, type CompilePattern } from '../system/patterns.ts';
 import { maxMessageBytes, truncationMark } from './batch.ts';
 import type { DecodeCodePage } from '../system/code-pages.ts';

@@ -2,7 +2,7 @@
 // they outlive an outage and a restart. It is bounded: what comes beyond is dropped, counted and said.
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { LogSource, SpoolTarget } from '../model.ts';
+import type { LogSource, SpoolTarget } from '../model/logs.ts';
 import type { Files } from '../system/files.ts';
 import type { SpoolFile, SpoolFiles } from '../system/spool-files.ts';
 

@@ -1,7 +1,9 @@
 // Metrics of the host and EMF documents of applications, from where they arise to the spool that the shipper follows.
 import { dirname, join } from 'node:path';
 import type { Log } from '../log.ts';
-import type { Config, LogSource, MetricsStatus, SpoolTarget } from '../model.ts';
+import type { Config } from '../model/config.ts';
+import type { LogSource, SpoolTarget } from '../model/logs.ts';
+import type { MetricsStatus } from '../model/status.ts';
 import type { Files } from '../system/files.ts';
 import type { Listeners } from '../system/listeners.ts';
 import type { SpoolFile, SpoolFiles } from '../system/spool-files.ts';

@@ -1,7 +1,7 @@
 // Finds the time in an event by the CloudWatch agent's timestamp_format (logs.md section 2), and cuts it out if wanted.
 // Unlike the agent it takes every month by its whole name, and what is no time is none: the event then has the time at
 // which it was seen, never that of another event (its #198).
-import type { TimestampFormat } from '../model.ts';
+import type { TimestampFormat } from '../model/logs.ts';
 
 export type Timestamped = {
   readonly message: string;

@@ -1,6 +1,6 @@
 // What every AWS client of berth has in common: credentials, Region, time limits, one attempt, and the first reading of an error.
 import { BerthError, messageOf } from '../errors.ts';
-import type { RoleCredentials } from '../model.ts';
+import type { RoleCredentials } from '../model/instance.ts';
 import { isErrno } from './files.ts';
 
 /** Of every tag that berth reads or writes. Should a tool choke on the colon: change it here, and in packaging/iam. */

@@ -1,6 +1,6 @@
 // Network devices of the kernel: look one up by MAC, or wait until it appears.
 import { BerthError, hasCode } from '../errors.ts';
-import type { Device } from '../model.ts';
+import type { Device } from '../model/eni.ts';
 import type { Clock } from './clock.ts';
 import type { Exec } from './exec.ts';
 import { runIp } from './iproute.ts';

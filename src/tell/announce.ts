@@ -2,7 +2,9 @@
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { HooksConfig, Notice, StatusEni } from '../model.ts';
+import type { HooksConfig } from '../model/config.ts';
+import type { Notice } from '../model/instance.ts';
+import type { StatusEni } from '../model/status.ts';
 import { maskSecrets } from '../secrets.ts';
 import type { Exec } from '../system/exec.ts';
 import type { Files } from '../system/files.ts';

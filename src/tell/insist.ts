@@ -1,7 +1,8 @@
 // Tells a service of AWS something until it takes it, within an hour; the log says once what is wrong, the status all the while.
 import { hasCode, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { StatusSignal } from '../model.ts';
+import type { SignalTarget } from '../model/config.ts';
+import type { StatusSignal } from '../model/status.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { retry, type Backoff } from '../system/retry.ts';
@@ -10,11 +11,11 @@ export type InsistDeps = {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  readonly show: (to: StatusSignal['to'], state: StatusSignal['state'], message: string) => void;
+  readonly show: (to: SignalTarget, state: StatusSignal['state'], message: string) => void;
 };
 
 export type InsistInput = {
-  readonly to: StatusSignal['to'];
+  readonly to: SignalTarget;
   /** "stack web: SUCCESS, ..." */
   readonly what: string;
   /** So long may nothing wait there before that is believed. */

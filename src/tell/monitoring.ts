@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { MonitoringConfig, Status } from '../model.ts';
+import type { MonitoringConfig } from '../model/config.ts';
+import type { Status } from '../model/status.ts';
 import type { HttpAddress, HttpAnswer, HttpServers } from '../system/http-server.ts';
 import { openMetricsType, renderOpenMetrics } from './open-metrics.ts';
 

@@ -1,5 +1,5 @@
 // The status as OpenMetrics 1.0 text, for Prometheus and its like. Pure.
-import type { Phase, Status } from '../model.ts';
+import type { Phase, Status } from '../model/status.ts';
 
 export const openMetricsType = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 

@@ -1,6 +1,6 @@
 // How it went with this instance: ready, or not in time, or never.
 import { once } from 'node:events';
-import type { Status } from '../model.ts';
+import type { Status } from '../model/status.ts';
 import type { Clock } from '../system/clock.ts';
 import type { StatusBoard } from './status-board.ts';
 

@@ -1,5 +1,5 @@
 // The status for people: aligned, in colour on a terminal. Pure.
-import type { Status, StatusPool } from '../model.ts';
+import type { Status, StatusPool } from '../model/status.ts';
 
 const colours = { green: 32, yellow: 33, red: 31, dim: 2 } as const;
 

@@ -1,6 +1,6 @@
 // The calls to the services of AWS that wait for this instance: CloudFormation and Auto Scaling.
 import { BerthError, messageOf } from '../errors.ts';
-import type { LifecycleHooksConfig, StackConfig } from '../model.ts';
+import type { LifecycleHooksConfig, StackConfig } from '../model/config.ts';
 import {
   awsClientConfig,
   classifyAwsError,

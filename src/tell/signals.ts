@@ -2,7 +2,8 @@
 // Scaling group when they may go on. Nothing here waits for any of them, and nothing ever throws but the signal's reason.
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { LifecycleHooksConfig, SignalsConfig, StatusSignal } from '../model.ts';
+import type { LifecycleHooksConfig, SignalsConfig, SignalTarget } from '../model/config.ts';
+import type { StatusSignal } from '../model/status.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { insist, type InsistInput } from './insist.ts';
@@ -51,10 +52,10 @@ export function createSignals(
   signal: AbortSignal,
 ): Signals {
   const { clock, random, log, board, calls, record } = deps;
-  const shown = new Map<StatusSignal['to'], StatusSignal>();
+  const shown = new Map<SignalTarget, StatusSignal>();
   let stage = new AbortController();
 
-  const show = (to: StatusSignal['to'], state: StatusSignal['state'], message: string): void => {
+  const show = (to: SignalTarget, state: StatusSignal['state'], message: string): void => {
     shown.set(to, { to, state, message });
     board.update({ signals: [...shown.values()] });
   };

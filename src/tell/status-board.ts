@@ -1,6 +1,6 @@
 // The status of the daemon in one place: the stages' news go in, systemd, the log and `berth status` hear of it.
 import type { Log } from '../log.ts';
-import type { MetricsStatus, Phase, ShipStatus, Status, StatusPool } from '../model.ts';
+import type { MetricsStatus, Phase, ShipStatus, Status, StatusPool } from '../model/status.ts';
 import { maskSecretsIn } from '../secrets.ts';
 import type { Clock } from '../system/clock.ts';
 

@@ -2,7 +2,7 @@
 // JSON each. A socket and not a file, so that a dead daemon cannot look ready.
 import { join } from 'node:path';
 import { BerthError, hasCode } from '../errors.ts';
-import type { Status, StatusPool } from '../model.ts';
+import type { Status, StatusPool } from '../model/status.ts';
 import type { Clock } from '../system/clock.ts';
 import type { LocalSockets } from '../system/local-socket.ts';
 import type { StatusBoard } from './status-board.ts';

@@ -1,6 +1,6 @@
 // Tells a lost claim from a daemon that is only away: for applications that must not run without their address.
 import { hasCode } from '../errors.ts';
-import type { Phase, Status, StatusPool } from '../model.ts';
+import type { Phase, Status, StatusPool } from '../model/status.ts';
 import type { Clock } from '../system/clock.ts';
 import type { LocalMacs } from '../system/local-macs.ts';
 import type { LocalSockets } from '../system/local-socket.ts';

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkConfig } from '../../src/boot/check-config.ts';
-import type { Identity } from '../../src/model.ts';
+import type { Identity } from '../../src/model/instance.ts';
 import { loadPatterns } from '../../src/system/patterns.ts';
 import { identityOf } from '../fixtures/identity.ts';
 import { entrySource, logsConfig } from '../fixtures/log-source.ts';

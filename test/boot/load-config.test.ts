@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/boot/load-config.ts';
-import type { LoadedConfig } from '../../src/model.ts';
+import type { LoadedConfig } from '../../src/model/config.ts';
 import { forgetSecrets, maskSecrets } from '../../src/secrets.ts';
 import { diskError, systemFiles, type Files } from '../../src/system/files.ts';
 import { createBootWorld, type BootWorld } from '../fixtures/boot-world.ts';

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { checkConfig, type CheckedConfig } from '../../src/boot/check-config.ts';
 import { enaAllowances } from '../../src/boot/metric-names.ts';
-import type { EmfConfig, Identity, MetricsConfig } from '../../src/model.ts';
+import type { Identity } from '../../src/model/instance.ts';
+import type { EmfConfig, MetricsConfig } from '../../src/model/metrics.ts';
 import { identityOf } from '../fixtures/identity.ts';
 
 function check(input: unknown, identity: Identity | undefined = identityOf()): CheckedConfig {

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { parseNotices, watchNotices } from '../../src/boot/notices.ts';
 import { createImds, imdsDefaults, type Imds } from '../../src/boot/imds.ts';
 import { BerthError } from '../../src/errors.ts';
-import type { Notice, NoticeKind } from '../../src/model.ts';
+import type { Notice, NoticeKind } from '../../src/model/instance.ts';
 import { createHttp } from '../../src/system/http.ts';
 import { createFakeClock } from '../fakes/clock.ts';
 import { createMemoryLog } from '../fakes/log.ts';

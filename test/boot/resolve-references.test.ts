@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/boot/load-config.ts';
-import type { LoadedConfig } from '../../src/model.ts';
+import type { LoadedConfig } from '../../src/model/config.ts';
 import { forgetSecrets, maskSecrets } from '../../src/secrets.ts';
 import { systemFiles } from '../../src/system/files.ts';
 import { createBootWorld, type BootWorld } from '../fixtures/boot-world.ts';

@@ -5,7 +5,7 @@ import { claimEni, type ClaimDeps } from '../../src/claim/claim.ts';
 import type { Ec2 } from '../../src/claim/ec2.ts';
 import { detachAndDrop } from '../../src/claim/release.ts';
 import type { BerthError, ErrorCode } from '../../src/errors.ts';
-import type { Eni } from '../../src/model.ts';
+import type { Eni } from '../../src/model/eni.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { createFakeClock } from '../fakes/clock.ts';
 import { createMemoryLog, type MemoryLog } from '../fakes/log.ts';

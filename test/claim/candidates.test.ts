@@ -8,7 +8,9 @@ import {
 } from '../../src/claim/candidates.ts';
 import { nextClaim } from '../../src/claim/tags.ts';
 import { claimIn } from '../../src/claim/tags.ts';
-import type { Eni, Identity, Pin } from '../../src/model.ts';
+import type { Pin } from '../../src/model/config.ts';
+import type { Eni } from '../../src/model/eni.ts';
+import type { Identity } from '../../src/model/instance.ts';
 import { eniOf, poolOf } from '../fixtures/claim-world.ts';
 import { identityOf } from '../fixtures/identity.ts';
 

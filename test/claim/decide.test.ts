@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { inOrderOfPreference } from '../../src/claim/candidates.ts';
 import { nextStep, type Step } from '../../src/claim/decide.ts';
 import { instanceArn } from '../../src/claim/tags.ts';
-import type { Eni, EniAttachment } from '../../src/model.ts';
+import type { Eni, EniAttachment } from '../../src/model/eni.ts';
 import { eniOf, poolOf } from '../fixtures/claim-world.ts';
 import { identityOf } from '../fixtures/identity.ts';
 

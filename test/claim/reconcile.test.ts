@@ -1,7 +1,7 @@
 // Looking after a held ENI: lost needs two reads, and everything else is put right or said.
 import { describe, expect, test } from 'vitest';
 import { reconcile, type Held } from '../../src/claim/reconcile.ts';
-import type { Eni } from '../../src/model.ts';
+import type { Eni } from '../../src/model/eni.ts';
 import { answers, script, type FakeEc2Dials } from '../fakes/ec2.ts';
 import { createClaimWorld, killed, type ClaimWorld, type Run } from '../fixtures/claim-world.ts';
 

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { examine } from '../../src/doctor/examine.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { BerthError } from '../../src/errors.ts';
-import type { Status } from '../../src/model.ts';
+import type { Status } from '../../src/model/status.ts';
 import { createPorts, type Ports } from '../../src/system/ports.ts';
 import { serveStatus } from '../../src/tell/status-socket.ts';
 import { createMemoryLog } from '../fakes/log.ts';

@@ -1,5 +1,5 @@
 // The port to EC2 over the lab's model, without a wire: faults, lags and authorization as a test dials them.
-import type { Eni } from '../../src/model.ts';
+import type { Eni } from '../../src/model/eni.ts';
 import { classifyEc2Error } from '../../src/claim/ec2-errors.ts';
 import type { Ec2 } from '../../src/claim/ec2.ts';
 import { tagKeys } from '../../src/claim/tags.ts';

@@ -1,7 +1,7 @@
 // The access keys of the lab: the operator's, those that IMDS gives to instances, and those of roles that were assumed.
 import type { Clock } from '../../src/system/clock.ts';
 import type { Random } from '../../src/system/random.ts';
-import type { RoleCredentials } from '../../src/model.ts';
+import type { RoleCredentials } from '../../src/model/instance.ts';
 import type { IdentifiedCaller } from './front-identity.ts';
 import type { Caller, RoleSession } from './service.ts';
 

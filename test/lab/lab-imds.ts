@@ -1,6 +1,6 @@
 // The IMDS of the lab's instances: one listener for each on loopback, or one for all that goes by the source address.
 import type { Clock } from '../../src/system/clock.ts';
-import type { RoleCredentials } from '../../src/model.ts';
+import type { RoleCredentials } from '../../src/model/instance.ts';
 import { createSeededRandom } from '../fakes/random.ts';
 import { dnsName } from './ec2-answers.ts';
 import { instanceTypeOf } from './ec2-instance-types.ts';

@@ -1,7 +1,7 @@
 // The local AWS as one thing: EC2, Parameter Store, CloudWatch Logs, STS, CloudFormation, Auto Scaling and IMDS over
 // HTTP, with IAM and keys.
 import { systemClock, type Clock } from '../../src/system/clock.ts';
-import type { RoleCredentials } from '../../src/model.ts';
+import type { RoleCredentials } from '../../src/model/instance.ts';
 import { createSeededRandom } from '../fakes/random.ts';
 import type { Actuator } from './actuator.ts';
 import { drawDials } from './dials.ts';

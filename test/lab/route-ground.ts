@@ -1,5 +1,5 @@
 // The ground of the routing matrix: an instance with a primary and one to three claimed ENIs, and peers at every position.
-import type { ClaimedEni, Eni } from '../../src/model.ts';
+import type { ClaimedEni, Eni } from '../../src/model/eni.ts';
 import { claimedEni } from '../fixtures/claimed-eni.ts';
 import { createInside, type Inside } from './inside.ts';
 import { createVpc, type Vpc } from './vpc.ts';

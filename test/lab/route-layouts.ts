@@ -1,6 +1,6 @@
 // How berth and others lay out routing for secondary ENIs, on the ground of the matrix. The others as their sources say
 // (routing.md section 8): amazon-ec2-net-utils 2.7.4, cloud-init 26.2 (netplan), nm-cloud-setup; and a plain second NIC.
-import type { ClaimedEni } from '../../src/model.ts';
+import type { ClaimedEni } from '../../src/model/eni.ts';
 import { planRoutes } from '../../src/route/plan.ts';
 import { applyRoutes } from '../../src/route/route.ts';
 import { plainRouting } from '../fixtures/claimed-eni.ts';

@@ -1,5 +1,5 @@
 // How long berth takes to set, verify and remove its routing, and to repair what others delete while it watches.
-import type { RoutePlan } from '../../src/model.ts';
+import type { RoutePlan } from '../../src/model/routes.ts';
 import { removeRoutes } from '../../src/route/remove.ts';
 import { applyRoutes } from '../../src/route/route.ts';
 import { createRouting } from '../../src/route/routing.ts';

@@ -2,7 +2,7 @@
 // it is told to stop. `node ship-contestant.ts CONFIG`, by JSON; the endpoint comes from the environment.
 import { join } from 'node:path';
 import { createLog } from '../../src/log.ts';
-import type { LogsConfig } from '../../src/model.ts';
+import type { LogsConfig } from '../../src/model/logs.ts';
 import { startShipping } from '../../src/ship/ship.ts';
 import { growSlowly } from '../../src/system/heap.ts';
 import { createPorts } from '../../src/system/ports.ts';

@@ -1,5 +1,5 @@
 // The lab's STS: AssumeRole with the trust of the role and the limits of role chaining, and GetCallerIdentity.
-import type { RoleCredentials } from '../../src/model.ts';
+import type { RoleCredentials } from '../../src/model/instance.ts';
 import type { Policy } from './iam-evaluate.ts';
 import { roleArnOf, type Iam } from './iam.ts';
 import { AwsFault, type Caller, type LabService, type RoleSession } from './service.ts';

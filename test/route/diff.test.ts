@@ -1,7 +1,7 @@
 // From what the kernel holds to what the plan wants, as lines of text.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { RoutePlan } from '../../src/model.ts';
+import type { RoutePlan } from '../../src/model/routes.ts';
 import { applyBatches, commandLines } from '../../src/route/batch.ts';
 import { diffRoutes } from '../../src/route/diff.ts';
 import { loadKernelState } from '../../src/route/kernel-state.ts';

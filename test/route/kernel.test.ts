@@ -1,7 +1,7 @@
 // Routing against the real kernel: the plan is reached, kept, repaired and taken away without a trace.
 import { execFileSync } from 'node:child_process';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { RoutePlan } from '../../src/model.ts';
+import type { RoutePlan } from '../../src/model/routes.ts';
 import { cleanStaleRoutes } from '../../src/route/clean.ts';
 import { planRoutes } from '../../src/route/plan.ts';
 import { removeRoutes } from '../../src/route/remove.ts';

@@ -2,7 +2,8 @@
 // second apply has nothing to do, and afterwards the kernel is as it was. A failure names the seed that replays it.
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ClaimedEni, RoutePlan } from '../../src/model.ts';
+import type { ClaimedEni } from '../../src/model/eni.ts';
+import type { RoutePlan } from '../../src/model/routes.ts';
 import { planRoutes } from '../../src/route/plan.ts';
 import { removeRoutes } from '../../src/route/remove.ts';
 import { applyRoutes } from '../../src/route/route.ts';

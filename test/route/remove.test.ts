@@ -1,6 +1,6 @@
 // Taking the routing away: with the device, without it, and never what belongs to others.
 import { beforeEach, expect, test } from 'vitest';
-import type { RoutePlan } from '../../src/model.ts';
+import type { RoutePlan } from '../../src/model/routes.ts';
 import { cleanStaleRoutes } from '../../src/route/clean.ts';
 import { loadKernelState, type KernelState } from '../../src/route/kernel-state.ts';
 import { planRoutes } from '../../src/route/plan.ts';

@@ -1,7 +1,7 @@
 // Applying, verifying and repairing, on a kernel that can be made to refuse, forget and vanish.
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { BerthError } from '../../src/errors.ts';
-import type { RoutePlan } from '../../src/model.ts';
+import type { RoutePlan } from '../../src/model/routes.ts';
 import { loadKernelState } from '../../src/route/kernel-state.ts';
 import { planRoutes } from '../../src/route/plan.ts';
 import { applyRoutes } from '../../src/route/route.ts';

@@ -1,6 +1,7 @@
 // Routing as the daemon uses it: what of a plan stays, what the configuration changes, and who may touch the kernel.
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Claimed, RoutePlan, RoutingConfig } from '../../src/model.ts';
+import type { Claimed } from '../../src/model/eni.ts';
+import type { RoutePlan, RoutingConfig } from '../../src/model/routes.ts';
 import { createRouting, type Routing } from '../../src/route/routing.ts';
 import { systemFiles, type Files } from '../../src/system/files.ts';
 import type { Http } from '../../src/system/http.ts';

@@ -1,7 +1,8 @@
 // End to end in the local VPC: replies leave by the interface that owns the address, from every peer position,
 // for every reverse path filter of the host. Without berth's rules the same connections fail, and the VPC counts it.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { ClaimedEni, RoutePlan } from '../../src/model.ts';
+import type { ClaimedEni } from '../../src/model/eni.ts';
+import type { RoutePlan } from '../../src/model/routes.ts';
 import { groupOf, joinPrimary } from '../../src/route/bridge-group.ts';
 import { cleanStaleRoutes } from '../../src/route/clean.ts';
 import { planRoutes, type PlanInput } from '../../src/route/plan.ts';

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { checkConfig } from '../../src/boot/check-config.ts';
-import type { LogSource } from '../../src/model.ts';
+import type { LogSource } from '../../src/model/logs.ts';
 import { systemLogFiles, type LogFiles } from '../../src/system/log-files.ts';
 import { loadPatterns } from '../../src/system/patterns.ts';
 import { createHastyClock } from '../fakes/hasty-clock.ts';

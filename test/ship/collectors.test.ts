@@ -1,7 +1,7 @@
 // Which disks, interfaces and cores are read, and what has changed since the last time: on a kernel made of text, and once
 // on the one that this runs on.
 import { describe, expect, test } from 'vitest';
-import type { MetricsSection } from '../../src/model.ts';
+import type { MetricsSection } from '../../src/model/metrics.ts';
 import { createCollector, isLike, type Reading } from '../../src/ship/collectors.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { systemExec, type Exec } from '../../src/system/exec.ts';

@@ -8,7 +8,7 @@ import {
   utimesSync,
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { GroupOptions, LogSource } from '../../src/model.ts';
+import type { GroupOptions, LogSource } from '../../src/model/logs.ts';
 import { systemLogFiles, type LogFiles } from '../../src/system/log-files.ts';
 import { plainGroup } from '../fixtures/log-source.ts';
 import { createHastyClock } from '../fakes/hasty-clock.ts';

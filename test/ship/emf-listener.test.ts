@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
-import type { EmfAddress } from '../../src/model.ts';
+import type { EmfAddress } from '../../src/model/metrics.ts';
 import { createEmfListener, type EmfListener } from '../../src/ship/emf-listener.ts';
 import type { Spool } from '../../src/ship/spool.ts';
 import { systemListeners } from '../../src/system/listeners.ts';

@@ -1,7 +1,7 @@
 // backpressure_mode `fd_release`: a deleted file is let go while CloudWatch takes nothing, and no other file is.
 import { appendFileSync, readdirSync, readlinkSync, renameSync, unlinkSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { LogSource } from '../../src/model.ts';
+import type { LogSource } from '../../src/model/logs.ts';
 import { createAgentState } from '../../src/ship/agent-state.ts';
 import { loadCheckpoints } from '../../src/ship/checkpoints.ts';
 import { compileSources } from '../../src/ship/compile-sources.ts';

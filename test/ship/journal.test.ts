@@ -2,7 +2,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { JournalSource } from '../../src/model.ts';
+import type { JournalSource } from '../../src/model/logs.ts';
 import { systemLines } from '../../src/system/lines.ts';
 import { plainGroup } from '../fixtures/log-source.ts';
 import { createJournalHost, whyNoJournal, type JournalHost } from '../lab/journal-host.ts';

@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import type { JsonFields } from '../../src/model.ts';
+import type { JsonFields } from '../../src/model/logs.ts';
 import { truncationMark } from '../../src/ship/batch.ts';
 import { createJsonReader } from '../../src/ship/json-fields.ts';
 import { createRig } from './rig.ts';

@@ -1,7 +1,7 @@
 // When metrics are collected, how they are put together, and what a collector that fails does.
 import { describe, expect, test } from 'vitest';
 import { checkConfig } from '../../src/boot/check-config.ts';
-import type { MetricsConfig } from '../../src/model.ts';
+import type { MetricsConfig } from '../../src/model/metrics.ts';
 import type { Health } from '../../src/ship/health.ts';
 import { createMetrics } from '../../src/ship/metrics.ts';
 import { systemClock, type Clock } from '../../src/system/clock.ts';

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
-import type { LogsConfig, LogSource } from '../../src/model.ts';
+import type { LogsConfig, LogSource } from '../../src/model/logs.ts';
 import { startShipping, type ShipDeps, type Shipping } from '../../src/ship/ship.ts';
 import type { AwsAccess } from '../../src/system/aws.ts';
 import { systemClock, type Clock } from '../../src/system/clock.ts';

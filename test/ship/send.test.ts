@@ -1,7 +1,7 @@
 // One batch on its way, over the real SDK and the wire: what comes back is accepted or refused, and nothing else.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BerthError, hasCode } from '../../src/errors.ts';
-import type { LogEntity } from '../../src/model.ts';
+import type { LogEntity } from '../../src/model/logs.ts';
 import { createEvent, maxMessageBytes, type LogEvent } from '../../src/ship/batch.ts';
 import { createCloudWatchLogs, type CloudWatchLogs } from '../../src/ship/cloudwatch.ts';
 import { createTargetMaker } from '../../src/ship/create-target.ts';

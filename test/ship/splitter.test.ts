@@ -1,6 +1,6 @@
 // Bytes into events: lines that belong together, encodings, filters, and patterns that would backtrack for ever.
 import { describe, expect, test } from 'vitest';
-import type { LogSource } from '../../src/model.ts';
+import type { LogSource } from '../../src/model/logs.ts';
 import { maxMessageBytes } from '../../src/ship/batch.ts';
 import { createSplitter, type HowFar } from '../../src/ship/splitter.ts';
 import { loadCodePages } from '../../src/system/code-pages.ts';

@@ -4,7 +4,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { checkConfig } from '../../src/boot/check-config.ts';
-import type { Config } from '../../src/model.ts';
+import type { Config } from '../../src/model/config.ts';
 import type { Shipping } from '../../src/ship/ship.ts';
 import { createSpool, spoolSource } from '../../src/ship/spool.ts';
 import { startTelemetry, telemetrySources, type Telemetry } from '../../src/ship/telemetry.ts';

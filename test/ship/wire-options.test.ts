@@ -1,7 +1,7 @@
 // What the configuration says of the wire, as the other end sees it: how many bytes a second, and which end it is.
 import { appendFileSync } from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
-import type { LogSource } from '../../src/model.ts';
+import type { LogSource } from '../../src/model/logs.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { createHastyClock } from '../fakes/hasty-clock.ts';
 import { createJudgedFront } from '../lab/judged-front.ts';

@@ -3,7 +3,7 @@
 import { classifyEc2Error } from '../../src/claim/ec2-errors.ts';
 import type { Ec2 } from '../../src/claim/ec2.ts';
 import { tagKeys } from '../../src/claim/tags.ts';
-import type { Eni } from '../../src/model.ts';
+import type { Eni } from '../../src/model/eni.ts';
 import { profileArn as profileArnOf } from '../lab/ec2-lookup.ts';
 import { instanceTypeOf } from '../lab/ec2-instance-types.ts';
 import type { LabEni } from '../lab/ec2-world.ts';

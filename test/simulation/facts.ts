@@ -1,7 +1,8 @@
 // What happens in a simulated fleet: the facts that checkers judge, that make the trace, and that the story tells.
 import type { ErrorCode } from '../../src/errors.ts';
 import type { Ec2 } from '../../src/claim/ec2.ts';
-import type { Eni, Phase } from '../../src/model.ts';
+import type { Eni } from '../../src/model/eni.ts';
+import type { Phase } from '../../src/model/status.ts';
 import type { InstanceState, LabEni } from '../lab/ec2-world.ts';
 import type { Host } from './host.ts';
 

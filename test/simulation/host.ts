@@ -2,7 +2,10 @@
 import { identityOf } from '../fixtures/identity.ts';
 import { within } from '../../src/system/within.ts';
 import { BerthError, messageOf, type ErrorCode } from '../../src/errors.ts';
-import type { Device, Identity, Phase, PoolConfig, StandbyConfig } from '../../src/model.ts';
+import type { PoolConfig, StandbyConfig } from '../../src/model/config.ts';
+import type { Device } from '../../src/model/eni.ts';
+import type { Identity } from '../../src/model/instance.ts';
+import type { Phase } from '../../src/model/status.ts';
 import type { End } from './facts.ts';
 import { createPorts } from './ports.ts';
 import type { Process } from './process.ts';

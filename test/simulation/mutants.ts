@@ -3,7 +3,7 @@
 import { tagKeys } from '../../src/claim/tags.ts';
 import { BerthError, hasCode } from '../../src/errors.ts';
 import type { Ec2 } from '../../src/claim/ec2.ts';
-import type { Eni } from '../../src/model.ts';
+import type { Eni } from '../../src/model/eni.ts';
 import type { Invariant } from './checkers/checker.ts';
 import type { Plan } from './plan.ts';
 import type { Process } from './process.ts';

@@ -1,6 +1,8 @@
 // The outside world of one process but for EC2: files, devices, routing, what it tells, and the probe of a standby.
 import { BerthError } from '../../src/errors.ts';
-import type { Device, Phase, RoutePlan } from '../../src/model.ts';
+import type { Device } from '../../src/model/eni.ts';
+import type { RoutePlan } from '../../src/model/routes.ts';
+import type { Phase } from '../../src/model/status.ts';
 import type { Routing } from '../../src/route/routing.ts';
 import type { Announce } from '../../src/tell/announce.ts';
 import type { PoolBoard } from '../../src/tell/status-board.ts';

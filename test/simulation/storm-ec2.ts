@@ -2,7 +2,7 @@
 import { classifyEc2Error } from '../../src/claim/ec2-errors.ts';
 import type { AttachInput, Ec2 } from '../../src/claim/ec2.ts';
 import { tagKeys } from '../../src/claim/tags.ts';
-import type { Eni } from '../../src/model.ts';
+import type { Eni } from '../../src/model/eni.ts';
 import type { Clock } from '../../src/system/clock.ts';
 import type { Random } from '../../src/system/random.ts';
 import { eniOf } from '../fixtures/claim-world.ts';

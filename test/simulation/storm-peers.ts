@@ -2,7 +2,7 @@
 // None of them has a claim, so that all they do is list, choose and attach (claim.md section 8). Where a tool lists without
 // pages its answer would be refused in a large account; here it gets all pages.
 import { hasCode } from '../../src/errors.ts';
-import type { Eni } from '../../src/model.ts';
+import type { Eni } from '../../src/model/eni.ts';
 import type { Clock } from '../../src/system/clock.ts';
 import type { Random } from '../../src/system/random.ts';
 import { pageSize } from './storm-ec2.ts';

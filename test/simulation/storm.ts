@@ -3,7 +3,8 @@
 import { claimEni } from '../../src/claim/claim.ts';
 import type { Ec2 } from '../../src/claim/ec2.ts';
 import { reconcile, reconcileEveryMs } from '../../src/claim/reconcile.ts';
-import type { Eni, Identity } from '../../src/model.ts';
+import type { Eni } from '../../src/model/eni.ts';
+import type { Identity } from '../../src/model/instance.ts';
 import type { Clock } from '../../src/system/clock.ts';
 import type { Random } from '../../src/system/random.ts';
 import { createMemoryLog } from '../fakes/log.ts';

@@ -1,6 +1,6 @@
 // Tells what happened in a seed, line by line: time, instance, what it asked, what EC2 said, and the truth.
 import { tagKeys } from '../../src/claim/tags.ts';
-import type { Eni } from '../../src/model.ts';
+import type { Eni } from '../../src/model/eni.ts';
 import type { LabEni } from '../lab/ec2-world.ts';
 import type { Call, Fact, Observer } from './facts.ts';
 import type { Host } from './host.ts';

@@ -1,7 +1,7 @@
 // A fleet and its EC2: one seed of the simulator, from which everything follows.
 import { tagKeys } from '../../src/claim/tags.ts';
 import type { Log } from '../../src/log.ts';
-import type { PoolConfig, StandbyConfig } from '../../src/model.ts';
+import type { PoolConfig, StandbyConfig } from '../../src/model/config.ts';
 import { createEc2Model, type Ec2Model } from '../lab/ec2-model.ts';
 import type { Ec2Change, LabEni, LabSubnet } from '../lab/ec2-world.ts';
 import { haGroup } from './authorize.ts';

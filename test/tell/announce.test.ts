@@ -2,7 +2,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { HooksConfig, StatusEni } from '../../src/model.ts';
+import type { HooksConfig } from '../../src/model/config.ts';
+import type { StatusEni } from '../../src/model/status.ts';
 import { systemExec } from '../../src/system/exec.ts';
 import { forgetSecrets, rememberSecret } from '../../src/secrets.ts';
 import { systemFiles } from '../../src/system/files.ts';

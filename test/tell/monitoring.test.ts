@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Status } from '../../src/model.ts';
+import type { Status } from '../../src/model/status.ts';
 import { systemHttpServers } from '../../src/system/http-server.ts';
 import { openMetricsType } from '../../src/tell/open-metrics.ts';
 import { createMonitoring } from '../../src/tell/monitoring.ts';

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Status } from '../../src/model.ts';
+import type { Status } from '../../src/model/status.ts';
 import { families, renderOpenMetrics, sampleNameOf } from '../../src/tell/open-metrics.ts';
 import { statusWith } from '../fixtures/status.ts';
 import { pythonEnvironment } from '../lab/api-models.ts';

@@ -1,7 +1,7 @@
 // The status for people, line by line.
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import type { Status } from '../../src/model.ts';
+import type { Status } from '../../src/model/status.ts';
 import { renderStatus } from '../../src/tell/render-status.ts';
 import { statusWith } from '../fixtures/status.ts';
 

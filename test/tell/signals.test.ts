@@ -1,7 +1,8 @@
 // Whom the signals tell what, and when, on virtual time; AWS is a list of answers.
 import { beforeEach, describe, expect, test } from 'vitest';
 import { BerthError } from '../../src/errors.ts';
-import type { LifecycleHooksConfig, SignalsConfig, StatusSignal } from '../../src/model.ts';
+import type { LifecycleHooksConfig, SignalsConfig } from '../../src/model/config.ts';
+import type { StatusSignal } from '../../src/model/status.ts';
 import type { Files } from '../../src/system/files.ts';
 import type { SignalCalls } from '../../src/tell/signal-calls.ts';
 import { createSignalRecord } from '../../src/tell/signal-record.ts';

@@ -1,6 +1,6 @@
 // The status in one place: what the log hears, and when ready counts.
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Status } from '../../src/model.ts';
+import type { Status } from '../../src/model/status.ts';
 import { forgetSecrets, rememberSecret } from '../../src/secrets.ts';
 import { createStatusBoard, type StatusBoard } from '../../src/tell/status-board.ts';
 import { createFakeClock, type FakeClock } from '../fakes/clock.ts';

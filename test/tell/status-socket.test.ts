@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Status } from '../../src/model.ts';
+import type { Status } from '../../src/model/status.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { systemLocalSockets } from '../../src/system/local-socket.ts';
 import { createStatusBoard, type StatusBoard } from '../../src/tell/status-board.ts';

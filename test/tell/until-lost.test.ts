@@ -1,6 +1,6 @@
 // When a claim counts as lost, and that a daemon which is away or starts is no loss.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Phase, StatusEni } from '../../src/model.ts';
+import type { Phase, StatusEni } from '../../src/model/status.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { systemLocalSockets } from '../../src/system/local-socket.ts';
 import {

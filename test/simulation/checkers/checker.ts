@@ -1,7 +1,7 @@
 // What every checker gets: the facts as they happen, the truth of EC2 and of the kernels, and what each process has read.
 import { tagKeys } from '../../../src/claim/tags.ts';
 import { lagMs } from '../../../src/claim/calls.ts';
-import type { Eni } from '../../../src/model.ts';
+import type { Eni } from '../../../src/model/eni.ts';
 import { instanceTypeOf } from '../../lab/ec2-instance-types.ts';
 import type { LabAttachment, LabEni } from '../../lab/ec2-world.ts';
 import type { Call, Fact } from '../facts.ts';

@@ -1,7 +1,7 @@
 // S2 no claim is leaked, S5 hands off what is another's, S6 no living claim is overwritten, L4 a wrong owner tag heals.
 import { staleAfterMs } from '../../../src/claim/stale.ts';
 import { tagKeys } from '../../../src/claim/tags.ts';
-import type { Eni } from '../../../src/model.ts';
+import type { Eni } from '../../../src/model/eni.ts';
 import { holderOf } from '../authorize.ts';
 import type { Call, Change } from '../facts.ts';
 import { createOnce, hostOf, hostOfArn, type Checker, type CheckerDeps } from './checker.ts';

@@ -1,6 +1,6 @@
 // What other people's algorithms have in common when they run in the simulator instead of berth's.
 import { repeat } from '../../../src/claim/calls.ts';
-import type { Eni } from '../../../src/model.ts';
+import type { Eni } from '../../../src/model/eni.ts';
 import type { Program, SimPorts } from '../program.ts';
 
 export function startPolicy(run: (signal: AbortSignal) => Promise<never>): Program {

@@ -1,6 +1,6 @@
 // A negative control: take the first free ENI, and after any error the next one.
 import { messageOf } from '../../../src/errors.ts';
-import type { Eni } from '../../../src/model.ts';
+import type { Eni } from '../../../src/model/eni.ts';
 import type { StartProgram } from '../program.ts';
 import { instanceArn, nextClaim } from '../../../src/claim/tags.ts';
 import { pause, persist, serve, startPolicy } from './policy.ts';

@@ -1,7 +1,7 @@
 // A negative control: the tag is the lock. Write it, read it again, and what carries our name is ours.
 import { instanceArn, nextClaim, ownerOf } from '../../../src/claim/tags.ts';
 import { hasCode } from '../../../src/errors.ts';
-import type { Eni } from '../../../src/model.ts';
+import type { Eni } from '../../../src/model/eni.ts';
 import type { StartProgram } from '../program.ts';
 import { pause, persist, serve, startPolicy } from './policy.ts';
 
