@@ -13,8 +13,8 @@ import { loadPatterns } from '../system/patterns.ts';
 import { systemTrustedFolders } from '../system/trusted-folders.ts';
 import { readStatus } from '../tell/status-socket.ts';
 import type { Run } from './command.ts';
-import { parseFlags, runtimeDirOf, stateDirOf } from './flags.ts';
-import { readUnitEnvironment, unitFile } from './unit-environment.ts';
+import { parseFlags } from './flags.ts';
+import { placesOf, readUnitEnvironment, unitFile } from './unit-environment.ts';
 import { version } from './version.ts';
 
 /**
@@ -32,7 +32,8 @@ export const run: Run = async (args, signal) => {
     'runtime-dir': { type: 'string' },
   });
   if (process.getuid?.() !== 0) throw new BerthError('not-permitted', 'cannot bake: be root');
-  await refuseWhileRunning(runtimeDirOf(parsed), signal);
+  const { stateDir, runtimeDir } = await placesOf(parsed);
+  await refuseWhileRunning(runtimeDir, signal);
   const program = async (argv: readonly [string, ...string[]]): Promise<string> => {
     const ran = await systemExec.run({ argv, stdin: undefined, timeoutMs: programMs }, signal);
     if (ran.code === 0) return ran.stdout.trim();
@@ -48,7 +49,6 @@ export const run: Run = async (args, signal) => {
   say(`configuration: ${await configuration()}`);
   const policy = await readPolicy(systemTrustedFolders, policyFile);
 
-  const stateDir = stateDirOf(parsed);
   const removed = (await systemFolders.list(stateDir)).filter(isState);
   for (const name of removed) await systemFolders.remove(join(stateDir, name));
   say(`state: none${removed.length === 0 ? '' : `; ${removed.join(', ')} removed`}`);

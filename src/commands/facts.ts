@@ -16,6 +16,7 @@ import { factsOf, type Facts } from './facts-document.ts';
 import { renderFacts } from './facts-table.ts';
 import { parseFlags } from './flags.ts';
 import { readNic, type NicFacts } from './nic-facts.ts';
+import { placesOf } from './unit-environment.ts';
 
 /** Whoever asks sits and waits. */
 const withinMs = 30_000;
@@ -25,6 +26,7 @@ const imdsPatienceMs = 5_000;
 
 export const run: Run = async (args, signal) => {
   const parsed = parseFlags(args, { json: { type: 'boolean' } });
+  await placesOf(parsed);
   const log = createLog('warn', (line) => process.stderr.write(line));
   using ports = createPorts(log);
   using deadline = systemClock.deadline(withinMs, signal);

@@ -24,7 +24,8 @@ import { systemClock } from '../system/clock.ts';
 import { endThoughHanging } from '../system/mount-wait.ts';
 import { createPorts, type Ports } from '../system/ports.ts';
 import type { Run } from './command.ts';
-import { parseFlags, stateDirOf, text } from './flags.ts';
+import { parseFlags } from './flags.ts';
+import { placesOf } from './unit-environment.ts';
 
 /** Whoever plans sits and waits. */
 const withinMs = 30_000;
@@ -37,14 +38,14 @@ export const run: Run = async (args, signal) => {
     'state-dir': { type: 'string' },
     json: { type: 'boolean' },
   });
+  const { configFlag, stateDir } = await placesOf(parsed);
   const log = createLog('warn', (line) => process.stderr.write(line));
   using ports = createPorts(log);
   using deadline = systemClock.deadline(withinMs, signal);
-  const stateDir = stateDirOf(parsed);
   const { identity, access, config, source, rejected } = await bootWithin(
     { ...ports, files: readOnly(ports), progress: () => undefined },
     {
-      configFlag: text(parsed, 'config'),
+      configFlag,
       stateDir,
       environment: process.env,
       patienceMs: imdsPatienceMs,

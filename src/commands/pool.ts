@@ -7,8 +7,9 @@ import { createLog } from '../log.ts';
 import { systemClock } from '../system/clock.ts';
 import { createPorts } from '../system/ports.ts';
 import type { Run } from './command.ts';
-import { parseFlags, stateDirOf, text } from './flags.ts';
+import { parseFlags, text } from './flags.ts';
 import { renderPools } from './pool-table.ts';
+import { placesOf } from './unit-environment.ts';
 
 /** Whoever looks sits and waits. */
 const withinMs = 30_000;
@@ -25,6 +26,7 @@ export const run: Run = async (args, signal) => {
     config: { type: 'string' },
     'state-dir': { type: 'string' },
   });
+  const { configFlag, stateDir } = await placesOf(parsed);
   const log = createLog('warn', (line) => process.stderr.write(line));
   using ports = createPorts(log);
   using starting = systemClock.deadline(withinMs, signal);
@@ -36,8 +38,8 @@ export const run: Run = async (args, signal) => {
   const { access, config } = await bootWithin(
     { ...ports, files, progress: () => undefined },
     {
-      configFlag: text(parsed, 'config'),
-      stateDir: stateDirOf(parsed),
+      configFlag,
+      stateDir,
       environment: process.env,
       patienceMs: imdsPatienceMs,
     },

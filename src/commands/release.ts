@@ -13,7 +13,8 @@ import { systemClock } from '../system/clock.ts';
 import { createPorts } from '../system/ports.ts';
 import { askRelease } from '../tell/control-socket.ts';
 import type { Run } from './command.ts';
-import { parseFlags, runtimeDirOf, stateDirOf, text } from './flags.ts';
+import { parseFlags, text } from './flags.ts';
+import { placesOf } from './unit-environment.ts';
 
 /** The daemon has two minutes for it. */
 const withinMs = 130_000;
@@ -30,14 +31,13 @@ export const run: Run = async (args, signal) => {
   const log = createLog('warn', (line) => process.stderr.write(line));
   using ports = createPorts(log);
   using deadline = systemClock.deadline(withinMs, signal);
-  const runtimeDir = runtimeDirOf(parsed);
+  const { configFlag, stateDir, runtimeDir } = await placesOf(parsed);
   let said: string;
   try {
     said = await askRelease(ports.sockets, { runtimeDir, pool }, deadline.signal);
   } catch (error) {
     if (!hasCode(error, 'daemon-absent')) throw error;
-    const stateDir = stateDirOf(parsed);
-    said = await releaseAlone({ stateDir, pool, configFlag: text(parsed, 'config') });
+    said = await releaseAlone({ stateDir, pool, configFlag });
   }
   process.stdout.write(`${said}\n`);
   return exitCodes.stopped;

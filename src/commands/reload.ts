@@ -4,7 +4,8 @@ import { systemClock } from '../system/clock.ts';
 import { systemLocalSockets } from '../system/local-socket.ts';
 import { askReload } from '../tell/control-socket.ts';
 import type { Run } from './command.ts';
-import { parseFlags, runtimeDirOf } from './flags.ts';
+import { parseFlags } from './flags.ts';
+import { placesOf } from './unit-environment.ts';
 
 /** Parameter Store has ten seconds, files a minute, what is shipped ten seconds to end and to begin; and all to go back to the old. */
 const withinMs = 200_000;
@@ -14,8 +15,9 @@ export const run: Run = async (args, signal) => {
     'runtime-dir': { type: 'string' },
     check: { type: 'boolean' },
   });
+  const { runtimeDir } = await placesOf(parsed);
   const input = {
-    runtimeDir: runtimeDirOf(parsed),
+    runtimeDir,
     reload: parsed.values['check'] === true ? 'check' : 'now',
   } as const;
   using deadline = systemClock.deadline(withinMs, signal);

@@ -6,7 +6,8 @@ import { systemLocalSockets } from '../system/local-socket.ts';
 import { readStatus } from '../tell/status-socket.ts';
 import { renderStatus } from '../tell/render-status.ts';
 import type { Run } from './command.ts';
-import { parseFlags, runtimeDirOf } from './flags.ts';
+import { parseFlags } from './flags.ts';
+import { placesOf } from './unit-environment.ts';
 
 /** A daemon that does not answer its socket is stuck. */
 const answerMs = 5_000;
@@ -17,10 +18,11 @@ export const run: Run = async (args, signal) => {
     routes: { type: 'boolean' },
     'runtime-dir': { type: 'string' },
   });
+  const { runtimeDir } = await placesOf(parsed);
   using deadline = systemClock.deadline(answerMs, signal);
   let status: Status;
   try {
-    status = await readStatus(systemLocalSockets, runtimeDirOf(parsed), deadline.signal);
+    status = await readStatus(systemLocalSockets, runtimeDir, deadline.signal);
   } catch (error) {
     if (!deadline.expired) throw error;
     throw new BerthError(

@@ -1,8 +1,8 @@
 // What the unit gives the daemon beside its command line: the environment of /etc/default/berth, and the flags in it. Whoever
 // examines the daemon goes by the same.
 import { messageOf } from '../errors.ts';
-import type { LogFiles } from '../system/log-files.ts';
-import { parseFlags, text } from './flags.ts';
+import { systemLogFiles, type LogFiles } from '../system/log-files.ts';
+import { parseFlags, runtimeDirOf, stateDirOf, text, type Parsed } from './flags.ts';
 
 /** systemd/berth.service: EnvironmentFile=, and $BERTH_FLAGS behind "berth run". */
 export const unitFile = '/etc/default/berth';
@@ -45,6 +45,34 @@ export async function readUnitEnvironment(files: LogFiles, path: string): Promis
   } catch (error) {
     return { ...noUnit, environment, problem: `${flagsKey} of ${path}: ${messageOf(error)}` };
   }
+}
+
+export type Places = {
+  readonly configFlag: string | undefined;
+  readonly stateDir: string;
+  readonly runtimeDir: string;
+};
+
+/**
+ * Where the daemon of this host has its things: by the command line, else by what the unit gives it, whose environment
+ * counts here as well, so that whoever asks sees what the daemon sees. Never throws: what cannot be read is said.
+ */
+export async function placesOf(parsed: Parsed): Promise<Places> {
+  const unit = await readUnitEnvironment(systemLogFiles, unitFile).catch((error: unknown) => {
+    say(messageOf(error));
+    return noUnit;
+  });
+  if (unit.problem !== undefined) say(unit.problem);
+  Object.assign(process.env, { ...unit.environment, ...process.env });
+  return {
+    configFlag: text(parsed, 'config') ?? unit.config,
+    stateDir: text(parsed, 'state-dir') ?? unit.stateDir ?? stateDirOf(parsed),
+    runtimeDir: text(parsed, 'runtime-dir') ?? unit.runtimeDir ?? runtimeDirOf(parsed),
+  };
+}
+
+function say(why: string): void {
+  process.stderr.write(`berth: ${why}; it is left out here\n`);
 }
 
 /** Not of a FIFO: that would never end. Empty where there is none. */

@@ -8,7 +8,8 @@ import { createNotify } from '../system/notify.ts';
 import { waitUntilReady } from '../tell/status-socket.ts';
 import { waitUntilLost } from '../tell/until-lost.ts';
 import type { Run } from './command.ts';
-import { parseFlags, runtimeDirOf, text } from './flags.ts';
+import { parseFlags, text } from './flags.ts';
+import { placesOf } from './unit-environment.ts';
 
 /** A timer of Node takes 2^31 ms, and ends at once beyond. */
 const maxTimeoutSeconds = 2_147_483;
@@ -19,7 +20,7 @@ export const run: Run = async (args, signal) => {
     'until-lost': { type: 'boolean' },
     'runtime-dir': { type: 'string' },
   });
-  const runtimeDir = runtimeDirOf(parsed);
+  const { runtimeDir } = await placesOf(parsed);
   const served = await untilReady(text(parsed, 'timeout'), runtimeDir, signal);
   process.stdout.write(`${served.message}\n`);
   if (parsed.values['until-lost'] !== true) return exitCodes.stopped;

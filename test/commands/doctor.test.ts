@@ -15,7 +15,6 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findingsOf } from '../../src/commands/doctor.ts';
-import { parseEnvironment, wordsOf } from '../../src/commands/unit-environment.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { berth, type Ran } from '../fixtures/berth-command.ts';
 import { rolePolicies } from '../fixtures/role.ts';
@@ -234,23 +233,6 @@ describe('berth doctor', () => {
     expect(findingsOf(line)).toEqual([{ check: 'disk', result: 'ok', message: 'fine' }]);
     expect(findingsOf(line.slice(0, -3))).toEqual([
       expect.objectContaining({ result: 'failure', message: expect.stringContaining('killed') }),
-    ]);
-  });
-
-  test.each([
-    ['A=1\n# B=2\n; C=3\n D = 4\nE= x \n', { A: '1', E: 'x' }],
-    [`A="a b"\nB='a "b"'\nC="say \\"x\\""\n`, { A: 'a b', B: 'a "b"', C: 'say "x"' }],
-    ['A=one \\\ntwo\n', { A: 'one two' }],
-  ])('an environment file: %j', (file, expected) => {
-    expect(parseEnvironment(file)).toEqual(expected);
-  });
-
-  test('words of flags', () => {
-    expect(wordsOf(` --config "ssm:/a ssm:/b"  --log-level='debug' -x `)).toEqual([
-      '--config',
-      'ssm:/a ssm:/b',
-      '--log-level=debug',
-      '-x',
     ]);
   });
 });
