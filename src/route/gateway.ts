@@ -5,7 +5,12 @@ import { readIp, type IpDeps, type Json } from './ip-command.ts';
 /** The kernel has its link-layer address, fresh or not. */
 const known = ['REACHABLE', 'DELAY', 'STALE', 'PROBE', 'PERMANENT', 'NOARP'];
 
-type Question = { readonly ask: string; readonly show: string };
+type Question = {
+  readonly ask: string;
+  readonly show: string;
+  /** What was asked counts as not answered; a question can be asked again then. */
+  readonly giveUp: string;
+};
 
 /** Lines of a batch. undefined: there is no gateway. IPv4: GW6 is not confirmed in every subnet. */
 export function gatewayQuestion({ ipv4, ifname }: RoutePlan): Question | undefined {
@@ -15,6 +20,7 @@ export function gatewayQuestion({ ipv4, ifname }: RoutePlan): Question | undefin
     // `use` is what a packet would do: the kernel asks, and keeps the answer like any other. It stores nothing of ours.
     ask: `neigh replace ${gateway} dev ${ifname} nud none use`,
     show: `neigh show ${gateway} dev ${ifname}`,
+    giveUp: `neigh replace ${gateway} dev ${ifname} nud failed`,
   };
 }
 
@@ -23,7 +29,10 @@ export function isKnown(neighbours: readonly Json[]): boolean {
   return statesOf(neighbours).some((state) => known.includes(state));
 }
 
-/** Problems, in words; the first time it may just not have answered yet. */
+/**
+ * Problems, in words; the first time it may just not have answered yet. The kernel itself asks anew after a whole second: too
+ * late where the first question was lost, since the link of the device had only just come up.
+ */
 export async function verifyGateway(
   deps: IpDeps,
   plan: RoutePlan,
@@ -31,10 +40,13 @@ export async function verifyGateway(
 ): Promise<readonly string[]> {
   const question = gatewayQuestion(plan);
   if (question === undefined) return [];
-  const lines = [question.ask, question.show];
-  const { answers, failure } = await readIp(deps, { family: 'ipv4', lines }, signal);
-  if (failure !== undefined) throw failure;
-  const neighbours = answers.flat();
+  const answersTo = async (lines: readonly string[]): Promise<readonly Json[]> => {
+    const { answers, failure } = await readIp(deps, { family: 'ipv4', lines }, signal);
+    if (failure !== undefined) throw failure;
+    return answers.flat();
+  };
+  if (isKnown(await answersTo([question.ask, question.show]))) return [];
+  const neighbours = await answersTo([question.giveUp, question.ask, question.show]);
   if (isKnown(neighbours)) return [];
   const state = statesOf(neighbours)[0] ?? 'none';
   return [

@@ -443,6 +443,28 @@ describe.skipIf(!inNamespaces)(`routing on the real kernel${needsNamespaces}`, (
     vi.unstubAllEnvs();
   });
 
+  test('the first question for the gateway is lost: it is asked again before the kernel would', async () => {
+    const setting = 'net.ipv4.neigh.eth1.retrans_time_ms=60000';
+    execFileSync('ip', ['netns', 'exec', host, 'sysctl', '-q', '-w', setting]);
+    await ipBatch(['addr del 10.0.1.1/32 dev port1', 'addr del 10.0.1.1/32 dev port0'], router);
+    let questions = 0;
+    const late: Inside = {
+      ...inside,
+      exec: {
+        ...inside.exec,
+        run: async (input, within) => {
+          const ran = await inside.exec.run(input, within);
+          if (input.stdin?.includes('nud none use') === true && ++questions === 1)
+            await ipBatch(['addr add 10.0.1.1/32 dev port0'], router);
+          return ran;
+        },
+      },
+    };
+    const { plan: applied } = await applyRoutes(late, wanted, signal);
+    expect(questions).toBeGreaterThan(1);
+    expect(await verifyRoutes(inside, applied, signal)).toEqual([]);
+  });
+
   test('a gateway that does not answer', async () => {
     await ipBatch(['addr del 10.0.1.1/32 dev port1', 'addr del 10.0.1.1/32 dev port0'], router);
     const problems = await (async () => {
