@@ -16,8 +16,8 @@ export type Link = Device & {
 export type Devices = {
   /** Throws `command-missing`, `command-failed`. */
   list(signal: AbortSignal): Promise<readonly Link[]>;
-  /** undefined: there is none. Throws like `list`. */
-  find(mac: string, signal: AbortSignal): Promise<Link | undefined>;
+  /** undefined: there is none. `maxAgeMs`: so old may a listing be that has it, 0 by default. Throws like `list`. */
+  find(mac: string, signal: AbortSignal, maxAgeMs?: number): Promise<Link | undefined>;
   /** Waits for as long as `signal` lets it. Throws like `list`, `device-missing` when the signal was a deadline. */
   wait(mac: string, signal: AbortSignal): Promise<Link>;
 };
@@ -32,7 +32,9 @@ const stackedKinds = ['bridge', 'bond', 'team', 'vlan', 'macvlan', 'macvtap', 'i
 const sweepsMs = [50, 200, 1_000, 2_000] as const;
 
 export function createDevices(deps: { readonly exec: Exec; readonly clock: Clock }): Devices {
+  let last: { readonly links: readonly Link[]; readonly atMs: number } | undefined;
   const list = async (signal: AbortSignal): Promise<readonly Link[]> => {
+    const atMs = deps.clock.monotonicMs();
     const args = ['-json', '-details', 'link', 'show'];
     const result = await runIp(deps, { args }, signal);
     if (result.code !== 0) {
@@ -42,10 +44,16 @@ export function createDevices(deps: { readonly exec: Exec; readonly clock: Clock
         { retryable: true },
       );
     }
-    return parseLinks(result.stdout);
+    last = { links: parseLinks(result.stdout), atMs };
+    return last.links;
   };
-  const find = async (mac: string, signal: AbortSignal): Promise<Link | undefined> =>
-    (await list(signal)).find((link) => link.mac === mac && !isStacked(link));
+  const find: Devices['find'] = async (mac, signal, maxAgeMs = 0) => {
+    const isWanted = (link: Link): boolean => link.mac === mac && !isStacked(link);
+    const isFresh = last !== undefined && deps.clock.monotonicMs() - last.atMs < maxAgeMs;
+    return (
+      (isFresh ? last?.links.find(isWanted) : undefined) ?? (await list(signal)).find(isWanted)
+    );
+  };
 
   return {
     list,

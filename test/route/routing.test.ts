@@ -66,6 +66,7 @@ describe('plan', () => {
     const first = await routing.plan(claimed, undefined, signal);
     expect(first.mtu).toBe(1_500);
     fake.kernel.missing = true;
+    await fake.clock.sleep(1_000, signal);
     expect((await routing.plan(claimed, first, signal)).mtu).toBe(1_500);
     expect((await routing.plan(claimed, undefined, signal)).mtu).toBe(9_001);
   });

@@ -47,6 +47,26 @@ async function createWorld(): Promise<Host & { readonly inside: Inside }> {
 }
 
 describe('createDevices', () => {
+  test('a listing that is young enough is not made again, unless it lacks the device', async () => {
+    let nowMs = 0;
+    const clock = { ...systemClock, monotonicMs: () => nowMs };
+    const { exec, looks } = scriptedExec([
+      [linkJson('eth0', undefined, '02:00:00:00:01:10')],
+      [linkJson('ens6')],
+    ]);
+    const devices = createDevices({ exec, clock });
+    expect(await devices.find('02:00:00:00:01:10', signal)).toMatchObject({ name: 'eth0' });
+    nowMs = 999;
+    expect(await devices.find('02:00:00:00:01:10', signal, 1_000)).toMatchObject({ name: 'eth0' });
+    expect(looks()).toBe(1);
+    expect(await devices.find(mac, signal, 1_000)).toMatchObject({ name: 'ens6' });
+    expect(looks()).toBe(2);
+    nowMs = 1_999;
+    await devices.find(mac, signal, 1_000);
+    await devices.find(mac, signal);
+    expect(looks()).toBe(4);
+  });
+
   test('finds by MAC, and never what is stacked upon the device', async () => {
     const links = ['vlan', 'bridge', 'macvlan', 'bond'].map((kind) => linkJson(`${kind}0`, kind));
     const { exec } = scriptedExec([[...links, linkJson('ens6')]]);
