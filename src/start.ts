@@ -12,6 +12,7 @@ import { isWarm } from './boot/target-state.ts';
 import { createAwsEc2 } from './claim/aws-ec2.ts';
 import type { Ec2 } from './claim/ec2.ts';
 import { lookAhead } from './claim/first-look.ts';
+import { createClaimRecords } from './claim/record.ts';
 import { tagKeys } from './claim/tags.ts';
 
 export type Started = { readonly booted: Booted; readonly ec2: Ec2 & Disposable };
@@ -26,19 +27,39 @@ export async function start(
   const identified = await identify(deps, { ...input, patienceMs }, signal);
   using undo = new DisposableStack();
   const aws = undo.use(createAwsEc2(deps, identified.access));
-  const pool = input.mayLookAhead ? await likelyPool(deps, identified, signal) : undefined;
-  const ec2 = pool === undefined ? aws : lookAhead({ ...deps, ec2: aws }, pool, signal);
+  const ec2 = input.mayLookAhead
+    ? lookAhead(
+        { ...deps, ec2: aws },
+        likelyPool(deps, { ...identified, ...input }, signal),
+        signal,
+      )
+    : aws;
   const booted = await configure(deps, input, identified, signal);
   const owned = undo.move();
   return { booted, ec2: { ...ec2, [Symbol.dispose]: () => owned.dispose() } };
 }
 
-/** The tag names it, as a rule also where a parameter has the configuration. None in a warm pool, where nothing is claimed. */
+/**
+ * The tag names it, as a rule also where a parameter has the configuration; else the last boot's claim does. None in a warm
+ * pool, where nothing is claimed.
+ */
 async function likelyPool(
-  { clock }: BootDeps,
-  { identity, imds }: Identified,
+  deps: BootDeps,
+  { identity, imds, stateDir }: Identified & Pick<BootInput, 'stateDir'>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const pool = identity.tags?.[tagKeys.pool] || undefined;
-  return pool === undefined || (await isWarm({ clock, imds }, signal)) ? undefined : pool;
+  const named = identity.tags?.[tagKeys.pool] || undefined;
+  const pool = named ?? (await lastPool(deps, stateDir, identity.instanceId));
+  return pool === undefined || (await isWarm({ ...deps, imds }, signal)) ? undefined : pool;
+}
+
+/** undefined: there was none, or several. */
+async function lastPool(
+  deps: BootDeps,
+  stateDir: string,
+  instanceId: string,
+): Promise<string | undefined> {
+  const claims = await createClaimRecords(deps, { stateDir, instanceId }).all();
+  const [pool, ...others] = Object.keys(claims);
+  return others.length === 0 ? pool : undefined;
 }

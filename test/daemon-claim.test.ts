@@ -93,6 +93,29 @@ describe.skipIf(!inNamespaces)(`claim${needsNamespaces}`, () => {
       expect(outcome(daemon)).toEqual(oneHeld());
     });
 
+    test('is at the pool of the last claim, where no tag names one', async () => {
+      const { ec2, front, ssm } = cloud.lab;
+      ssm.put({ name: '/berth/config', value: '{ "pool": "db" }' });
+      ec2.deleteTags([instanceId], [{ key: 'berth:pool', value: undefined }]);
+      try {
+        const first = await cloud.startReady({ config: undefined });
+        first.kill('SIGTERM');
+        await first.ended;
+        front.fail({ match: 'ssm:GetParameter', times: 1, fault: { kind: 'slow', ms: 500 } });
+        const before = front.calls.length;
+        const daemon = await cloud.startReady({ config: undefined });
+        expect(front.calls.slice(before).map(({ action }) => action)).toEqual([
+          'DescribeNetworkInterfaces',
+          'GetParameter',
+          // Of the ENI that it has.
+          'DescribeNetworkInterfaces',
+        ]);
+        expect(outcome(daemon)).toEqual(oneHeld());
+      } finally {
+        ec2.createTags([instanceId], { 'berth:pool': 'db' });
+      }
+    });
+
     test('is for nothing where the configuration names another pool', async () => {
       const { ec2, front, ssm } = cloud.lab;
       ssm.put({ name: '/berth/config', value: '{ "pool": "db" }' });

@@ -6,12 +6,13 @@ import type { Ec2 } from './ec2.ts';
 const goodForMs = 1_000;
 
 /**
- * Asks at once. The same port, whose first `describePool` has that answer if it is about the same pool; where the guess was
- * wrong it has cost one call that changes nothing. `signal` ends the call.
+ * Asks as soon as the guess is there. The same port, whose first `describePool` has that answer if it is about the same pool;
+ * where the guess was wrong it has cost one call that changes nothing. `signal` ends the call.
  */
 export function lookAhead(
   deps: { readonly ec2: Ec2; readonly clock: Clock },
-  pool: string,
+  /** undefined: there is none. Of an error whoever looks first hears. */
+  guess: Promise<string | undefined>,
   signal: AbortSignal,
 ): Ec2 {
   const { ec2, clock } = deps;
@@ -19,16 +20,20 @@ export function lookAhead(
   const answered = (): void => {
     answeredMs = clock.monotonicMs();
   };
-  let ahead: ReturnType<Ec2['describePool']> | undefined = ec2.describePool(pool, signal);
-  // Of an error whoever looks first hears.
-  ahead.then(answered, answered);
+  const look = async () => {
+    const pool = await guess;
+    return pool === undefined ? undefined : { pool, enis: ec2.describePool(pool, signal) };
+  };
+  let ahead: ReturnType<typeof look> | undefined = look();
+  ahead.then((one) => one?.enis).then(answered, answered);
   return {
     ...ec2,
-    describePool: (name, signal) => {
-      const isGood = name === pool && clock.monotonicMs() - answeredMs < goodForMs;
-      const answer = isGood ? ahead : undefined;
+    describePool: async (name, signal) => {
+      const first = ahead;
       ahead = undefined;
-      return answer ?? ec2.describePool(name, signal);
+      const looked = await first;
+      const isGood = looked?.pool === name && clock.monotonicMs() - answeredMs < goodForMs;
+      return isGood ? looked.enis : ec2.describePool(name, signal);
     },
   };
 }

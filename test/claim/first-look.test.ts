@@ -6,12 +6,13 @@ import { createClaimWorld } from '../fixtures/claim-world.ts';
 
 const { signal } = new AbortController();
 
-const createLook = (
-  ...dials: Parameters<ReturnType<typeof createClaimWorld>['instances'][0]['start']>
-) => {
+type Dials = Parameters<ReturnType<typeof createClaimWorld>['instances'][0]['start']>;
+
+const createLook = ({ guess = 'db', dials = [] }: { guess?: string; dials?: Dials } = {}) => {
   const world = createClaimWorld({ enis: 1 });
   const { ec2 } = world.instances[0]!.start(...dials);
-  const port = lookAhead({ ec2, clock: world.time }, 'db', signal);
+  const guessed = Promise.resolve(guess === 'none' ? undefined : guess);
+  const port = lookAhead({ ec2, clock: world.time }, guessed, signal);
   const wait = (ms: number) => world.time.run(world.time.sleep(ms, signal));
   const look = (pool: string) => world.time.run(port.describePool(pool, signal));
   return { wait, look, calls: () => ec2.calls.map(({ target }) => target) };
@@ -19,6 +20,7 @@ const createLook = (
 
 test('it is asked at once, and serves the first who asks about that pool; later ones ask anew', async () => {
   const { wait, look, calls } = createLook();
+  await wait(0);
   expect(calls()).toEqual(['db']);
   await wait(900);
   expect((await look('db')).map(({ eniId }) => eniId)).toEqual(['eni-0']);
@@ -44,10 +46,18 @@ test('the configuration names another pool', async () => {
 
 test('its error is that of who looks first, and of nobody else', async () => {
   const { wait, look, calls } = createLook({
-    fault: script({ describePool: [answers.throttled] }),
+    dials: [{ fault: script({ describePool: [answers.throttled] }) }],
   });
   await wait(100);
   await expect(look('db')).rejects.toMatchObject({ code: 'aws-throttled' });
   expect(await look('db')).toHaveLength(1);
   expect(calls()).toEqual(['db', 'db']);
+});
+
+test('there is no guess: nothing is asked ahead', async () => {
+  const { wait, look, calls } = createLook({ guess: 'none' });
+  await wait(100);
+  expect(calls()).toEqual([]);
+  expect(await look('db')).toHaveLength(1);
+  expect(calls()).toEqual(['db']);
 });

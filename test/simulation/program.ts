@@ -38,7 +38,7 @@ export const startBerth: StartProgram = (ports, input) => {
   const servings: Serving[] = [];
   return {
     run: async (signal) => {
-      const ec2 = lookAhead(ports, input.pools[0]!.name, signal);
+      const ec2 = lookAhead(ports, Promise.resolve(input.pools[0]!.name), signal);
       await ports.clock.sleep(configurationMs, signal);
       return servePools(
         {
