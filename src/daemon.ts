@@ -7,7 +7,7 @@ import { createDueReloads } from './files/due-reloads.ts';
 import { createFileKeeper, type FileKeeper } from './files/keep-files.ts';
 import type { Config } from './model/config.ts';
 import { createReload, type Reload } from './reload.ts';
-import { createSending, type Sending, type SendingInput } from './sending.ts';
+import type { Sending, SendingInput } from './sending.ts';
 import { serveInstance, type Live, type Service } from './serve-instance.ts';
 import type { Serving } from './serve.ts';
 import { start } from './start.ts';
@@ -104,7 +104,6 @@ export async function runDaemon(
     const watched = { runtimeDir, status: () => board.current() };
     const monitoring = resources.use(createMonitoring(ports, watched));
     await monitoring.serve(running.config.monitoring);
-    sending = createSending(ports, sendingInput({ input, board, booted }), signal);
     keeper = createFileKeeper(
       {
         ...ports,
@@ -139,7 +138,10 @@ export async function runDaemon(
       serveInstance({ ports, input, board, booted, live: running, ec2, servings }, signal),
       readyOrLate({ clock, board }, shipAfterMs, signal).then(async () => {
         growSlowly();
-        sending?.start(running.config);
+        // Its code is loaded only now: what ready waits for comes first.
+        const { createSending } = await import('./sending.ts');
+        sending = createSending(ports, sendingInput({ input, board, booted }), signal);
+        sending.start(running.config);
         if (booted.isStored) await reload?.poll();
       }),
     ]);

@@ -4,7 +4,6 @@
 //   berth: ssm:/berth/web         a name of a parameter; `ssm:` may be left out
 //   berth: [ssm:/berth/base, ssm:/berth/web/]   several, and trees of them: later ones win
 //   berth: {pool: web, logs: {}}  the configuration itself; any other string is its JSON text
-import { gunzipSync } from 'node:zlib';
 import { mimeParts } from './mime-parts.ts';
 
 export type UserData =
@@ -34,7 +33,7 @@ export async function parseUserData(bytes: Uint8Array): Promise<UserData> {
 async function unwrap(bytes: Uint8Array, declared: boolean, depth: number): Promise<UserData> {
   if (depth === 0) return none;
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
-    const unpacked = gunzip(bytes);
+    const unpacked = await gunzip(bytes);
     if (unpacked !== undefined) return unwrap(unpacked, declared, depth - 1);
     return { kind: 'none', warning: 'user data is gzip that cannot be unpacked' };
   }
@@ -79,7 +78,8 @@ async function parseCloudConfig(text: string): Promise<UserData> {
   return { kind: 'parameter', name: name.replace(/^ssm:/, '') };
 }
 
-function gunzip(bytes: Uint8Array): Uint8Array | undefined {
+async function gunzip(bytes: Uint8Array): Promise<Uint8Array | undefined> {
+  const { gunzipSync } = await import('node:zlib');
   try {
     return gunzipSync(bytes, { maxOutputLength: maxUnpackedBytes });
   } catch {
