@@ -137,9 +137,9 @@ export async function runDaemon(
       keeper.run(),
       serveInstance({ ports, input, board, booted, live: running, ec2, servings }, signal),
       readyOrLate({ clock, board }, shipAfterMs, signal).then(async () => {
-        growSlowly();
-        // Its code is loaded only now: what ready waits for comes first.
+        // Its code is loaded only now, since ready comes first; and before V8's flags change, which would refuse it.
         const { createSending } = await import('./sending.ts');
+        growSlowly();
         sending = createSending(ports, sendingInput({ input, board, booted }), signal);
         sending.start(running.config);
         if (booted.isStored) await reload?.poll();
