@@ -5,7 +5,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { measureBoot, port, type BootSample, type Program } from './bench-run.ts';
+import { measureBoot, measureRest, port, type BootSample, type Program } from './bench-run.ts';
 import { ratioText, spreadOf, spreadText, tableLines } from './bench-statistics.ts';
 import { drawBoot, type Span } from './boot-chart.ts';
 import { buildBundle } from './bundle.ts';
@@ -27,6 +27,7 @@ const awsMs = aws.describeMs + aws.tagMs + aws.attachMs + aws.deviceMs;
 const slowScriptRuns = 3;
 
 const coldRuns = 3;
+const restMs = 45_000;
 /** `node -e 0` beside each round: how fast this machine is just now. */
 const bareNodeMs: number[] = [];
 const chartFile = join(import.meta.dirname, '..', '..', 'docs', 'boot.svg');
@@ -214,6 +215,11 @@ async function main(): Promise<void> {
   Object.assign(lab.ec2.dials, { attachMs: 0, deviceMs: 0 });
   heading('A cold page cache: the files of Node and of the bundle dropped before each run');
   await measureCold(cloud, bundleFile);
+
+  const restBytes = await measureRest(cloud, programs.bundle!, restMs);
+  say(
+    `   packaged, at rest ${restMs / 1_000} s after ready: ${(restBytes / 2 ** 20).toFixed(0)} MiB resident`,
+  );
 
   if (values.chart) {
     const panels = [

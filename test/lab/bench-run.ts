@@ -2,7 +2,8 @@
 // whether the address is served. Leaves the instance as it was before.
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { usageOf, watchPeakRss, type Usage } from './bench-usage.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { rssOf, usageOf, watchPeakRss, type Usage } from './bench-usage.ts';
 import type { Span } from './boot-chart.ts';
 import {
   daemonArgv,
@@ -81,6 +82,24 @@ export async function measureBoot(cloud: SmallCloud, program: Program): Promise<
     watching.abort();
     clearTimeout(tooLong);
     running.kill(program.kind === 'script' ? 'SIGKILL' : 'SIGTERM');
+    await running.ended;
+    await reset(cloud);
+  }
+}
+
+/** Resident bytes so long after ready: by then V8 has given back what the boot needed. */
+export async function measureRest(
+  cloud: SmallCloud,
+  program: Program,
+  restMs: number,
+): Promise<number> {
+  await using running = start(cloud, program);
+  try {
+    await running.line('ready', (line) => line['phase'] === 'ready');
+    await sleep(restMs);
+    return await rssOf(running.pid);
+  } finally {
+    running.kill('SIGTERM');
     await running.ended;
     await reset(cloud);
   }

@@ -49,6 +49,11 @@ export function parsePeakRss(status: string): number {
   return Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
 }
 
+/** Now. */
+export async function rssOf(pid: number): Promise<number> {
+  return Number(/^VmRSS:\s*(\d+) kB$/m.exec(await readProc(`${pid}/status`))?.[1] ?? 0) * 1024;
+}
+
 async function childrenOf(pid: number): Promise<readonly number[]> {
   const text = await readProc(`${pid}/task/${pid}/children`);
   return text.split(' ').filter(Boolean).map(Number);
