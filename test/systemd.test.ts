@@ -2,9 +2,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootInstance, whyNoCheckout, type BootedInstance } from './lab/booted-instance.ts';
 import { install } from './fixtures/installation.ts';
-import { watchServed } from './fixtures/watch-served.ts';
-import { newerDeb } from './lab/package-hosts.ts';
-import { hostDeb } from './lab/package-tools.ts';
 import { sysctlsOf } from '../src/route/sysctls.ts';
 import { until } from './lab/progress.ts';
 import { createSmallCloud, instances, poolEni, type SmallCloud } from './lab/small-cloud.ts';
@@ -41,10 +38,6 @@ describe.skipIf(whyNoCheckout !== undefined)(`berth.service under systemd${reaso
     const { code, out } = await instance.run(...argv);
     if (code !== 0) throw new Error(`${argv.join(' ')}: ${out}`);
   };
-  /** Calls that change something. */
-  const writes = (): number =>
-    cloud.lab.front.calls.filter(({ action }) => !/^(Describe|Get|Put)/.test(action)).length;
-
   test('installed as the README says: READY from the main process, and the address is served', async () => {
     await cloud.vpc.serve('inst-a', 7000);
     await succeed('mkdir', '-p', '/etc/systemd/system/systemd-networkd.service.d');
@@ -117,22 +110,6 @@ describe.skipIf(whyNoCheckout !== undefined)(`berth.service under systemd${reaso
       instances['inst-a'].instanceId,
     );
   }, 60_000);
-
-  test('an upgrade of the package restarts it: the same ENI, nothing claimed again, the address served throughout', async () => {
-    const before = await show('MainPID');
-    const writesBefore = writes();
-    const newer = await newerDeb(`/opt/berth/build/packages/${hostDeb}`, succeed);
-    const watch = await watchServed(cloud, 7000);
-    await succeed('apt-get', 'install', '-y', newer);
-    const after = await show('MainPID');
-    await succeed('berth', 'wait', '--timeout', '60');
-    const { ok, ...gaps } = await watch.end();
-    expect([before, '0']).not.toContain(after);
-    expect(gaps).toEqual({ failed: [], unanswered: 0 });
-    expect(ok).toBeGreaterThan(10);
-    expect(writes()).toBe(writesBefore);
-    expect(await show('Result')).toBe('success');
-  }, 120_000);
 
   test('stop ends it cleanly and keeps the address', async () => {
     await instance.run('systemctl', 'stop', 'berth');

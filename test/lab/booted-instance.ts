@@ -8,11 +8,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { inNamespaces, scratch } from './environment.ts';
 import { createImage, type MachineImage } from './machine-image.ts';
-import { copyHostDeb, hostArch, whyNoPackages } from './package-tools.ts';
+import { copyHostPackage, hostArch, whyNoPackages } from './package-tools.ts';
 import { until } from './progress.ts';
 import type { InstanceName, SmallCloud } from './small-cloud.ts';
 
 const exec = promisify(execFile);
+
+/** Of a checkout, where its packages are. */
+export const packagesFolder = '/opt/berth/build/packages';
 
 /** undefined: it can be booted here. */
 export const whyNoBoot: string | undefined = (() => {
@@ -41,14 +44,14 @@ export type BootedInstance = AsyncDisposable & {
   powerOff(): Promise<void>;
 };
 
-/** `image`: undefined for a fresh one, with the checkout in /opt/berth; see `whyNoCheckout`. */
+/** `image`: undefined for that of a checkout with the .deb; see `whyNoCheckout`. */
 export async function bootInstance(
   cloud: SmallCloud,
   name: InstanceName,
   image?: MachineImage,
 ): Promise<BootedInstance> {
   await using undo = new AsyncDisposableStack();
-  const { root } = image ?? undo.use(await createCheckout(cloud));
+  const { root } = image ?? undo.use(await createCheckout(cloud, 'deb'));
   // cloud-init reads no DMI in a container: without this it would not believe that it is on EC2, nor use IMDSv2.
   const uuid = join(scratch, 'ec2-uuid');
   await writeFile(uuid, 'ec2e1916-9099-7caf-fd21-012345abcdef\n');
@@ -127,8 +130,11 @@ export async function bootInstance(
   };
 }
 
-/** What the README's installation starts from: a checkout whose packages are built. */
-async function createCheckout(cloud: SmallCloud): Promise<MachineImage> {
+/** What the README's installation starts from: /opt/berth, a checkout whose package is built. */
+export async function createCheckout(
+  cloud: SmallCloud,
+  format: 'deb' | 'rpm',
+): Promise<MachineImage> {
   const image = await createImage('/');
   const dropIn = `[Service]\nEnvironment=AWS_ENDPOINT_URL=${cloud.lab.endpoint}\n`;
   await image.write('/etc/systemd/system/berth.service.d/lab.conf', dropIn);
@@ -136,7 +142,7 @@ async function createCheckout(cloud: SmallCloud): Promise<MachineImage> {
   await symlink('/dev/null', join(image.root, 'etc/systemd/system/NetworkManager.service'));
   // What keeps the packages of a container image from starting services.
   await image.remove('/usr/sbin/policy-rc.d', '/etc/dpkg/dpkg.cfg.d');
-  await copyHostDeb(join(image.root, 'opt', 'berth', 'build', 'packages'));
+  await copyHostPackage(format, join(image.root, packagesFolder));
   return image;
 }
 

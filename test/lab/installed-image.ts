@@ -3,7 +3,7 @@ import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createImage, type MachineImage } from './machine-image.ts';
 import { runIn } from './overlay-root.ts';
-import { copyHostDeb, hostDeb } from './package-tools.ts';
+import { copyHostPackage, hostDeb } from './package-tools.ts';
 
 /** Nobody answers for names there, and this way it is known at once. */
 const resolver = 'nameserver 127.0.0.1\n';
@@ -39,7 +39,7 @@ export async function installBerth(image: MachineImage, endpoint: string): Promi
   const { root } = image;
   // What keeps the packages of a container image from starting services, and documents out of it.
   await image.remove('/usr/sbin/policy-rc.d', '/etc/dpkg/dpkg.cfg.d');
-  await copyHostDeb(join(root, 'opt'));
+  await copyHostPackage('deb', join(root, 'opt'));
   const { code, out } = await runIn(['chroot', root, 'dpkg', '--install', `/opt/${hostDeb}`]);
   if (code !== 0) throw new Error(`cannot install ${hostDeb}: ${out}`);
   const dropIn = `[Service]\nEnvironment=AWS_ENDPOINT_URL=${endpoint}\n`;

@@ -1,13 +1,15 @@
 // Packages that only the tests have: newer ones to upgrade to, and what stands for a distribution's own.
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import type { Entry } from '../../packaging/contents.ts';
 import { buildRpm } from '../../packaging/rpm.ts';
 import type { Arch } from '../../packaging/runtime.ts';
 import { packageEpoch } from './package-tools.ts';
 
-const defaults = join(import.meta.dirname, '..', '..', 'packaging', 'files', 'default');
+/** An administrator's. */
+const defaults = 'etc/default/berth';
 
 function run(program: string, ...args: readonly string[]): void {
   execFileSync(program, args);
@@ -27,25 +29,36 @@ export async function newerDeb(
   return newer;
 }
 
-/** With other files, but the scripts and the configuration of the real one. */
-export async function newerRpm(arch: Arch, version: string, work: string): Promise<string> {
+/** The same of a .rpm, in the folder `work`. */
+export async function newerRpm(
+  rpm: string,
+  { arch, version, work }: { readonly arch: Arch; readonly version: string; readonly work: string },
+): Promise<string> {
+  const tree = join(work, 'newer');
+  await mkdir(tree);
+  run('sh', '-c', 'rpm2archive -n - <"$1" | tar -x -C "$2"', 'sh', rpm, tree);
+  await rm(join(tree, 'usr/share/doc/berth/routing.md'));
+  const found = await readdir(tree, { recursive: true, withFileTypes: true });
+  const files = found.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
+  const entries = files.map(async (file): Promise<Entry> => {
+    const path = relative(tree, file);
+    const { mode } = await stat(file);
+    return {
+      path,
+      mode: (mode & 0o111) === 0 ? 0o644 : 0o755,
+      content: path === defaults ? { bytes: `${await readFile(file, 'utf8')}# New.\n` } : { file },
+      kind: path === defaults ? 'config' : 'plain',
+    };
+  });
   return buildRpm({
     arch,
     version,
     licence: 'MIT',
-    entries: [
-      file('usr/libexec/berth/newer', '', 'plain'),
-      file('etc/default/berth', `${readFileSync(defaults, 'utf8')}# New.\n`, 'config'),
-      file('usr/lib/sysusers.d/berth.conf', 'u berth - "berth" /var/lib/berth\n', 'plain'),
-    ],
+    entries: await Promise.all(entries),
     epochSeconds: packageEpoch,
     work,
     out: work,
   });
-}
-
-function file(path: string, bytes: string, kind: 'plain' | 'config'): Entry {
-  return { path, mode: 0o644, content: { bytes }, kind };
 }
 
 function numbered(prefix: string, from: number, to: number): readonly string[] {

@@ -76,23 +76,37 @@ const sources = [
   '{CHANGELOG.md,LICENSE,package.json,package-lock.json,rolldown.config.ts}',
 ];
 
-export const hostDeb = `berth_${packageJson.version}_${hostArch}.deb`;
+/** Their names. */
+export const hostPackages = {
+  deb: `berth_${packageJson.version}_${hostArch}.deb`,
+  rpm: `berth-${packageJson.version}-1.${arches[hostArch].rpm}.rpm`,
+} as const;
 
-/** The .deb for this host into a folder: that of `npm run package` where it is newer than its sources, else another. */
-export async function copyHostDeb(into: string): Promise<void> {
+export const hostDeb = hostPackages.deb;
+
+/**
+ * The package for this host into a folder: that of `npm run package` where it is newer than its sources, else another.
+ * Resolves with its path.
+ */
+export async function copyHostPackage(
+  format: keyof typeof hostPackages,
+  into: string,
+): Promise<string> {
   await mkdir(into, { recursive: true });
-  const build = join(project, 'build');
-  const ready = join(build, 'packages', hostDeb);
+  const name = hostPackages[format];
+  const [build, target] = [join(project, 'build'), join(into, name)];
+  const ready = join(build, 'packages', name);
   const times = globSync(sources, { cwd: project }).map((file) => statSync(join(project, file)));
   if (existsSync(ready) && times.every(({ mtimeMs }) => mtimeMs < statSync(ready).mtimeMs)) {
-    await cp(ready, join(into, hostDeb));
-    return;
+    await cp(ready, target);
+    return target;
   }
   await mkdir(build, { recursive: true });
   const folder = await mkdtemp(join(build, 'host-'));
   try {
-    await buildTestPackages({ arches: [hostArch], formats: ['deb'], folder });
-    await cp(join(folder, 'packages', hostDeb), join(into, hostDeb));
+    await buildTestPackages({ arches: [hostArch], formats: [format], folder });
+    await cp(join(folder, 'packages', name), target);
+    return target;
   } finally {
     await rm(folder, { recursive: true });
   }
