@@ -60,10 +60,32 @@ describe.skipIf(whyNoCheckout !== undefined)(`berth.service under systemd${reaso
 
   test('it runs as its own user with two capabilities', async () => {
     const { out } = await instance.run('cat', `/proc/${await show('MainPID')}/status`);
-    expect(BigInt(`0x${/^CapBnd:\s*(\w+)$/m.exec(out)![1]}`)).toBe((1n << 12n) | (1n << 2n));
+    const sets = [...out.matchAll(/^Cap(\w+):\s*(\w+)$/gm)];
+    const rights = sets.map(([, name, bits]) => [name, BigInt(`0x${bits}`)]);
+    // CAP_NET_ADMIN and CAP_DAC_READ_SEARCH, also for the programs that it runs.
+    const both = (1n << 12n) | (1n << 2n);
+    expect(Object.fromEntries(rights)).toEqual({
+      Inh: both,
+      Prm: both,
+      Eff: both,
+      Bnd: both,
+      Amb: both,
+    });
     expect(/^Uid:\s*(\d+)/m.exec(out)![1]).not.toBe('0');
     const status = await instance.run('stat', '-c', '%U:%G %a', '/run/berth/status.sock');
     expect(status.out.trim()).toBe('berth:berth 660');
+  });
+
+  test('it waits for no network, for no part of cloud-init, and nothing waits for it but the end of the boot', async () => {
+    for (const property of ['Requires', 'Wants', 'BindsTo', 'Requisite', 'After', 'Before']) {
+      const units = (await show(property)).split(' ');
+      const holding = units.filter((unit) => /^(network-online|network-pre|cloud-)/.test(unit));
+      expect({ property, holding }).toEqual({ property, holding: [] });
+    }
+    expect((await show('Before')).split(' ').toSorted()).toEqual([
+      'multi-user.target',
+      'shutdown.target',
+    ]);
   });
 
   test('its sandbox lets it set the interface up, and opens no other kernel setting and no secret', async () => {
@@ -94,22 +116,53 @@ describe.skipIf(whyNoCheckout !== undefined)(`berth.service under systemd${reaso
     expect(JSON.parse(own)).toMatchObject({ _SYSTEMD_UNIT: 'berth.service' });
   }, 40_000);
 
-  test('kill -9: systemd starts it again, the same ENI, the address served throughout', async () => {
-    const before = await show('MainPID');
-    await instance.run('systemctl', 'kill', '--signal=KILL', 'berth');
-    expect(await answering()).toBe(poolEni.privateIpv4);
+  /** Resolves when systemd has started another process, and that serves. */
+  const startedAgain = async (before: string): Promise<void> => {
     // A container with cgroup v1 is not told when a group is empty: systemd then waits for TimeoutStopSec, 20 s.
     await until(
       'another process',
       45_000,
       async () => ![before, '0'].includes(await show('MainPID')) || undefined,
     );
-    await instance.run('berth', 'wait', '--timeout', '30');
+    await succeed('berth', 'wait', '--timeout', '30');
     expect(await answering()).toBe(poolEni.privateIpv4);
     expect(cloud.lab.ec2.eni(poolEni.eniId)!.attachment!.instanceId).toBe(
       instances['inst-a'].instanceId,
     );
-  }, 60_000);
+  };
+  const deaths = async (): Promise<unknown> => {
+    const { out } = await instance.run('cat', '/run/berth/starts.json');
+    return (JSON.parse(out) as { readonly deaths: unknown }).deaths;
+  };
+
+  test('kill -9: systemd starts it again, the same ENI, the address served throughout, and the death is counted', async () => {
+    // Only a death soon after a start counts.
+    await succeed('systemctl', 'restart', 'berth');
+    expect(await deaths()).toBe(0);
+    const before = await show('MainPID');
+    await instance.run('systemctl', 'kill', '--signal=KILL', 'berth');
+    expect(await answering()).toBe(poolEni.privateIpv4);
+    await startedAgain(before);
+    expect(await deaths()).toBe(1);
+  }, 100_000);
+
+  test('one that hangs is killed by the watchdog and started again', async () => {
+    expect(await show('WatchdogUSec')).toBe('1min');
+    const dropIn = '/etc/systemd/system/berth.service.d/watchdog.conf';
+    await instance.write(dropIn, '[Service]\nWatchdogSec=3\n');
+    await succeed('systemctl', 'daemon-reload');
+    await succeed('systemctl', 'restart', 'berth');
+    await succeed('berth', 'wait', '--timeout', '30');
+    const before = await show('MainPID');
+    await succeed('kill', '-STOP', before);
+    await startedAgain(before);
+    const { out } = await instance.run('journalctl', '--unit=berth', '--no-pager');
+    expect(out).toContain('Watchdog timeout (limit 3s)');
+    await succeed('rm', dropIn);
+    await succeed('systemctl', 'daemon-reload');
+    await succeed('systemctl', 'restart', 'berth');
+    await succeed('berth', 'wait', '--timeout', '30');
+  }, 140_000);
 
   test('stop ends it cleanly and keeps the address', async () => {
     await instance.run('systemctl', 'stop', 'berth');
@@ -125,10 +178,8 @@ describe.skipIf(whyNoCheckout !== undefined)(`berth.service under systemd${reaso
     });
   });
 
-  test('a wrong configuration is not started again', async () => {
-    cloud.lab.ssm.put({ name: '/berth/config', value: '{"pooll":"db"}' });
-    // With the last good copy it would go on with that.
-    await instance.run('find', '/var/lib/berth', '-name', 'last-good-config.json', '-delete');
+  /** It has failed, and was not started again. */
+  const givesUp = async (code: string): Promise<void> => {
     await instance.run('systemctl', 'start', 'berth');
     await until(
       'it has failed',
@@ -136,11 +187,26 @@ describe.skipIf(whyNoCheckout !== undefined)(`berth.service under systemd${reaso
       async () => (await show('ActiveState')) === 'failed' || undefined,
     );
     expect({ code: await show('ExecMainStatus'), restarts: await show('NRestarts') }).toEqual({
-      code: '78',
+      code,
       restarts: '0',
     });
-    const { out } = await instance.run('journalctl', '--unit=berth', '--no-pager', '--lines=5');
-    expect(out).toContain('did you mean pool?');
+  };
+  const lastWords = async (): Promise<string> =>
+    (await instance.run('journalctl', '--unit=berth', '--no-pager', '--lines=5')).out;
+
+  test('a wrong command line is not started again', async () => {
+    await instance.write('/etc/default/berth', 'BERTH_FLAGS=--nonsense\n');
+    await givesUp('64');
+    expect(await lastWords()).toContain('--nonsense');
+    await instance.write('/etc/default/berth', '');
+  });
+
+  test('nor is a wrong configuration', async () => {
+    cloud.lab.ssm.put({ name: '/berth/config', value: '{"pooll":"db"}' });
+    // With the last good copy it would go on with that.
+    await instance.run('find', '/var/lib/berth', '-name', 'last-good-config.json', '-delete');
+    await givesUp('78');
+    expect(await lastWords()).toContain('did you mean pool?');
   });
 
   test('purged, it leaves nothing but its user and the address', async () => {
