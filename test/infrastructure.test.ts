@@ -1,6 +1,5 @@
 // packaging/cloudformation/pool.yaml and packaging/terraform in the VPC of the lab: the real daemon with nothing but what
 // the template gives an instance, its user data, its role and its tags, and an ENI as the template makes it.
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   createDaemonCloud,
@@ -9,29 +8,15 @@ import {
   ownArn,
   type DaemonCloud,
 } from './fixtures/daemon-cloud.ts';
-import {
-  packaging,
-  policiesOf,
-  poolParameters,
-  poolUserData,
-  renderedUserData,
-  terraformPolicies,
-  words,
-} from './fixtures/templates.ts';
-import { readStack } from './lab/cloudformation.ts';
+import { poolUserData, renderedUserData, templateRoles } from './fixtures/templates.ts';
 import { inNamespaces, needsNamespaces } from './lab/environment.ts';
-import { readPolicy } from './lab/iam.ts';
 import { until } from './lab/progress.ts';
 import { poolEni } from './lab/small-cloud.ts';
 
 /** Other files may have the VPC for a while. */
 const vpcWithinMs = 400_000;
 
-const { resources } = readStack(join(packaging, 'cloudformation', 'pool.yaml'), poolParameters);
-const roles = {
-  pool: Object.values(policiesOf(resources['Role'])),
-  terraform: terraformPolicies().map((name) => readPolicy(name, words)),
-};
+const roles = templateRoles();
 
 describe.skipIf(!inNamespaces)(`an instance of the templates${needsNamespaces}`, () => {
   let cloud: DaemonCloud;

@@ -1,4 +1,4 @@
-// A disk with the package of berth installed, and with cloud-init set to the lab's EC2.
+// Disks with cloud-init set to the lab's EC2, and with the package of berth installed.
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createImage, type MachineImage } from './machine-image.ts';
@@ -16,11 +16,10 @@ cloud_config_modules: [runcmd]
 cloud_final_modules: [scripts-per-once, scripts-per-boot, scripts-per-instance, scripts-user, final-message]
 `;
 
-export async function createInstalledImage(endpoint: string): Promise<MachineImage> {
+/** cloud-init and a berth that is installed later find the lab. `endpoint`: of AWS. */
+export async function createBareImage(endpoint: string): Promise<MachineImage> {
   await using undo = new AsyncDisposableStack();
   const image = undo.use(await createImage('/'));
-  const { root } = image;
-  await installBerth(image, endpoint);
   // Services of this host: what is left is the system and cloud-init.
   const enabled = ['multi-user', 'network-online', 'graphical', 'sockets', 'timers'];
   await image.remove(...enabled.map((name) => `/etc/systemd/system/${name}.target.wants`));
@@ -29,7 +28,16 @@ export async function createInstalledImage(endpoint: string): Promise<MachineIma
   await image.write('/etc/resolv.conf', resolver);
   await image.write('/etc/cloud/cloud.cfg.d/99-lab.cfg', cloudConfig);
   // Its DHCP would wait for a server: the network is there.
-  await symlink('/dev/null', join(root, 'etc/systemd/system/cloud-init-local.service'));
+  await symlink('/dev/null', join(image.root, 'etc/systemd/system/cloud-init-local.service'));
+  await setEndpoint(image, endpoint);
+  undo.move();
+  return image;
+}
+
+export async function createInstalledImage(endpoint: string): Promise<MachineImage> {
+  await using undo = new AsyncDisposableStack();
+  const image = undo.use(await createBareImage(endpoint));
+  await installBerth(image, endpoint);
   undo.move();
   return image;
 }
@@ -42,6 +50,10 @@ export async function installBerth(image: MachineImage, endpoint: string): Promi
   await copyHostPackage('deb', join(root, 'opt'));
   const { code, out } = await runIn(['chroot', root, 'dpkg', '--install', `/opt/${hostDeb}`]);
   if (code !== 0) throw new Error(`cannot install ${hostDeb}: ${out}`);
+  await setEndpoint(image, endpoint);
+}
+
+async function setEndpoint(image: MachineImage, endpoint: string): Promise<void> {
   const dropIn = `[Service]\nEnvironment=AWS_ENDPOINT_URL=${endpoint}\n`;
   await image.write('/etc/systemd/system/berth.service.d/lab.conf', dropIn);
 }

@@ -97,6 +97,11 @@ test
   .skipIf(noShellcheck !== '')
   .each([
     ['packer/berth.pkr.hcl', 'sh', packerScript()],
+    [
+      'user-data/install.sh',
+      'sh',
+      readFileSync(join(packaging, 'user-data', 'install.sh'), 'utf8'),
+    ],
     ...componentScripts().map(({ phase, script }) => [`component.yaml, ${phase}`, 'bash', script]),
   ])(`shellcheck finds nothing in %s${noShellcheck}`, async (_where, shell, script) => {
   expect(script.split('\n').length).toBeGreaterThan(2);
