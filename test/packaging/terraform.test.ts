@@ -67,6 +67,36 @@ test.skipIf(!hasHclParser)(
   },
 );
 
+test.skipIf(!hasHclParser)(
+  `IMDSv2 alone, in service only when berth is ready, every instance is one of the pool${needsHclParser}`,
+  async () => {
+    const blocks = new Map(await resources());
+    expect(blocks.get('aws_launch_template')!['metadata_options']).toMatchObject([
+      {
+        http_tokens: '"required"',
+        http_put_response_hop_limit: 1,
+        instance_metadata_tags: '"enabled"',
+      },
+    ]);
+    const group = blocks.get('aws_autoscaling_group')!;
+    expect(group['initial_lifecycle_hook']).toMatchObject([
+      {
+        name: '"berth-ready"',
+        lifecycle_transition: '"autoscaling:EC2_INSTANCE_LAUNCHING"',
+        default_result: '"ABANDON"',
+      },
+    ]);
+    expect(group['dynamic']).toMatchObject([
+      {
+        '"tag"': {
+          for_each: { '"berth:pool"': '${var.pool}' },
+          content: [{ key: '${tag.key}', value: '${tag.value}', propagate_at_launch: true }],
+        },
+      },
+    ]);
+  },
+);
+
 describe.skipIf(!hasProvider)(`with the provider${needsProvider}`, () => {
   test.skipIf(!hasHclParser)(
     `the list of arguments is the provider's${needsHclParser}`,

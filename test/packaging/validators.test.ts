@@ -8,6 +8,7 @@ import { componentScripts, packaging } from '../fixtures/templates.ts';
 import { temporaryFolder } from '../fixtures/temporary-folder.ts';
 import { pythonEnvironment } from '../lab/api-models.ts';
 import { hasProgram } from '../lab/environment.ts';
+import { hasHclParser, needsHclParser, parseHcl } from '../lab/terraform.ts';
 
 vi.setConfig({ testTimeout: 300_000 });
 
@@ -80,6 +81,29 @@ describe.skipIf(noPacker !== '')(`packer${noPacker}`, () => {
     expect(stdout).toContain(complaint);
   });
 });
+
+test.skipIf(!hasHclParser)(
+  `Packer's builder asks IMDSv2 alone, and so do the instances of the AMI${needsHclParser}`,
+  async () => {
+    const { source } = await parseHcl(templateFile);
+    expect(source).toMatchObject([
+      {
+        '"amazon-ebs"': {
+          '"berth"': {
+            imds_support: '"v2.0"',
+            metadata_options: [
+              {
+                http_endpoint: '"enabled"',
+                http_tokens: '"required"',
+                http_put_response_hop_limit: 1,
+              },
+            ],
+          },
+        },
+      },
+    ]);
+  },
+);
 
 /** The lines of `inline`, as Packer fills them in. */
 function packerScript(): string {
