@@ -9,7 +9,7 @@ import { buildDeb } from './deb.ts';
 import { licenceExpression } from './licences.ts';
 import { buildRpm } from './rpm.ts';
 import { runProgram } from './run-program.ts';
-import { arches, commandOf, fetchRuntime } from './runtime.ts';
+import { arches, commandOf, fetchRuntime, readLockfile } from './runtime.ts';
 import { writeTexts } from './texts.ts';
 
 const project = join(import.meta.dirname, '..');
@@ -39,9 +39,10 @@ export async function buildPackages(input: BuildInput): Promise<readonly string[
   const { version } = JSON.parse(text) as { readonly version: string };
   const licence = licenceExpression(bundle.bundled);
   const { bundled } = bundle;
+  const lockfile = await readLockfile();
   const built = input.arches.map(async (name) => {
     const arch = arches[name];
-    const runtime = await fetchRuntime(arch, join(work, `runtime-${name}`));
+    const runtime = await fetchRuntime(arch, join(work, `runtime-${name}`), lockfile);
     const texts = await writeTexts({ version, epochSeconds, bundled, arch, runtime });
     const codeFolder = join(work, `code-${name}`);
     await rm(codeFolder, { recursive: true, force: true });

@@ -52,14 +52,20 @@ export type Runtime = {
 };
 
 type LockEntry = { readonly version: string; readonly integrity: string };
-type Lockfile = { readonly packages: Readonly<Record<string, LockEntry>> };
+export type Lockfile = { readonly packages: Readonly<Record<string, LockEntry>> };
+
+/** Of this project. */
+export async function readLockfile(): Promise<Lockfile> {
+  return JSON.parse(await readFile(join(project, 'package-lock.json'), 'utf8')) as Lockfile;
+}
 
 /** Into an empty folder. Throws where npm does not find what the lockfile promises. */
-export async function fetchRuntime(arch: Arch, folder: string): Promise<Runtime> {
+export async function fetchRuntime(
+  arch: Arch,
+  folder: string,
+  lockfile: Lockfile,
+): Promise<Runtime> {
   const name = arch.npmPackage;
-  const lockfile = JSON.parse(
-    await readFile(join(project, 'package-lock.json'), 'utf8'),
-  ) as Lockfile;
   const entry = lockfile.packages[`node_modules/${name}`];
   if (entry === undefined) throw new Error(`cannot find ${name} in package-lock.json`);
   const work = await mkdtemp(join(tmpdir(), 'berth-runtime-'));
