@@ -138,6 +138,7 @@ describe.skipIf(whyNoCheckout !== undefined)(`berth.service under systemd${reaso
   test('kill -9: systemd starts it again, the same ENI, the address served throughout, and the death is counted', async () => {
     // Only a death soon after a start counts.
     await succeed('systemctl', 'restart', 'berth');
+    await succeed('berth', 'wait', '--timeout', '30');
     expect(await deaths()).toBe(0);
     const before = await show('MainPID');
     await instance.run('systemctl', 'kill', '--signal=KILL', 'berth');
