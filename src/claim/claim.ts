@@ -1,24 +1,28 @@
 // Gets this instance one ENI of its pool and keeps at it until it has one (claim.md section 5, steps 1 to 8).
-import { BerthError, hasCode, messageOf } from '../errors.ts';
+import { BerthError } from '../errors.ts';
 import type { PoolConfig } from '../model/config.ts';
 import type { Claimed, Eni } from '../model/eni.ts';
 import type { Identity } from '../model/instance.ts';
 import type { Phase } from '../model/status.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
-import { describe, dropClaim, lagMs } from './calls.ts';
+import { dropClaim, lagMs } from './calls.ts';
 import { refusalOf } from './candidates.ts';
 import { nextStep, type Step } from './decide.ts';
-import { letGo } from './let-go.ts';
-import { checkEniLimit, createFit } from './limits.ts';
+import { createFit } from './limits.ts';
 import { look, pageSize, type View } from './look.ts';
-import { createPace, type Pace } from './pace.ts';
-import { settle, type SettleDeps, type SettleInput } from './settle.ts';
+import { createPace } from './pace.ts';
 import { createStaleClaims } from './stale.ts';
 import { instanceArn, ownerOf } from './tags.ts';
-import { tryInOrder, type Attempt, type Refusals, type TryDeps } from './try-in-order.ts';
+import {
+  settleOrGiveBack,
+  shed,
+  tryCandidates,
+  type CandidateDeps,
+  type CandidateMemory,
+} from './try-candidates.ts';
 import { createWaiting } from './waiting.ts';
 
-export type ClaimDeps = SettleDeps & TryDeps;
+export type ClaimDeps = CandidateDeps;
 
 export type ClaimInput = {
   readonly identity: Identity;
@@ -54,10 +58,7 @@ const primary: Role = {
 };
 
 /** What one call of claimEni has learned so far. */
-type Memory = {
-  readonly unsuitable: Set<string>;
-  readonly refused: Refusals;
-  orphaned: ReadonlySet<string>;
+type Memory = CandidateMemory & {
   doubted: string | undefined;
   /** What all of the pool was like when it was last seen. */
   peers: number;
@@ -67,12 +68,6 @@ type Memory = {
 
 /** Between two passes: quick at first, then within the shared Describe budget (claim.md section 4). */
 const passBackoff: Backoff = { firstMs: 1_000, factor: 1.3, capMs: 30_000 };
-/**
- * So long and so often may the guard refuse an ENI that nobody owns, before we say that the policy is wrong:
- * authorization may see the tag of a former owner for 30 s.
- */
-const deniedAtLeast = { ms: 60_000, times: 4 };
-
 /**
  * Resolves once EC2 says attached and the kernel shows the device. Waits for a free ENI, for ever or as long as the pool
  * is configured to. Throws `pool-empty`, `aws-denied` (naming the permission), `eni-limit`, `aws-invalid`, `timeout`,
@@ -156,7 +151,7 @@ export async function claimAs(
         deps.log.info({ eni: eni.eniId }, `${eni.eniId} is attached to this instance already`);
         await shed(deps, identity, step.surplus, signal);
         await deps.unmanaged.mark(eni.mac);
-        const claimed = await finish(deps, { identity, eni, accepted: false }, signal);
+        const claimed = await settleOrGiveBack(deps, { identity, eni, accepted: false }, signal);
         if (claimed !== undefined) return { ...claimed, peers };
         break;
       }
@@ -168,7 +163,7 @@ export async function claimAs(
         break;
       case 'resume':
       case 'try': {
-        const claimed = await take(deps, { ...input, step, memory, pace }, signal);
+        const claimed = await tryCandidates(deps, { ...input, step, memory, pace }, signal);
         if (claimed !== undefined) return { ...claimed, peers };
         break;
       }
@@ -233,95 +228,6 @@ async function isDoubtful(
   deps.progress('claiming', `making sure that ${recordedEniId} is not ours any more`);
   await deps.clock.sleep(lagMs, signal);
   return true;
-}
-
-/** One pass over the candidates. undefined: none was to be had. */
-async function take(
-  deps: ClaimDeps,
-  input: ClaimInput & {
-    readonly step: Extract<Step, { readonly do: 'resume' | 'try' }>;
-    readonly memory: Memory;
-    readonly pace: Pace;
-  },
-  signal: AbortSignal,
-): Promise<Omit<Claimed, 'peers'> | undefined> {
-  const { identity, pool, otherPools, deviceIndex, step, memory, pace } = input;
-  await checkEniLimit(deps, { identity, pools: otherPools.length + 1 }, signal);
-  const isResumed = step.do === 'resume';
-  const candidates = step.do === 'resume' ? [step.eni] : step.candidates;
-  const { refused } = memory;
-  const pass = { identity, candidates, isResumed, refused, deviceIndex, pace };
-  const { taken, attempts } = await tryInOrder(deps, pass, signal);
-  memory.orphaned = new Set();
-  const claimed =
-    taken === undefined ? undefined : await finish(deps, { identity, ...taken }, signal);
-  if (claimed !== undefined) return claimed;
-  for (const { eni, result } of attempts) {
-    if (result.outcome === 'unsuitable') memory.unsuitable.add(eni.eniId);
-    if (result.outcome === 'failed') throw result.error;
-  }
-  const denied = denialIn(attempts);
-  if (denied === undefined) return undefined;
-  deps.progress('claiming', `${denied.message}; looking whether another instance was faster`);
-  const nowMs = deps.clock.monotonicMs();
-  for (const [eniId, { sinceMs, times }] of refused) {
-    if (nowMs - sinceMs <= deniedAtLeast.ms || times < deniedAtLeast.times) continue;
-    const now = await describe(deps, eniId, signal);
-    if (now?.status === 'available' && ownerOf(now) === undefined)
-      throw policyError(pool.name, denied);
-    refused.delete(eniId);
-  }
-  return undefined;
-}
-
-/** One ENI of a pool is enough. */
-async function shed(
-  deps: ClaimDeps,
-  identity: Identity,
-  surplus: readonly Eni[],
-  signal: AbortSignal,
-): Promise<void> {
-  for (const eni of surplus) {
-    deps.log.warn({ eni: eni.eniId }, `${eni.eniId} is attached and not wanted; detaching it`);
-    await letGo(deps, { eni, identity }, signal);
-  }
-}
-
-/**
- * Waits until the attachment can be used; an ENI that never becomes usable is given back. undefined: EC2 says that it
- * is not attached to us.
- */
-async function finish(
-  deps: ClaimDeps,
-  input: SettleInput,
-  signal: AbortSignal,
-): Promise<Omit<Claimed, 'peers'> | undefined> {
-  const { eni, identity } = input;
-  deps.progress('attaching', `waiting for ${eni.eniId} (${eni.mac}) to show up`);
-  await deps.record.save(eni.eniId);
-  try {
-    return await settle(deps, input, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!hasCode(error, 'device-missing', 'timeout', 'eni-gone')) throw error;
-    deps.log.warn({ eni: eni.eniId }, `${messageOf(error)}; giving ${eni.eniId} back`);
-    if (await letGo(deps, { eni, identity }, signal)) await deps.record.clear();
-    if (hasCode(error, 'eni-gone')) return undefined;
-    throw error;
-  }
-}
-
-function denialIn(attempts: readonly Attempt[]): BerthError | undefined {
-  for (const { result } of attempts) if (result.outcome === 'denied') return result.error;
-  return undefined;
-}
-
-function policyError(pool: string, cause: BerthError): BerthError {
-  return new BerthError(
-    'aws-denied',
-    `cannot claim any ENI of pool ${pool}: the instance role lacks ec2:CreateTags for ENIs that nobody owns; compare its policy with packaging/iam/base.json`,
-    { cause, details: cause.details },
-  );
 }
 
 function empty({ name, waitMs }: PoolConfig, why: string): BerthError {

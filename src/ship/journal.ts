@@ -2,15 +2,16 @@
 // The journal is the buffer: what is not taken waits in journalctl, what is not sent is read again.
 import { BerthError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { JournalSource, LogFilter } from '../model/logs.ts';
+import type { JournalSource } from '../model/logs.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Lines } from '../system/lines.ts';
 import type { CompilePattern } from '../system/patterns.ts';
 import type { Random } from '../system/random.ts';
 import { backoffMs, type Backoff } from '../system/retry.ts';
-import { addEvent, createBatch, createEvent, inOrder, type LogEvent } from './batch.ts';
+import { addEvent, createBatch, inOrder, type LogEvent } from './batch.ts';
 import type { Cursors } from './cursors.ts';
 import type { DeadLetters } from './dead-letters.ts';
+import { createEntryReader, journalArgv, type JournalEntry } from './journal-entries.ts';
 import { missedBehind } from './journal-gap.ts';
 import { foreverMs } from './wake.ts';
 import { sendEvents, type SendDeps, type Standing } from './send.ts';
@@ -34,10 +35,6 @@ export type Journal = {
 
 const notYet = Promise.resolve('not yet' as const);
 
-type Entry = { readonly event: LogEvent | undefined; readonly cursor: string };
-
-/** Before the first cursor: what a boot has written until berth is up, and no whole journal of an old host. */
-const firstSince = '-10min';
 /** What is there already goes with the batch that is due, for so long. */
 const graceMs = 100;
 const lateMs = 2_000;
@@ -56,7 +53,7 @@ export function createJournal(
   const { clock, random, lines, log, cursors } = deps;
   const target = { group: source.logGroupName, stream: source.logStreamName };
   const key = JSON.stringify([target, source.units, source.priority, source.matches]);
-  const passes = createJournalFilter(source.filters, compile);
+  const entryOf = createEntryReader(source.filters, compile);
   const sent = { events: 0, refused: 0, batches: 0 };
   const standing: Standing = { refusedInARow: 0, entityProblem: undefined, failures: 0 };
   let error: string | undefined;
@@ -64,17 +61,6 @@ export function createJournal(
   const fail = (caught: unknown, message: string): void => {
     if (error === undefined) log.warn({ ...target, error: messageOf(caught) }, message);
     error = messageOf(caught);
-  };
-
-  const entryOf = (line: string): Entry | undefined => {
-    const fields = parseEntry(line);
-    if (fields === undefined) return undefined;
-    const { __CURSOR: cursor, __REALTIME_TIMESTAMP: realtime, ...body } = fields;
-    if (typeof cursor !== 'string') return undefined;
-    const message = JSON.stringify({ ...body, __CURSOR: cursor });
-    const timestampMs = Math.floor(Number(realtime) / 1_000);
-    const isGood = passes(message) && Number.isSafeInteger(timestampMs);
-    return { cursor, event: isGood ? createEvent(message, timestampMs, true) : undefined };
   };
 
   const send = async (
@@ -113,9 +99,9 @@ export function createJournal(
     const done = new AbortController();
     const life = AbortSignal.any([done.signal, signal]);
     const from = cursors.of(key);
-    const iterator = lines(argvOf(source, from), life)[Symbol.asyncIterator]();
+    const iterator = lines(journalArgv(source, from), life)[Symbol.asyncIterator]();
     let next = iterator.next();
-    let held: Entry | undefined;
+    let held: JournalEntry | undefined;
     let heardAny = false;
     /** At the end: what was written until then is sent. */
     let endingAtMs = ending.aborted ? clock.nowMs() : Infinity;
@@ -124,7 +110,7 @@ export function createJournal(
     };
     ending.addEventListener('abort', onEnding, { once: true });
 
-    const nextEntry = async (dueMs: number): Promise<Entry | 'due' | 'over'> => {
+    const nextEntry = async (dueMs: number): Promise<JournalEntry | 'due' | 'over'> => {
       for (;;) {
         const leftMs = dueMs - clock.monotonicMs();
         if (leftMs <= -lateMs) return 'due';
@@ -240,52 +226,4 @@ export function createJournal(
     await clock.sleep(ms, either).catch(() => undefined);
     signal.throwIfAborted();
   }
-}
-
-/** `-o json` gives each entry as one line. */
-function argvOf(
-  { units, priority, matches }: JournalSource,
-  cursor: string | undefined,
-): [string, ...string[]] {
-  return [
-    'journalctl',
-    '--output=json',
-    '--follow',
-    '--no-tail',
-    // Without it --follow means the boot of now alone: what the one before wrote last would be left out.
-    '--merge',
-    '--all',
-    '--quiet',
-    // Where its entry is deleted, --after-cursor leaves out the next one (systemd 252).
-    ...(cursor === undefined ? [`--since=${firstSince}`] : [`--cursor=${cursor}`]),
-    `--priority=${priority}`,
-    ...units.map((unit) => `--unit=${unit}`),
-    ...matches.flatMap((match, index) => [
-      ...(index === 0 ? [] : ['+']),
-      ...Object.entries(match).map(([field, value]) => `${field}=${value}`),
-    ]),
-  ];
-}
-
-function parseEntry(line: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? { ...value } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** One include has to match, if there is any, and no exclude (logs.md section 2). */
-function createJournalFilter(
-  filters: readonly LogFilter[],
-  compile: CompilePattern | undefined,
-): (message: string) => boolean {
-  const patternsOf = (type: LogFilter['type']) =>
-    filters.filter((one) => one.type === type).map(({ expression }) => compile!(expression));
-  const includes = patternsOf('include');
-  const excludes = patternsOf('exclude');
-  return (message) =>
-    (includes.length === 0 || includes.some((pattern) => pattern.test(message))) &&
-    !excludes.some((pattern) => pattern.test(message));
 }
