@@ -17,18 +17,18 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findingsOf } from '../../src/commands/doctor.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { berth, type Ran } from '../fixtures/berth-command.ts';
-import { rolePolicies } from '../fixtures/role.ts';
-import { temporaryFolder } from '../fixtures/temporary-folder.ts';
+import {
+  canMount,
+  createUnitHost,
+  instanceId,
+  namespaces,
+  type UnitHost,
+} from '../fixtures/unit-host.ts';
 import { mainFile } from '../lab/daemon-process.ts';
-import { createLab, type Lab } from '../lab/lab.ts';
 
-const instanceId = 'i-00000000000000009';
-const subnetId = 'subnet-0000000000000000a';
 const nameServer = '127.0.0.77';
-const canMount = spawnSync('unshare', ['--mount', 'true']).status === 0;
 /** Where the kernel has it: a process that waits for it can be killed, and ends only then. */
 const canHang = canMount && existsSync('/dev/fuse');
-const namespaces = canMount ? '' : ' (skipped: no mount namespaces here)';
 
 /**
  * In a mount namespace: its own /etc/default; its own resolv.conf, and a file system that never answers, where they are given.
@@ -59,30 +59,15 @@ type View = {
 };
 
 describe('berth doctor', () => {
-  let stack: AsyncDisposableStack;
-  let folder: ReturnType<typeof temporaryFolder>;
-  let lab: Lab;
+  let host: UnitHost;
+  let lab: UnitHost['lab'];
+  let folder: UnitHost['folder'];
   let etcDefault: string;
   beforeEach(async () => {
-    stack = new AsyncDisposableStack();
-    folder = stack.use(temporaryFolder());
-    lab = stack.use(await createLab());
-    lab.ec2.addSubnet({
-      subnetId,
-      vpcId: 'vpc-0123456789abcdef0',
-      availabilityZone: 'eu-west-1a',
-      availabilityZoneId: 'euw1-az-a',
-      ipv4Cidr: '10.0.1.0/24',
-    });
-    lab.ec2.launch({ instanceId, subnetId, instanceType: 't3.medium' });
-    lab.setPolicies(instanceId, rolePolicies());
-    lab.ec2.addEni({ subnetId, tags: { 'berth:pool': 'db' } });
-    etcDefault = join(folder.path, 'default');
-    mkdirSync(etcDefault);
+    host = await createUnitHost();
+    ({ lab, folder, etcDefault } = host);
   });
-  afterEach(async () => {
-    await stack.disposeAsync();
-  });
+  afterEach(() => host[Symbol.asyncDispose]());
 
   const run = async (
     flags: readonly string[],
@@ -110,7 +95,7 @@ describe('berth doctor', () => {
     async () => {
       // A resolver that takes questions and never answers.
       const questions = createSocket('udp4');
-      stack.defer(() => new Promise<void>((done) => void questions.close(() => done())));
+      host.defer(() => new Promise<void>((done) => void questions.close(() => done())));
       questions.bind(53, nameServer);
       await once(questions, 'listening');
       let asked = 0;
@@ -124,7 +109,7 @@ describe('berth doctor', () => {
       const silent = createServer((socket) => void open.add(socket));
       silent.listen(join(folder.path, 'status.sock'));
       await once(silent, 'listening');
-      stack.defer(async () => {
+      host.defer(async () => {
         for (const socket of open) socket.destroy();
         silent.close();
         await once(silent, 'close');
@@ -137,7 +122,7 @@ describe('berth doctor', () => {
       // A file server that is away.
       const hung = join(folder.path, 'state');
       mkdirSync(hung);
-      stack.defer(() => {
+      host.defer(() => {
         const holder = join(etcDefault, 'holder');
         if (existsSync(holder)) process.kill(Number(readFileSync(holder, 'utf8')));
       });

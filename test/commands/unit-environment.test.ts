@@ -1,44 +1,27 @@
 // What the unit gives the daemon counts for whoever asks beside it: by the real commands, over an /etc/default of their own.
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseEnvironment, wordsOf } from '../../src/commands/unit-environment.ts';
 import { berth, type Ran } from '../fixtures/berth-command.ts';
-import { rolePolicies } from '../fixtures/role.ts';
-import { temporaryFolder } from '../fixtures/temporary-folder.ts';
-import { createLab, type Lab } from '../lab/lab.ts';
-
-const instanceId = 'i-00000000000000009';
-const subnetId = 'subnet-0000000000000000a';
-const canMount = spawnSync('unshare', ['--mount', 'true']).status === 0;
-const namespaces = canMount ? '' : ' (skipped: no mount namespaces here)';
+import {
+  canMount,
+  createUnitHost,
+  instanceId,
+  namespaces,
+  type UnitHost,
+} from '../fixtures/unit-host.ts';
 
 describe('the environment of the unit', () => {
-  let stack: AsyncDisposableStack;
-  let folder: ReturnType<typeof temporaryFolder>;
-  let lab: Lab;
+  let host: UnitHost;
+  let lab: UnitHost['lab'];
+  let folder: UnitHost['folder'];
   let etcDefault: string;
   beforeEach(async () => {
-    stack = new AsyncDisposableStack();
-    folder = stack.use(temporaryFolder());
-    lab = stack.use(await createLab());
-    lab.ec2.addSubnet({
-      subnetId,
-      vpcId: 'vpc-0123456789abcdef0',
-      availabilityZone: 'eu-west-1a',
-      availabilityZoneId: 'euw1-az-a',
-      ipv4Cidr: '10.0.1.0/24',
-    });
-    lab.ec2.launch({ instanceId, subnetId, instanceType: 't3.medium' });
-    lab.setPolicies(instanceId, rolePolicies());
-    lab.ec2.addEni({ subnetId, tags: { 'berth:pool': 'db' } });
-    etcDefault = join(folder.path, 'default');
-    mkdirSync(etcDefault);
+    host = await createUnitHost();
+    ({ lab, folder, etcDefault } = host);
   });
-  afterEach(async () => {
-    await stack.disposeAsync();
-  });
+  afterEach(() => host[Symbol.asyncDispose]());
 
   const run = (...args: readonly string[]): Promise<Ran> =>
     berth(args, {
