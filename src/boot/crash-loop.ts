@@ -47,7 +47,11 @@ export function createCrashLoop(
     wait: async (progress, signal) => {
       const last = parseStarts(await files.readText(path).catch(report));
       const startedMs = clock.nowMs();
-      const isSoon = last !== undefined && startedMs - last.startedMs < last.waitMs + livedMs;
+      // Nothing is known of a start in the future: the clock was set back since.
+      const isSoon =
+        last !== undefined &&
+        last.startedMs <= startedMs &&
+        startedMs < last.startedMs + last.waitMs + livedMs;
       const deaths = isSoon ? last.deaths + 1 : 0;
       const waitMs = deaths < free ? 0 : backoffMs(backoff, deaths - free + 1, random);
       const text = `${JSON.stringify({ deaths, startedMs, waitMs } satisfies Starts)}\n`;

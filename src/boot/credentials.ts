@@ -54,23 +54,28 @@ export function createRoleCredentials(
 ): (fresh?: boolean) => Promise<RoleCredentials> {
   const { clock, random, log } = deps;
   let kept: RoleCredentials | undefined;
-  let renewAtMs = 0;
+  /** So long before the end of those kept they are renewed. */
+  let aheadMs = 0;
+  /** Monotonic: the clock may be off, and jump. When those kept end is judged by the clock each time. */
+  let holdUntilMs = 0;
   let forceableAtMs = 0;
   let renewal: Promise<RoleCredentials> | undefined;
 
+  const hold = (ms: number): void => {
+    holdUntilMs = clock.monotonicMs() + ms * (1 + random.next());
+  };
+
   const accept = (fresh: RoleCredentials): RoleCredentials => {
-    const nowMs = clock.nowMs();
-    const expired = fresh.expiresAtMs <= nowMs;
-    if (expired) {
-      log.warn('the metadata service hands out expired credentials; using what there is');
-      renewAtMs = nowMs + failedMs * (1 + random.next());
+    aheadMs = renewAheadMs + random.next() * renewJitterMs;
+    if (fresh.expiresAtMs <= clock.nowMs()) {
+      log.warn(
+        'the metadata service hands out expired credentials, or the clock is ahead; using what there is',
+      );
+      hold(failedMs);
       if (kept === undefined || kept.expiresAtMs < fresh.expiresAtMs) kept = fresh;
       return kept;
     }
-    renewAtMs = Math.max(
-      fresh.expiresAtMs - renewAheadMs - random.next() * renewJitterMs,
-      nowMs + unchangedMs * (1 + random.next()),
-    );
+    hold(unchangedMs);
     kept = fresh;
     return fresh;
   };
@@ -89,15 +94,18 @@ export function createRoleCredentials(
         { err: error },
         'cannot renew the credentials of the instance role; keeping the old',
       );
-      renewAtMs = clock.nowMs() + failedMs * (1 + random.next());
+      hold(failedMs);
       return kept;
     }
   };
 
   return async (fresh = false) => {
-    const nowMs = clock.nowMs();
-    const isDue = nowMs >= renewAtMs || (fresh && nowMs >= forceableAtMs);
-    if (kept !== undefined && !isDue) return kept;
+    const nowMs = clock.monotonicMs();
+    if (kept !== undefined) {
+      const isEnding = clock.nowMs() >= kept.expiresAtMs - aheadMs;
+      const isDue = (isEnding && nowMs >= holdUntilMs) || (fresh && nowMs >= forceableAtMs);
+      if (!isDue) return kept;
+    }
     forceableAtMs = nowMs + forcedMs;
     renewal ??= renew().finally(() => {
       renewal = undefined;

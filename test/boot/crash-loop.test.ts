@@ -77,6 +77,13 @@ test('who lives for a minute dies of something else', async () => {
   expect((await startsWaiting(3, 61_000)).slice(1)).toEqual([0, 0]);
 });
 
+test('a clock that was set back says nothing of how soon that was', async () => {
+  await startsWaiting(6);
+  clock.advance(86_400_000);
+  clock.jump(-7 * 86_400_000);
+  expect(await startsWaiting(4)).toEqual([0, 0, 0, 0]);
+});
+
 test('its own waiting is no life', async () => {
   await startsWaiting(12);
   expect(await startAndDie()).toBeGreaterThan(40_000);

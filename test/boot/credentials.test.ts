@@ -10,17 +10,20 @@ let world: BootWorld;
 /** How often credentials were issued, and for how long they are good. */
 let issued: number;
 let goodForMs: number;
+/** How far the instance's clock is ahead of that of AWS, by which they end. */
+let offMs: number;
 
 beforeEach(async () => {
   world = await createBootWorld();
   issued = 0;
+  offMs = 0;
   goodForMs = 6 * hourMs;
   world.change({
     credentials: () => ({
       accessKeyId: `ASIALAB${++issued}`,
       secretAccessKey: 'SECRET-KEY',
       token: 'SECRET-SESSION',
-      expiration: new Date(world.clock.nowMs() + goodForMs),
+      expiration: new Date(world.clock.nowMs() - offMs + goodForMs),
     }),
   });
 });
@@ -31,6 +34,11 @@ const override = (body: string): void => {
   world.server.dials.overrides.set(rolePath, { status: 200, body });
 };
 const warnings = () => world.log.lines.filter(({ level }) => level === 'warn');
+
+const setOff = (ms: number): void => {
+  world.clock.jump(ms - offMs);
+  offMs = ms;
+};
 
 describe('caching', () => {
   test('many callers share one request, and its result for hours', async () => {
@@ -129,6 +137,70 @@ describe('keeping the old ones', () => {
   test('expired ones are better than none', async () => {
     goodForMs = -1;
     expect((await create()()).accessKeyId).toBe('ASIALAB1');
+  });
+});
+
+describe('a clock that jumps', () => {
+  const yearsMs = 10 * 365 * 24 * hourMs;
+
+  test('far ahead at boot, then set back: renewed when AWS refuses, and before they end', async () => {
+    setOff(yearsMs);
+    const credentials = create();
+    expect((await credentials()).accessKeyId).toBe('ASIALAB1');
+    expect(warnings()).toMatchObject([{ msg: expect.stringContaining('the clock is ahead') }]);
+    setOff(0);
+    world.clock.advance(60_000);
+    expect((await credentials()).accessKeyId).toBe('ASIALAB1');
+    expect((await credentials(true)).accessKeyId).toBe('ASIALAB2');
+    world.clock.advance(6 * hourMs - 20 * 60_000 - 1000);
+    expect((await credentials()).accessKeyId).toBe('ASIALAB2');
+    world.clock.advance(10 * 60_000 + 1000);
+    expect((await credentials()).accessKeyId).toBe('ASIALAB3');
+  });
+
+  test('far ahead at boot, then set back: those that are kept end no later for it', async () => {
+    setOff(yearsMs);
+    const credentials = create();
+    await credentials();
+    setOff(0);
+    world.clock.advance(6 * hourMs - 10 * 60_000);
+    expect((await credentials()).accessKeyId).toBe('ASIALAB2');
+  });
+
+  test('far ahead while IMDS is away, then set back: tried again after 5 min', async () => {
+    const credentials = create();
+    await credentials();
+    setOff(yearsMs);
+    world.clock.advance(5.5 * hourMs);
+    world.server.dials.mode = 'disabled';
+    expect((await credentials()).accessKeyId).toBe('ASIALAB1');
+    setOff(0);
+    world.server.dials.mode = 'required';
+    world.clock.advance(25 * 60_000);
+    expect((await credentials()).accessKeyId).toBe('ASIALAB2');
+  });
+
+  test('in 1970 at boot, then right: renewed before they end, and no sooner', async () => {
+    setOff(-1_800_000_000_000);
+    const credentials = create();
+    await credentials();
+    world.clock.advance(hourMs);
+    expect((await credentials()).accessKeyId).toBe('ASIALAB1');
+    setOff(0);
+    world.clock.advance(5 * hourMs - 20 * 60_000 - 1000);
+    expect((await credentials()).accessKeyId).toBe('ASIALAB1');
+    world.clock.advance(10 * 60_000 + 1000);
+    expect((await credentials()).accessKeyId).toBe('ASIALAB2');
+  });
+
+  test('in 1970 for good: renewed when AWS refuses them', async () => {
+    setOff(-1_800_000_000_000);
+    const credentials = create();
+    await credentials();
+    world.clock.advance(7 * hourMs);
+    expect((await credentials(true)).accessKeyId).toBe('ASIALAB2');
+    world.clock.advance(59_000);
+    expect((await credentials(true)).accessKeyId).toBe('ASIALAB2');
   });
 });
 

@@ -1,11 +1,17 @@
 // A clock that is never waited for: sleeping moves it forward at once. One sleeper at a time.
 import type { Clock } from '../../src/system/clock.ts';
 
-export type FakeClock = Clock & { advance(ms: number): void; readonly slept: readonly number[] };
+export type FakeClock = Clock & {
+  advance(ms: number): void;
+  /** Sets the time of day alone forward, or back. */
+  jump(ms: number): void;
+  readonly slept: readonly number[];
+};
 
 /** Deadlines fire when the time reaches them. */
 export function createFakeClock(startMs = 1_800_000_000_000): FakeClock {
   let elapsedMs = 0;
+  let jumpedMs = 0;
   const slept: number[] = [];
   const deadlines = new Set<{ readonly atMs: number; readonly fire: () => void }>();
   const advance = (ms: number): void => {
@@ -20,8 +26,11 @@ export function createFakeClock(startMs = 1_800_000_000_000): FakeClock {
   return {
     slept,
     advance,
+    jump: (ms) => {
+      jumpedMs += ms;
+    },
     // Whole, as Date.now() is.
-    nowMs: () => Math.floor(startMs + elapsedMs),
+    nowMs: () => Math.floor(startMs + jumpedMs + elapsedMs),
     monotonicMs: () => elapsedMs,
     sleep: async (ms, signal) => {
       signal.throwIfAborted();

@@ -114,7 +114,8 @@ test('credentials of a minute, and no metadata service over the end of some: all
   const imds = createImds(deps, { endpoints, ...imdsDefaults });
   const life = new AbortController();
   undo.defer(() => life.abort());
-  const role = createRoleCredentials(deps, imds, life.signal);
+  const ofKeys = { ...clock, monotonicMs: () => systemClock.monotonicMs() * speed };
+  const role = createRoleCredentials({ ...deps, clock: ofKeys }, imds, life.signal);
   const keys = new Set<string>();
   const shipping = startShipping(
     deps,
