@@ -32,8 +32,23 @@ export type ParameterStore = Disposable & {
 };
 
 /** The SDK client is loaded at the first call (boot.md 1.7). */
-export function createParameterStore(access: AwsAccess): ParameterStore {
+export function createParameterStore({ region, credentials }: AwsAccess): ParameterStore {
   let loading: ReturnType<typeof load> | undefined;
+  /** AWS has refused the last credentials. */
+  let refused = false;
+  const access: AwsAccess = {
+    region,
+    credentials: (fresh) => {
+      const given = credentials(fresh || refused);
+      refused = false;
+      return given;
+    },
+  };
+  const classify = (action: string, error: unknown): BerthError => {
+    const classified = classifyAwsError(action, error);
+    if (classified.code === 'aws-credentials') refused = true;
+    return classified;
+  };
 
   const fetchParameter = async (name: string, decrypt: boolean, signal: AbortSignal) => {
     const { client, sdk } = await (loading ??= load(access));
@@ -61,7 +76,7 @@ export function createParameterStore(access: AwsAccess): ParameterStore {
         signal.throwIfAborted();
         const code = awsCodeOf(error);
         if (code === 'ParameterNotFound' || code === 'ParameterVersionNotFound') return undefined;
-        const classified = classifyAwsError('ssm:GetParameter', error);
+        const classified = classify('ssm:GetParameter', error);
         if (code === 'InvalidKeyId') throw keyUnusable(name, error);
         if (classified.code === 'aws-denied' && (await lacksKey(name, signal))) {
           throw denied(name, 'kms:Decrypt on the key that encrypts it', error);
@@ -94,7 +109,7 @@ export function createParameterStore(access: AwsAccess): ParameterStore {
           if (error instanceof BerthError && error.code === 'config-invalid') throw error;
           if (awsCodeOf(error) === 'InvalidKeyId') throw keyUnusable(list, error);
           const needs = decrypt ? ', or kms:Decrypt on a key of theirs' : '';
-          const classified = classifyAwsError('ssm:GetParameters', error);
+          const classified = classify('ssm:GetParameters', error);
           if (classified.code === 'aws-denied') {
             throw denied(list, `ssm:GetParameters on one of them${needs}`, error);
           }
@@ -125,7 +140,7 @@ export function createParameterStore(access: AwsAccess): ParameterStore {
         } catch (error) {
           signal.throwIfAborted();
           if (awsCodeOf(error) === 'InvalidKeyId') throw keyUnusable(path, error);
-          throw forConfig(path, classifyAwsError('ssm:GetParametersByPath', error));
+          throw forConfig(path, classify('ssm:GetParametersByPath', error));
         }
       } while (next !== undefined);
       return found;

@@ -148,6 +148,36 @@ describe('get', () => {
     expect(await store.get('/a', signal)).toEqual({ value: 'one', version: 1, ...plain });
   });
 
+  test.each(['get', 'several', 'tree'] as const)(
+    '%s: credentials that AWS refuses are read anew, once',
+    async (how) => {
+      world.ssm.put({ name: '/t/a', value: 'one' });
+      const asked: boolean[] = [];
+      using store = createParameterStore({
+        region: 'eu-central-1',
+        credentials: (fresh) => {
+          asked.push(fresh);
+          return world.access.credentials(fresh);
+        },
+      });
+      const ways = {
+        get: () => store.get('/t/a', signal),
+        several: () => store.several(new Set(['/t/a']), false, signal),
+        tree: () => store.tree('/t/', signal),
+      };
+      const fault = { kind: 'error', status: 400, code: 'ExpiredTokenException' } as const;
+      world.front.fail({ match: 'ssm:*', times: 1, fault });
+      await expect(ways[how]()).rejects.toMatchObject({
+        code: 'config-unavailable',
+        message: expect.stringContaining('AWS refuses the credentials or the clock'),
+      });
+      await ways[how]();
+      await ways[how]();
+      expect(asked.indexOf(true)).toBeGreaterThan(0);
+      expect(asked.filter((fresh) => fresh)).toHaveLength(1);
+    },
+  );
+
   test('what is wrong with the credentials is said by them', async () => {
     const error = new BerthError('credentials-missing', 'cannot get credentials: no role');
     using store = createParameterStore({
