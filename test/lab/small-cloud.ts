@@ -72,7 +72,7 @@ const hostOf = (instanceId: string): string =>
 const view = 'mount --bind "$1/var" /var && mount --bind "$1/run" /run/berth && shift && exec "$@"';
 
 export async function createSmallCloud(
-  options: Pick<LabOptions, 'dials' | 'latency'> & {
+  options: Pick<LabOptions, 'dials' | 'latency' | 'clock' | 'maxSkewMs'> & {
     readonly chaos?: ChaosInput | undefined;
     /** inst-a is a machine of its own, with these slots for network cards; nothing runs in it yet. */
     readonly slots?: MachineSlots;
