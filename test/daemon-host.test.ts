@@ -1,15 +1,20 @@
-// The daemon on hosts that are set up tightly: nothing can be written to disk; OpenSSL in FIPS mode.
+// The daemon on hosts that are set up tightly: nothing can be written to disk; no device gives randomness; OpenSSL in
+// FIPS mode.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { isReady } from './fixtures/daemon-cloud.ts';
 import { createLoopback, instanceId } from './fixtures/loopback-daemon.ts';
 import { daemonArgv, startProgram, unitRights } from './lab/daemon-process.ts';
 import { inNamespaces, needsNamespaces } from './lab/environment.ts';
 import { until } from './lab/progress.ts';
-import { createSmallCloud, instances, poolEni } from './lab/small-cloud.ts';
+import { createSmallCloud, instances, poolEni, type SmallCloud } from './lab/small-cloud.ts';
 import { createTlsFront, needsOpenssl } from './lab/tls-front.ts';
+
+const attaches = ({ lab }: SmallCloud): number =>
+  lab.front.calls.filter(({ action }) => action === 'AttachNetworkInterface').length;
 
 /** Root and /var, in the mount namespace of this daemon alone. */
 const readOnly = [
@@ -30,7 +35,7 @@ describe.skipIf(!inNamespaces)(`a read-only root${needsNamespaces}`, () => {
     const argv = [...prefix, ...readOnly, ...unitRights, ...daemonArgv(['run'])];
     for (const round of [1, 2]) {
       await using daemon = startProgram({ argv, env });
-      await daemon.line(`ready, round ${round}`, (line) => line['phase'] === 'ready');
+      await daemon.line(`ready, round ${round}`, isReady);
       const said = daemon.lines.map(({ err }) => JSON.stringify(err ?? '')).join('\n');
       expect(said).toMatch(/cannot write \/var\/lib\/berth\/.*EROFS/);
       const { ok } = await cloud.vpc.probe('far', poolEni.privateIpv4, 7000, 3_000);
@@ -38,10 +43,34 @@ describe.skipIf(!inNamespaces)(`a read-only root${needsNamespaces}`, () => {
       daemon.kill('SIGTERM');
       expect(await daemon.ended).toBe(0);
     }
-    const attaches = cloud.lab.front.calls.filter(
-      ({ action }) => action === 'AttachNetworkInterface',
-    );
-    expect(attaches.length).toBe(1);
+    expect(attaches(cloud)).toBe(1);
+  });
+});
+
+/** A /dev with what a process starts with, and nothing else; in the mount namespace of this daemon alone. */
+const bareDevices = [
+  'sh',
+  '-c',
+  `mkdir /var/dev && mount -t tmpfs tmpfs /var/dev && for one in null zero; do
+    : > "/var/dev/$one" && mount --bind "/dev/$one" "/var/dev/$one" || exit
+  done; mount --rbind /var/dev /dev && echo devices: /dev/* && exec "$@"`,
+  'sh',
+] as const;
+
+describe.skipIf(!inNamespaces)(`a /dev without random and urandom${needsNamespaces}`, () => {
+  test('the address is served, and one ENI was attached', async () => {
+    await using cloud = await createSmallCloud({ latency: {}, dials: {} });
+    cloud.lab.ssm.put({ name: '/berth/config', value: '{ "pool": "db" }' });
+    await cloud.vpc.serve('inst-a', 7000);
+    const { prefix, env } = cloud.inside('inst-a');
+    const argv = [...prefix, ...bareDevices, ...unitRights, ...daemonArgv(['run'])];
+    await using daemon = startProgram({ argv, env });
+    await daemon.line('ready', isReady);
+    expect(daemon.lines[0]).toEqual({ msg: 'devices: /dev/null /dev/zero' });
+    const { ok } = await cloud.vpc.probe('far', poolEni.privateIpv4, 7000, 3_000);
+    expect(ok).toBe(true);
+    expect(attaches(cloud)).toBe(1);
+    expect(daemon.stderr()).toBe('');
   });
 });
 
