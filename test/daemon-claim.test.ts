@@ -284,6 +284,37 @@ describe.skipIf(!inNamespaces)(`claim${needsNamespaces}`, () => {
     });
   });
 
+  test('two copies start at once, also over the socket of one that was killed: one is ready, the other has claimed nothing', async () => {
+    // One for each, were there two.
+    cloud.lab.ec2.addEni({ subnetId: subnets.a.subnetId, tags: { 'berth:pool': 'db' } });
+    const before = actions().length;
+    for (const round of ['first', 'killed']) {
+      const copies = [cloud.start(), cloud.start()];
+      const ends = await Promise.all(
+        copies.map((copy) =>
+          copy.line('ready', isReady).then(
+            () => 'ready',
+            () => copy.ended,
+          ),
+        ),
+      );
+      expect({ round, ends: new Set(ends) }).toEqual({ round, ends: new Set(['ready', 1]) });
+      const [winner, loser] = ends[0] === 'ready' ? copies : copies.toReversed();
+      expect(loser!.stderr()).toMatch(
+        /^berth: cannot start: another berth listens on .*status\.sock; stop it first/,
+      );
+      expect(loser!.lines.filter((line) => line['phase'] !== undefined)).toEqual([]);
+      expect((await cloud.status('its status', () => true)).pid).toBe(winner!.pid);
+      expect(outcome(winner!)).toEqual(oneHeld());
+      winner!.kill('SIGKILL');
+      await winner!.ended;
+    }
+    const claimed = actions()
+      .slice(before)
+      .filter((action) => !action.startsWith('Describe'));
+    expect(claimed).toEqual(['CreateTags', 'AttachNetworkInterface']);
+  });
+
   describe('routing cannot be set: says so before anything is claimed', () => {
     test('without ip', async () => {
       const rights = ['setpriv', '--no-new-privs', 'env', 'PATH=/nowhere'];
