@@ -1,17 +1,25 @@
 // The daemon on hosts that are set up tightly: nothing can be written to disk; no device gives randomness; OpenSSL in
 // FIPS mode.
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { existsSync, writeFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { isReady } from './fixtures/daemon-cloud.ts';
 import { createLoopback, instanceId } from './fixtures/loopback-daemon.ts';
+import { temporaryFolder } from './fixtures/temporary-folder.ts';
 import { daemonArgv, startProgram, unitRights } from './lab/daemon-process.ts';
 import { inNamespaces, needsNamespaces } from './lab/environment.ts';
+import type { Lab } from './lab/lab.ts';
 import { until } from './lab/progress.ts';
-import { createSmallCloud, instances, poolEni, type SmallCloud } from './lab/small-cloud.ts';
-import { createTlsFront, needsOpenssl } from './lab/tls-front.ts';
+import {
+  createSmallCloud,
+  endpointAddress,
+  instances,
+  poolEni,
+  type SmallCloud,
+} from './lab/small-cloud.ts';
+import { createTlsFront, needsOpenssl, type TlsFront } from './lab/tls-front.ts';
 
 const attaches = ({ lab }: SmallCloud): number =>
   lab.front.calls.filter(({ action }) => action === 'AttachNetworkInterface').length;
@@ -87,35 +95,69 @@ const noProvider = existsSync(join(modules, 'fips.so'))
   : ` (skipped: no fips.so in ${modules}, see .ci/run)`;
 
 describe.skipIf(noProvider !== '')(`OpenSSL in FIPS mode${noProvider}`, () => {
-  test('logs reach CloudWatch over TLS, signed', async () => {
+  test('the configuration comes from Parameter Store, and logs reach CloudWatch, signed and over TLS', async () => {
     await using loopback = await createLoopback();
     const { folder, lab } = loopback;
-    const installed = join(folder, 'fipsmodule.cnf');
-    const module = ['-module', join(modules, 'fips.so'), '-out', installed];
-    execFileSync('openssl', ['fipsinstall', '-quiet', ...module]);
-    const settings = loopback.file('openssl.cnf', configuration(installed));
-    const fips = { OPENSSL_CONF: settings, OPENSSL_MODULES: modules };
-    // MD5 is gone: the provider is in use.
-    const probe = 'try { crypto.createHash("md5") } catch { console.log(crypto.getFips()) }';
-    const probed = execFileSync(process.execPath, ['-e', probe], { env: fips, encoding: 'utf8' });
-    expect(probed).toBe('1\n');
-
+    const fips = fipsEnvironment(folder);
     await using tls = await createTlsFront(lab.endpoint, folder);
-    const app = loopback.file('app.log', 'approved\n');
-    const collect_list = [{ file_path: app, log_group_name: 'app' }];
-    const logs = { force_flush_interval: 1, logs_collected: { files: { collect_list } } };
-    const config = loopback.file('config.json', JSON.stringify({ logs }));
-    loopback.start(['--config', config], {
-      ...fips,
-      AWS_ENDPOINT_URL: tls.endpoint,
-      NODE_EXTRA_CA_CERTS: tls.caFile,
-    });
-    await until('the line in CloudWatch', 60_000, async () => {
-      const events = lab.logs.events('app', instanceId).map(({ message }) => message);
-      return events.includes('approved') || undefined;
-    });
+    const logs = logsOf(loopback.file('app.log', 'approved\n'));
+    lab.ssm.put({ name: '/berth/app', value: JSON.stringify({ logs }) });
+    loopback.start(['--config', 'ssm:/berth/app'], { ...fips, ...over(tls) });
+    expect(await arrived(lab, instanceId)).toBe(true);
+  });
+
+  test.skipIf(!inNamespaces)(`an ENI is claimed and served${needsNamespaces}`, async () => {
+    using folder = temporaryFolder();
+    const fips = fipsEnvironment(folder.path);
+    await using cloud = await createSmallCloud({ latency: {}, dials: {} });
+    const { lab, vpc } = cloud;
+    const host = endpointAddress;
+    await using tls = await createTlsFront(lab.endpoint, folder.path, { host });
+    await writeFile(join(cloud.varOf('inst-a'), 'log', 'app.log'), 'approved\n');
+    const config = { pool: 'db', logs: logsOf('/var/log/app.log') };
+    lab.ssm.put({ name: '/berth/config', value: JSON.stringify(config) });
+    await vpc.serve('inst-a', 7000);
+    const { prefix } = cloud.inside('inst-a');
+    const argv = [...prefix, ...unitRights, ...daemonArgv(['run'])];
+    await using daemon = startProgram({ argv, env: { ...fips, ...over(tls) } });
+    await daemon.line('ready', isReady);
+    expect((await vpc.probe('far', poolEni.privateIpv4, 7000, 3_000)).ok).toBe(true);
+    expect(attaches(cloud)).toBe(1);
+    expect(await arrived(lab, instances['inst-a'].instanceId)).toBe(true);
+    expect(daemon.stderr()).toBe('');
   });
 });
+
+const over = ({ endpoint, caFile }: TlsFront) => ({
+  AWS_ENDPOINT_URL: endpoint,
+  NODE_EXTRA_CA_CERTS: caFile,
+});
+
+const logsOf = (file: string) => ({
+  force_flush_interval: 1,
+  logs_collected: { files: { collect_list: [{ file_path: file, log_group_name: 'app' }] } },
+});
+
+async function arrived(lab: Lab, stream: string): Promise<boolean> {
+  return until('the line in CloudWatch', 60_000, () => {
+    const events = lab.logs.events('app', stream).map(({ message }) => message);
+    return events.includes('approved') || undefined;
+  });
+}
+
+/** For a process whose OpenSSL takes what is approved, and nothing else; tried with Node. `folder` keeps its files. */
+function fipsEnvironment(folder: string): Readonly<Record<string, string>> {
+  const installed = join(folder, 'fipsmodule.cnf');
+  const module = ['-module', join(modules, 'fips.so'), '-out', installed];
+  execFileSync('openssl', ['fipsinstall', '-quiet', ...module]);
+  const settings = join(folder, 'openssl.cnf');
+  writeFileSync(settings, configuration(installed));
+  const env = { OPENSSL_CONF: settings, OPENSSL_MODULES: modules };
+  // MD5 is gone: the provider is in use.
+  const probe = 'try { crypto.createHash("md5") } catch { console.log(crypto.getFips()) }';
+  expect(execFileSync(process.execPath, ['-e', probe], { env, encoding: 'utf8' })).toBe('1\n');
+  return env;
+}
 
 /** Node reads its own section; `fips_sect` is in the included file. */
 function configuration(installed: string): string {
