@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPower, patienceMs, type Power } from './fixtures/power.ts';
 import { whyNoMachine } from './lab/guest-disk.ts';
 import { until } from './lab/progress.ts';
+import type { LabCall } from './lab/service.ts';
 import { instances, poolEni, subnets } from './lab/small-cloud.ts';
 import { createLedger, type Ledger } from './lab/soak-ledger.ts';
 import { accelerator } from './lab/virtual-machine.ts';
@@ -12,6 +13,8 @@ const reason = whyNoMachine === undefined ? '' : ` (skipped: ${whyNoMachine})`;
 const { instanceId } = instances['inst-a'];
 /** A second one could be taken. */
 const spareEni = { eniId: 'eni-0db10000000000002', privateIpv4: '10.0.1.51' };
+/** What a service says to a signature that is of another time. */
+const late = ['RequestExpired', 'InvalidSignatureException'];
 const logs = {
   force_flush_interval: 1,
   logs_collected: {
@@ -188,6 +191,42 @@ describe.skipIf(whyNoMachine !== undefined)(`an instance in QEMU, ${accelerator}
       expect(repeated).toBeLessThanOrEqual(underWay);
     },
     4 * patienceMs,
+  );
+
+  test(
+    'its clock is in 1970 as it boots: served and shipped, also when that is set right',
+    async () => {
+      const { front } = power.cloud.lab;
+      const refused = (name: LabCall['service'], since: number): number =>
+        front.calls
+          .slice(since)
+          .filter(({ service, code }) => service === name && late.includes(code ?? '')).length;
+      const shipped = async (writer: string): Promise<void> => {
+        await power.shell(`perl /opt/lab/write.pl ${writer} 10`);
+        await power.waitFor(`the lines of ${writer}`, () =>
+          arrived('synced').settledOf(writer) === 10 ? true : undefined,
+        );
+      };
+      const atBoot = front.calls.length;
+      await power.switchOn('1970-01-02');
+      await isServed();
+      await isReady();
+      // systemd itself sets the clock to the time that it was built at.
+      const behindMs = Date.now() - Number(await power.shell('date +%s')) * 1_000;
+      expect(behindMs).toBeGreaterThan(15 * 60_000);
+      await shipped('early');
+      expect(refused('ec2', atBoot)).toBe(1);
+      // Both files are sent at once.
+      expect([1, 2]).toContain(refused('logs', atBoot));
+
+      const atJump = front.calls.length;
+      await power.shell(`date --set=@${Math.round(Date.now() / 1_000)}`);
+      await shipped('late');
+      expect([1, 2]).toContain(refused('logs', atJump));
+      await isServed();
+      expect(pool()).toEqual(oneHeld);
+    },
+    2 * patienceMs,
   );
 });
 

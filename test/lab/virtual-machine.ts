@@ -26,6 +26,8 @@ export type VirtualMachineInput = {
   readonly nics: readonly Nic[];
   /** A file that gets the words of kernel and systemd. */
   readonly console: string;
+  /** What its clock says at the start: `1970-01-02`. Default: the time. */
+  readonly clock?: string | undefined;
 };
 
 export type VirtualMachine = {
@@ -54,6 +56,7 @@ export async function startVirtualMachine(input: VirtualMachineInput): Promise<V
   const argv = [
     ...machineArguments,
     ['-serial', `file:${input.console}`],
+    input.clock === undefined ? [] : ['-rtc', `base=${input.clock}`],
     ['-kernel', input.kernel, '-append', kernelArguments.join(' ')],
     // Where new clusters are is written with a flush: until then they are lost with QEMU, as in a disk's own cache.
     ['-drive', `file=${input.disk},format=qcow2,if=none,id=root,cache=writeback`],
