@@ -20,7 +20,7 @@ const password = 'correct-horse';
 /** It knows its configuration, and says when it read it again. */
 const program = `#!/bin/sh
 case $1 in
---check) grep -q '^password .' "$2" || { echo "no password in $2"; exit 1; } ;;
+--check) sleep "$(cat /run/myapp.slow 2>/dev/null || echo 0)"; grep -q '^password .' "$2" || { echo "no password in $2"; exit 1; } ;;
 --reload) cat ${path} >>/run/myapp.reloads ;;
 *) exec sleep infinity ;;
 esac
@@ -139,6 +139,22 @@ describe.skipIf(whyNoCheckout !== undefined)(`berth-files.socket under systemd${
       before,
     );
   }, 180_000);
+
+  test('systemctl waits for a reload that takes longer than a start may', async () => {
+    await comesTo('in-place');
+    await instance.write('/run/myapp.slow', '6\n');
+    const folder = '/run/systemd/system/berth.service.d';
+    await succeed('mkdir', folder);
+    await instance.write(`${folder}/soon.conf`, '[Service]\nTimeoutStartSec=3\n');
+    await succeed('systemctl', 'daemon-reload');
+    change('listen ', 'listen  ');
+    await succeed('systemctl', 'reload', 'berth');
+    expect(await succeed('cat', path)).toMatch(/^listen {2}8080\n/);
+    change('', '');
+    await succeed('systemctl', 'reload', 'berth');
+    await succeed('rm', '-r', '/run/myapp.slow', folder);
+    await succeed('systemctl', 'daemon-reload');
+  }, 120_000);
 
   test('while the writer is busy berth asks again, and nothing is reloaded for that', async () => {
     await comesTo('in-place');

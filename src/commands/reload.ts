@@ -3,12 +3,10 @@ import { exitCodes } from '../errors.ts';
 import { systemClock } from '../system/clock.ts';
 import { systemLocalSockets } from '../system/local-socket.ts';
 import { askReload } from '../tell/control-socket.ts';
+import { reloadWithinMs } from '../tell/systemd.ts';
 import type { Run } from './command.ts';
 import { parseFlags } from './flags.ts';
 import { placesOf } from './unit-environment.ts';
-
-/** Parameter Store has ten seconds, files a minute, what is shipped ten seconds to end and to begin; and all to go back to the old. */
-const withinMs = 200_000;
 
 export const run: Run = async (args, signal) => {
   const parsed = parseFlags(args, {
@@ -20,7 +18,7 @@ export const run: Run = async (args, signal) => {
     runtimeDir,
     reload: parsed.values['check'] === true ? 'check' : 'now',
   } as const;
-  using deadline = systemClock.deadline(withinMs, signal);
+  using deadline = systemClock.deadline(reloadWithinMs, signal);
   const said = await askReload(systemLocalSockets, input, deadline.signal);
   process.stdout.write(`${said}\n`);
   return exitCodes.stopped;

@@ -3,9 +3,12 @@
 import type { Clock } from '../system/clock.ts';
 import type { Notify } from '../system/notify.ts';
 
+/** Parameter Store has ten seconds, files a minute, what is shipped ten seconds to end and to begin; and all to go back to the old. */
+export const reloadWithinMs = 200_000;
+
 export type Systemd = {
   processUp(): void;
-  /** Until `processUp`. */
+  /** Until `processUp`. TimeoutStartSec= would be its time too. */
   reloading(): void;
   status(message: string): void;
   stopping(): void;
@@ -17,7 +20,12 @@ export function createSystemd(deps: { readonly notify: Notify; readonly clock: C
   const { notify, clock } = deps;
   return {
     processUp: () => notify.send(['READY=1']),
-    reloading: () => notify.send(['RELOADING=1', `MONOTONIC_USEC=${notify.monotonicUsec()}`]),
+    reloading: () =>
+      notify.send([
+        'RELOADING=1',
+        `MONOTONIC_USEC=${notify.monotonicUsec()}`,
+        `EXTEND_TIMEOUT_USEC=${reloadWithinMs * 1_000}`,
+      ]),
     status: (message) => notify.send([`STATUS=${message.replaceAll('\n', ' ')}`]),
     stopping: () => notify.send(['STOPPING=1']),
     watchdog: async (signal) => {

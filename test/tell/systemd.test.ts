@@ -31,7 +31,7 @@ describe('createSystemd', () => {
       expect(systemd.heard).toEqual([
         'READY=1',
         'STATUS=two lines, ünïcode',
-        expect.stringMatching(/^RELOADING=1\nMONOTONIC_USEC=\d+$/),
+        expect.stringMatching(/^RELOADING=1\nMONOTONIC_USEC=\d+\nEXTEND_TIMEOUT_USEC=200000000$/),
         'STOPPING=1',
       ]);
       expect(errors).toEqual([]);
