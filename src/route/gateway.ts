@@ -30,12 +30,13 @@ export function isKnown(neighbours: readonly Json[]): boolean {
 }
 
 /**
- * Problems, in words; the first time it may just not have answered yet. The kernel itself asks anew after a whole second: too
- * late where the first question was lost, since the link of the device had only just come up.
+ * Problems, in words; the first time it may just not have answered yet. `isNew`: the link of the device may only just have
+ * come up, which loses the first question, and the kernel itself asks anew after a whole second. What was asked before is
+ * given up then, and asked at once; whoever waits for that answer hears that nobody is there, so not while it is served.
  */
 export async function verifyGateway(
   deps: IpDeps,
-  plan: RoutePlan,
+  { plan, isNew }: { readonly plan: RoutePlan; readonly isNew: boolean },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const question = gatewayQuestion(plan);
@@ -45,8 +46,9 @@ export async function verifyGateway(
     if (failure !== undefined) throw failure;
     return answers.flat();
   };
-  if (isKnown(await answersTo([question.ask, question.show]))) return [];
-  const neighbours = await answersTo([question.giveUp, question.ask, question.show]);
+  if (isNew && isKnown(await answersTo([question.show]))) return [];
+  const again = isNew ? [question.giveUp] : [];
+  const neighbours = await answersTo([...again, question.ask, question.show]);
   if (isKnown(neighbours)) return [];
   const state = statesOf(neighbours)[0] ?? 'none';
   return [

@@ -41,7 +41,7 @@ export async function observeRoutes(
     const answers = await askLookups(deps, { family, lookups }, signal);
     return judgeLookups({ ifname: plan.ifname, table: undefined }, lookups, answers);
   });
-  return (await Promise.all([...ways, verifyGateway(deps, plan, signal)])).flat();
+  return (await Promise.all([...ways, verifyGateway(deps, { plan, isNew: false }, signal)])).flat();
 }
 
 function missingAddresses(plan: RoutePlan, state: KernelState): readonly string[] {

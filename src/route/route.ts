@@ -81,7 +81,11 @@ async function attempt(
     return { problems: [messageOf(error)], changes };
   }
   const { state: reached, confirmed } = written;
-  const problems = await verifyState(deps, { plan, state: reached, confirmed }, signal);
+  const problems = await verifyState(
+    deps,
+    { plan, state: reached, confirmed, isNew: true },
+    signal,
+  );
   return { problems: [...lostFromMain(state, reached, plan.ifname), ...problems], changes };
 }
 

@@ -25,7 +25,7 @@ export async function verifyRoutes(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const state = await loadKernelState(deps, plan.ifname, signal);
-  return verifyState(deps, { plan, state, confirmed: nothingConfirmed }, signal);
+  return verifyState(deps, { plan, state, confirmed: nothingConfirmed, isNew: false }, signal);
 }
 
 /** For a state that was just read. */
@@ -36,10 +36,12 @@ export async function verifyState(
     readonly state: KernelState;
     /** What was right when it was asked with the state. */
     readonly confirmed: Confirmed;
+    /** The routing was just set. */
+    readonly isNew: boolean;
   },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const { plan, state, confirmed } = input;
+  const { plan, state, confirmed, isNew } = input;
   if (state.link === undefined) return [`the device ${plan.ifname} is gone`];
   const wrong = [
     ...judgeState(plan, state),
@@ -54,7 +56,7 @@ export async function verifyState(
         .filter((family) => !confirmed.ways.includes(family))
         .map((family) => () => verifyWays(deps, { plan, state, family }, signal)),
       ...(state.link.carrier ? [] : [() => verifyCarrier(deps, plan, signal)]),
-      ...(confirmed.gateway ? [] : [() => verifyGateway(deps, plan, signal)]),
+      ...(confirmed.gateway ? [] : [() => verifyGateway(deps, { plan, isNew }, signal)]),
     ];
     return (await Promise.all(checks.map((check) => settle(deps, check, signal)))).flat();
   } catch (error) {
