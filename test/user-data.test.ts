@@ -83,10 +83,12 @@ const templates: readonly Row[] = [
     outcome: async (_machine, { cloud }) => {
       const { groups } = cloud.lab;
       const isOver = (): boolean => groups.waiting(instanceId).length === 0;
-      await until('the hook is over', 60_000, () => isOver() || undefined);
-      const told = groups.events.map(({ what }) => what);
-      groups.forget(instanceId);
-      return told;
+      try {
+        await until('the hook is over', 60_000, () => isOver() || undefined);
+        return groups.events.map(({ what }) => what);
+      } finally {
+        groups.forget(instanceId);
+      }
     },
     expected: ['CONTINUE'],
   },
@@ -160,9 +162,8 @@ describe.skipIf(whyNotHere !== undefined || !hasCloudInit)(`user data${reason}`,
 /** The AWS CLI with a bucket, and dnf, which finds no repository here: rpm does the work of both. */
 function standIns(file: string): Readonly<Record<'aws' | 'dnf', string>> {
   // The example names one architecture.
-  const named = file.replace(/[^.]*\.rpm$/, 'x86_64.rpm');
   return {
-    aws: `#!/bin/sh\n[ "$*" = "s3 cp s3://my-bucket/${named} /run/berth.rpm" ] && cp /bucket/${file} "$4"\n`,
+    aws: `#!/bin/sh\n[ "$*" = "s3 cp s3://my-bucket/${file} /run/berth.rpm" ] && cp /bucket/${file} "$4"\n`,
     dnf: `#!/bin/sh\n[ "$1 $2" = "install -y" ] && exec rpm --dbpath /var/lib/rpm --force-debian --nodeps --install "$3"\n`,
   };
 }

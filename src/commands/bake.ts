@@ -14,7 +14,7 @@ import { systemTrustedFolders } from '../system/trusted-folders.ts';
 import { readStatus } from '../tell/status-socket.ts';
 import type { Run } from './command.ts';
 import { parseFlags } from './flags.ts';
-import { placesOf, readUnitEnvironment, unitFile } from './unit-environment.ts';
+import { placesIn, readUnitEnvironment, unitFile } from './unit-environment.ts';
 import { version } from './version.ts';
 
 /**
@@ -32,7 +32,10 @@ export const run: Run = async (args, signal) => {
     'runtime-dir': { type: 'string' },
   });
   if (process.getuid?.() !== 0) throw new BerthError('not-permitted', 'cannot bake: be root');
-  const { stateDir, runtimeDir } = await placesOf(parsed);
+  const unit = await readUnitEnvironment(systemLogFiles, unitFile, process.env);
+  const { config, problem } = unit;
+  if (problem !== undefined) throw new BerthError('config-invalid', `cannot bake: ${problem}`);
+  const { stateDir, runtimeDir } = placesIn(parsed, unit);
   await refuseWhileRunning(runtimeDir, signal);
   const program = async (argv: readonly [string, ...string[]]): Promise<string> => {
     const ran = await systemExec.run({ argv, stdin: undefined, timeoutMs: programMs }, signal);
@@ -46,7 +49,7 @@ export const run: Run = async (args, signal) => {
   await program(['getent', 'passwd', 'berth']);
   say('user: berth');
   say(`routes: ${await program(['ip', '-V'])}`);
-  say(`configuration: ${await configuration()}`);
+  say(`configuration: ${await configuration(config)}`);
   const policy = await readPolicy(systemTrustedFolders, policyFile);
 
   const removed = (await systemFolders.list(stateDir)).filter(isState);
@@ -89,9 +92,7 @@ async function refuseWhileRunning(runtimeDir: string, signal: AbortSignal): Prom
 }
 
 /** The file that the unit's flags name, judged. What comes from elsewhere is read at boot. */
-async function configuration(): Promise<string> {
-  const { config: named, problem } = await readUnitEnvironment(systemLogFiles, unitFile);
-  if (problem !== undefined) throw new BerthError('config-invalid', `cannot bake: ${problem}`);
+async function configuration(named: string | undefined): Promise<string> {
   if (named === undefined) return 'what user data, tags or Parameter Store say at boot';
   if (named.startsWith('ssm:')) return `the parameter ${named.slice('ssm:'.length)}, at boot`;
   const content = await systemFiles.readText(named);

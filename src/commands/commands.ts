@@ -7,11 +7,11 @@ const configFlag = [
 ] as const;
 const stateFlag = [
   '--state-dir DIR',
-  'what must survive a restart (default: $STATE_DIRECTORY or /var/lib/berth)',
+  'what must survive a restart (default: that of the unit, /var/lib/berth)',
 ] as const;
 const runtimeFlag = [
   '--runtime-dir DIR',
-  'where the status socket is (default: $RUNTIME_DIRECTORY or /run/berth)',
+  'where the status socket is (default: that of the unit, /run/berth)',
 ] as const;
 const levelFlag = [
   '--log-level LEVEL',

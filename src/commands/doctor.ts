@@ -13,7 +13,14 @@ import { systemLogFiles } from '../system/log-files.ts';
 import { createPorts } from '../system/ports.ts';
 import type { Run } from './command.ts';
 import { parseFlags, runtimeDirOf, stateDirOf, text } from './flags.ts';
-import { noUnit, readUnitEnvironment, unitFile, type UnitEnvironment } from './unit-environment.ts';
+import {
+  noUnit,
+  placesIn,
+  readUnitEnvironment,
+  unitFile,
+  type Places,
+  type UnitEnvironment,
+} from './unit-environment.ts';
 
 /** From the start of each process. 15 s are promised. */
 const examineMs = 13_000;
@@ -30,21 +37,15 @@ export const run: Run = async (args, signal) => {
   });
   if (parsed.values['here'] === true) return examineHere(parsed, signal);
   const unread: Finding[] = [];
-  const unit = await readUnitEnvironment(systemLogFiles, unitFile).catch((error: unknown) => {
-    // For root alone, maybe: a finding, and not the end of the report.
-    const fix = `sudo berth doctor; what the daemon gets from ${unitFile} is left out here`;
-    unread.push({ check: 'config', result: 'warning', message: messageOf(error), fix });
-    return noUnit;
-  });
-  const answer = await askExaminer(
-    {
-      config: text(parsed, 'config') ?? unit.config,
-      stateDir: text(parsed, 'state-dir') ?? unit.stateDir,
-      runtimeDir: text(parsed, 'runtime-dir') ?? unit.runtimeDir,
+  const unit = await readUnitEnvironment(systemLogFiles, unitFile, process.env).catch(
+    (error: unknown) => {
+      // For root alone, maybe: a finding, and not the end of the report.
+      const fix = `sudo berth doctor; what the daemon gets from ${unitFile} is left out here`;
+      unread.push({ check: 'config', result: 'warning', message: messageOf(error), fix });
+      return noUnit;
     },
-    unit,
-    signal,
   );
+  const answer = await askExaminer(placesIn(parsed, unit), unit, signal);
   // It has said why.
   if (typeof answer === 'number') return answer;
   const findings = [...unread, ...unitFindings(unit), ...answer];
@@ -58,16 +59,14 @@ export const run: Run = async (args, signal) => {
   return failures === 0 ? 0 : 1;
 };
 
-type Places = Pick<UnitEnvironment, 'config' | 'stateDir' | 'runtimeDir'>;
-
 /** A number: its exit code, since it could not begin. */
 async function askExaminer(
-  { config, stateDir, runtimeDir }: Places,
+  { configFlag, stateDir, runtimeDir }: Places,
   { environment }: UnitEnvironment,
   signal: AbortSignal,
 ): Promise<readonly Finding[] | number> {
   const flags = [
-    ['--config', config],
+    ['--config', configFlag],
     ['--state-dir', stateDir],
     ['--runtime-dir', runtimeDir],
   ] as const;

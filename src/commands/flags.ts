@@ -43,11 +43,14 @@ export function logLevelOf(parsed: Parsed): LogLevel {
   throw new BerthError('usage', `--log-level must be one of ${logLevels.join(', ')}`);
 }
 
-/** systemd gives the folders of the unit in the environment. */
+export const defaultStateDir = '/var/lib/berth';
+export const defaultRuntimeDir = '/run/berth';
+
+/** Of the daemon: systemd gives the folders of its unit in the environment. */
 export function stateDirOf(parsed: Parsed): string {
-  return text(parsed, 'state-dir') ?? process.env['STATE_DIRECTORY'] ?? '/var/lib/berth';
+  return text(parsed, 'state-dir') ?? process.env['STATE_DIRECTORY'] ?? defaultStateDir;
 }
 
 export function runtimeDirOf(parsed: Parsed): string {
-  return text(parsed, 'runtime-dir') ?? process.env['RUNTIME_DIRECTORY'] ?? '/run/berth';
+  return text(parsed, 'runtime-dir') ?? process.env['RUNTIME_DIRECTORY'] ?? defaultRuntimeDir;
 }

@@ -2,7 +2,7 @@
 // examines the daemon goes by the same.
 import { messageOf } from '../errors.ts';
 import { systemLogFiles, type LogFiles } from '../system/log-files.ts';
-import { parseFlags, runtimeDirOf, stateDirOf, text, type Parsed } from './flags.ts';
+import { defaultRuntimeDir, defaultStateDir, parseFlags, text, type Parsed } from './flags.ts';
 
 /** systemd/berth.service: EnvironmentFile=, and $BERTH_FLAGS behind "berth run". */
 export const unitFile = '/etc/default/berth';
@@ -25,9 +25,16 @@ export const noUnit: UnitEnvironment = {
   problem: undefined,
 };
 
-/** Throws `not-permitted`, `disk`. */
-export async function readUnitEnvironment(files: LogFiles, path: string): Promise<UnitEnvironment> {
-  const environment = parseEnvironment(await readWhole(files, path));
+/** `own`: of this process, counts before the file's. Throws `not-permitted`, `disk`. */
+export async function readUnitEnvironment(
+  files: LogFiles,
+  path: string,
+  own: Readonly<Record<string, string | undefined>>,
+): Promise<UnitEnvironment> {
+  return unitOf({ ...parseEnvironment(await readWhole(files, path)), ...definedIn(own) });
+}
+
+function unitOf(environment: Readonly<Record<string, string>>): UnitEnvironment {
   try {
     const parsed = parseFlags(wordsOf(environment[flagsKey] ?? ''), {
       config: { type: 'string' },
@@ -43,8 +50,18 @@ export async function readUnitEnvironment(files: LogFiles, path: string): Promis
       problem: undefined,
     };
   } catch (error) {
-    return { ...noUnit, environment, problem: `${flagsKey} of ${path}: ${messageOf(error)}` };
+    return { ...noUnit, environment, problem: `${flagsKey} of ${unitFile}: ${messageOf(error)}` };
   }
+}
+
+function definedIn(
+  environment: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(environment).flatMap(([key, value]) =>
+      value === undefined ? [] : [[key, value]],
+    ),
+  );
 }
 
 export type Places = {
@@ -54,21 +71,39 @@ export type Places = {
 };
 
 /**
- * Where the daemon of this host has its things: by the command line, else by what the unit gives it, whose environment
- * counts here as well, so that whoever asks sees what the daemon sees. Never throws: what cannot be read is said.
+ * Not by $RUNTIME_DIRECTORY and its like: where an application's unit runs `berth wait`, those are the application's.
  */
-export async function placesOf(parsed: Parsed): Promise<Places> {
-  const unit = await readUnitEnvironment(systemLogFiles, unitFile).catch((error: unknown) => {
-    say(messageOf(error));
-    return noUnit;
-  });
-  if (unit.problem !== undefined) say(unit.problem);
-  Object.assign(process.env, { ...unit.environment, ...process.env });
+export function placesIn(parsed: Parsed, unit: UnitEnvironment): Places {
   return {
     configFlag: text(parsed, 'config') ?? unit.config,
-    stateDir: text(parsed, 'state-dir') ?? unit.stateDir ?? stateDirOf(parsed),
-    runtimeDir: text(parsed, 'runtime-dir') ?? unit.runtimeDir ?? runtimeDirOf(parsed),
+    stateDir: text(parsed, 'state-dir') ?? unit.stateDir ?? defaultStateDir,
+    runtimeDir: text(parsed, 'runtime-dir') ?? unit.runtimeDir ?? defaultRuntimeDir,
   };
+}
+
+/** What Node and OpenSSL read once, as the process starts. */
+const readAtStart = /^(NODE_|OPENSSL_|SSL_CERT_)/;
+
+/**
+ * Where the daemon of this host has its things: by the command line, else by what the unit gives it, whose environment
+ * counts here as well, so that whoever asks sees what the daemon sees: this process begins anew with it, where that is
+ * needed. Never throws: what cannot be read is said.
+ */
+export async function placesOf(parsed: Parsed): Promise<Places> {
+  const own = definedIn(process.env);
+  const unit = await readUnitEnvironment(systemLogFiles, unitFile, own).catch((error: unknown) => {
+    // Its own unit may have had it read.
+    if (own[flagsKey] === undefined) say(messageOf(error));
+    return unitOf(own);
+  });
+  const { environment, problem } = unit;
+  if (Object.keys(environment).some((key) => readAtStart.test(key) && own[key] === undefined)) {
+    const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+    process.execve!(process.execPath, argv, environment);
+  }
+  if (problem !== undefined) say(problem);
+  Object.assign(process.env, environment);
+  return placesIn(parsed, unit);
 }
 
 function say(why: string): void {

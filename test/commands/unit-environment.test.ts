@@ -23,10 +23,18 @@ describe('the environment of the unit', () => {
   });
   afterEach(() => host[Symbol.asyncDispose]());
 
-  const run = (...args: readonly string[]): Promise<Ran> =>
+  const runAs = (
+    {
+      rights = [],
+      env = {},
+    }: { rights?: readonly string[]; env?: Readonly<Record<string, string>> },
+    ...args: readonly string[]
+  ): Promise<Ran> =>
     berth(args, {
-      prefix: ['unshare', '--mount', 'sh', '-c', view, 'sh', etcDefault],
+      prefix: ['unshare', '--mount', 'sh', '-c', view, 'sh', etcDefault, ...rights],
+      env,
     });
+  const run = (...args: readonly string[]): Promise<Ran> => runAs({}, ...args);
 
   test.skipIf(!canMount)(
     `plan, pool and status go by it, and by what is typed before${namespaces}`,
@@ -55,18 +63,45 @@ describe('the environment of the unit', () => {
     },
   );
 
+  test.skipIf(!canMount)(`what is wrong is said and left out${namespaces}`, async () => {
+    writeFileSync(join(etcDefault, 'berth'), 'BERTH_FLAGS=--runtime-dirr /run/x\n');
+    const { code, stderr } = await run('status');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^berth: BERTH_FLAGS of \/etc\/default\/berth: .*--runtime-dirr.*; it is left out here\n.*\/run\/berth\/status.sock/,
+    );
+  });
+
   test.skipIf(!canMount)(
-    `what cannot be read, or is wrong, is said and left out${namespaces}`,
+    `what cannot be read is said and left out, unless systemd has read it${namespaces}`,
     async () => {
       const file = join(etcDefault, 'berth');
-      writeFileSync(file, 'BERTH_FLAGS=--runtime-dirr /run/x\n');
-      const { code, stderr } = await run('status');
-      expect(code).toBe(1);
-      expect(stderr).toMatch(
-        /^berth: BERTH_FLAGS of \/etc\/default\/berth: .*--runtime-dirr.*; it is left out here\n.*\/run\/berth\/status.sock/,
-      );
+      writeFileSync(file, 'BERTH_FLAGS=--runtime-dir=/run/x\n', { mode: 0o000 });
+      const rights = ['setpriv', '--inh-caps=-all', '--bounding-set=-all'];
+      const { stderr } = await runAs({ rights }, 'status');
+      expect(stderr).toMatch(/^berth: cannot .*\/etc\/default\/berth.*; it is left out here\n/);
+      expect(stderr).toContain('/run/berth/status.sock');
+      const env = { BERTH_FLAGS: '--runtime-dir=/run/x' };
+      const told = await runAs({ rights, env }, 'status');
+      expect(told.stderr).toMatch(/^berth: [^\n]*\/run\/x\/status.sock[^\n]*\n$/);
     },
   );
+
+  test.skipIf(!canMount)(
+    `what Node reads at its start counts as well, certificates of one's own${namespaces}`,
+    async () => {
+      const marker = folder.file('marker.cjs', "process.stderr.write('read by Node\\n');");
+      writeFileSync(join(etcDefault, 'berth'), `NODE_OPTIONS=--require=${marker}\n`);
+      const { code, stderr } = await run('status', '--runtime-dir=/run/x');
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^read by Node\nberth: [^\n]*\/run\/x\/status.sock[^\n]*\n$/);
+    },
+  );
+
+  test('in the unit of an application its folders are not those of berth', async () => {
+    const env = { RUNTIME_DIRECTORY: '/run/myapp', STATE_DIRECTORY: '/var/lib/myapp' };
+    expect((await berth(['status'], { env })).stderr).toContain('/run/berth/status.sock');
+  });
 
   test.each([
     ['A=1\n# B=2\n; C=3\n D = 4\nE= x \n', { A: '1', E: 'x' }],
