@@ -44,7 +44,7 @@ type Running = {
 const flushWithinMs = 8_000;
 /** It ends soon after its deadline; what does not is left behind. */
 const stuckAfterMs = 10_000;
-/** To find all files once; systemd gives a reload 30 s. */
+/** To find all files once. */
 const startWithinMs = 10_000;
 
 export function createSending(ports: Ports, input: SendingInput, signal: AbortSignal): Sending {

@@ -36,7 +36,9 @@ export async function start(
     : aws;
   const booted = await configure(deps, input, identified, signal);
   const owned = undo.move();
-  return { booted, ec2: { ...ec2, [Symbol.dispose]: () => owned.dispose() } };
+  // Nobody would ask for what was seen.
+  const asked = booted.config.pools.length === 0 ? aws : ec2;
+  return { booted, ec2: { ...asked, [Symbol.dispose]: () => owned.dispose() } };
 }
 
 /**

@@ -8,11 +8,13 @@ const { signal } = new AbortController();
 
 type Dials = Parameters<ReturnType<typeof createClaimWorld>['instances'][0]['start']>;
 
-const createLook = ({ guess = 'db', dials = [] }: { guess?: string; dials?: Dials } = {}) => {
+const createLook = ({
+  guess = Promise.resolve('db'),
+  dials = [],
+}: { guess?: Promise<string | undefined>; dials?: Dials } = {}) => {
   const world = createClaimWorld({ enis: 1 });
   const { ec2 } = world.instances[0]!.start(...dials);
-  const guessed = Promise.resolve(guess === 'none' ? undefined : guess);
-  const port = lookAhead({ ec2, clock: world.time }, guessed, signal);
+  const port = lookAhead({ ec2, clock: world.time }, guess, signal);
   const wait = (ms: number) => world.time.run(world.time.sleep(ms, signal));
   const look = (pool: string) => world.time.run(port.describePool(pool, signal));
   return { wait, look, calls: () => ec2.calls.map(({ target }) => target) };
@@ -55,9 +57,28 @@ test('its error is that of who looks first, and of nobody else', async () => {
 });
 
 test('there is no guess: nothing is asked ahead', async () => {
-  const { wait, look, calls } = createLook({ guess: 'none' });
+  const { wait, look, calls } = createLook({ guess: Promise.resolve(undefined) });
   await wait(100);
   expect(calls()).toEqual([]);
+  expect(await look('db')).toHaveLength(1);
+  expect(calls()).toEqual(['db']);
+});
+
+test('a guess that comes late is waited for, and then it is asked', async () => {
+  const late = Promise.withResolvers<string>();
+  const { wait, look, calls } = createLook({ guess: late.promise });
+  const looking = look('db');
+  expect(calls()).toEqual([]);
+  late.resolve('db');
+  expect(await looking).toHaveLength(1);
+  expect(calls()).toEqual(['db']);
+  await wait(0);
+});
+
+test('a guess that fails is heard by who looks first', async () => {
+  const { wait, look, calls } = createLook({ guess: Promise.reject(new Error('no metadata')) });
+  await wait(100);
+  await expect(look('db')).rejects.toThrow('no metadata');
   expect(await look('db')).toHaveLength(1);
   expect(calls()).toEqual(['db']);
 });
