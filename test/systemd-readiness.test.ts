@@ -146,4 +146,13 @@ describe.skipIf(whyNoCheckout !== undefined)(`applications under systemd${reason
     await comesTo('bound.service', /^inactive/);
     expect(await stateOf('waits.service')).toMatch(/^active/);
   }, 120_000);
+
+  test('they look where /etc/default/berth says, though it is for root alone', async () => {
+    await instance.write('/etc/default/berth', 'BERTH_FLAGS=--runtime-dir=/run/berth/deep\n');
+    await succeed('chmod', '600', '/etc/default/berth');
+    await succeed('systemctl', 'restart', 'berth');
+    await succeed('timeout', '60', 'systemctl', 'restart', 'berth-wait', 'berth-held');
+    expect(await stateOf('berth-wait.service')).toMatch(/^active/);
+    expect(await stateOf('berth-held.service')).toMatch(/^active/);
+  }, 120_000);
 });

@@ -212,6 +212,18 @@ describe('applyRoutes', () => {
     expect(deps.clock.monotonicMs()).toBeLessThan(6_500);
   });
 
+  test('a question for the gateway is given up only where the routing was just set', async () => {
+    await applyRoutes(deps, plan, signal);
+    const run = vi.spyOn(deps.kernel.exec, 'run');
+    const givenUp = (): boolean =>
+      run.mock.calls.some(([{ stdin }]) => stdin?.includes('nud failed') === true);
+    deps.kernel.links[1]!.neighbours = [];
+    expect(await verifyRoutes(deps, { ...plan, ifname: 'eth1' }, signal)).toHaveLength(1);
+    expect(givenUp()).toBe(false);
+    await expect(applyRoutes(deps, plan, signal)).rejects.toThrow('does not answer ARP');
+    expect(givenUp()).toBe(true);
+  });
+
   test('a carrier that comes a second after the link is up', async () => {
     const { links } = deps.kernel;
     const fresh = { ...links[1]! };
