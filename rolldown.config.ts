@@ -46,7 +46,7 @@ export default defineConfig({
     entryFileNames: '[name].cjs',
     chunkFileNames: '[name]-[hash].cjs',
     minify: true,
-    // Each chunk costs two files, and the daemon starts with forty.
+    // Each chunk costs two files, and by itself the daemon would start with forty.
     codeSplitting: {
       includeDependenciesRecursively: false,
       groups: [

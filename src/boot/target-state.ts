@@ -28,7 +28,7 @@ export async function isWarm(
   using deadline = clock.deadline(soonMs, signal);
   const state = await imds.tryText(path, deadline.signal).catch(() => undefined);
   signal.throwIfAborted();
-  return state?.startsWith('Warmed:') === true;
+  return isOfWarmPool(state);
 }
 
 /**
@@ -45,11 +45,15 @@ export async function untilInService(
     // What cannot be read changes nothing.
     const read = await readState(deps, signal);
     const state = read.ok ? read.state : known;
-    if (state?.startsWith('Warmed:') !== true) return;
+    if (!isOfWarmPool(state)) return;
     if (state !== known) onWarm(state);
     known = state;
     await deps.clock.sleep(everyMs + deps.random.next() * jitterMs, signal);
   }
+}
+
+function isOfWarmPool(state: string | undefined): state is string {
+  return state?.startsWith('Warmed:') === true;
 }
 
 type Read = { readonly ok: true; readonly state: string | undefined } | { readonly ok: false };

@@ -68,6 +68,7 @@ type Memory = CandidateMemory & {
 
 /** Between two passes: quick at first, then within the shared Describe budget (claim.md section 4). */
 const passBackoff: Backoff = { firstMs: 1_000, factor: 1.3, capMs: 30_000 };
+
 /**
  * Resolves once EC2 says attached and the kernel shows the device. Waits for a free ENI, for ever or as long as the pool
  * is configured to. Throws `pool-empty`, `aws-denied` (naming the permission), `eni-limit`, `aws-invalid`, `timeout`,
